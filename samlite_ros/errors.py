@@ -1,0 +1,54 @@
+"""Every error that the package raises on purpose; each message names what was wrong and what was expected."""
+
+
+class SamliteError(Exception):
+    """Base of all errors that samlite_ros raises on purpose."""
+
+
+class ModelLoadError(SamliteError):
+    """A checkpoint could not be loaded: wrong name, missing folder, other architecture, corrupt file."""
+
+
+class PhraseTooLongError(SamliteError):
+    """A phrase has more tokens than the text encoder's context.
+
+    Args:
+        phrase: The phrase as it was given.
+        tokens: Number of tokens it needs, the two special ones included.
+        limit: Number of tokens the model takes.
+    """
+
+    def __init__(self, phrase: str, tokens: int, limit: int) -> None:
+        self.phrase, self.tokens, self.limit = phrase, tokens, limit
+        super().__init__(
+            f"phrase {phrase!r} needs {tokens} tokens (begin and end included), the model takes {limit}: shorten it"
+        )
+
+
+class ImageDecodeError(SamliteError):
+    """An image message is impossible or of an unknown encoding."""
+
+
+class QueryRejected(SamliteError):
+    """A query cannot be accepted.
+
+    Args:
+        reason: One of `samlite_ros.queries.Reason`.
+        message: The reason in words, with the value that was wrong.
+    """
+
+    def __init__(self, reason: int, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class ParameterError(SamliteError):
+    """A parameter's value is of the wrong type or out of its range."""
+
+
+class BagError(SamliteError):
+    """A bag cannot be read, or lacks what was asked for."""
+
+
+class Cancelled(SamliteError):
+    """A running pass was asked to stop (shutdown); not a fault."""

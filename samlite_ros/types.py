@@ -1,0 +1,299 @@
+"""The values that travel between the camera, the network, the tracker and the messages.
+
+Plain, frozen, numpy only: no torch, no ROS. Stamps are integer nanoseconds, boxes are pixels of the
+camera image, images are RGB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+NO_STAMP = 0
+"""Stamp that means "never", as in the messages."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One camera image.
+
+    Args:
+        image: uint8 (H, W, 3), RGB. Not written to after construction.
+        stamp_ns: Acquisition time [ns], from the message's header.
+        frame_id: Optical frame, from the message's header.
+        camera: Name of the camera; empty where there is only one.
+
+    Raises:
+        ValueError: The image is not uint8 (H, W, 3) or has no pixels.
+    """
+
+    image: NDArray[np.uint8]
+    stamp_ns: int
+    frame_id: str = ""
+    camera: str = ""
+
+    def __post_init__(self) -> None:
+        image = self.image
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+            raise ValueError(f"a Frame needs a uint8 (H, W, 3) image, got {image.dtype} {image.shape}")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) [px]."""
+        return self.image.shape[0], self.image.shape[1]
+
+
+class QueryKey(NamedTuple):
+    """What names a standing query: ids are unique per client."""
+
+    client: str
+    id: str
+
+
+@dataclass(frozen=True)
+class Query:
+    """One accepted standing question; what TextQuery.msg asks, defaults filled in.
+
+    Args:
+        key: Client and id.
+        phrase: Normalised text (see `queries.normalise_phrase`): what the text encoder reads.
+        class_id: 0 to 254; belongs to the phrase, so that two clients with one phrase share it.
+        text: The text as the client wrote it, for display.
+        score_threshold: Least score of an instance, 0 to 1.
+        mask_threshold: Least probability of a pixel inside a mask, 0 to 1.
+        max_instances: Most instances per frame; the best scores stay.
+        max_rate_hz: At most so many searches a second [Hz]; 0 = every keyframe.
+        priority: Higher is decoded first.
+        cameras: Cameras to search; empty = all.
+    """
+
+    key: QueryKey
+    phrase: str
+    class_id: int
+    text: str = ""
+    score_threshold: float = 0.5
+    mask_threshold: float = 0.5
+    max_instances: int = 100
+    max_rate_hz: float = 0.0
+    priority: int = 0
+    cameras: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """All active queries at one moment.
+
+    Args:
+        epoch: Grows with every change of the phrase to class id table.
+        queries: The active queries.
+    """
+
+    epoch: int = 0
+    queries: tuple[Query, ...] = ()
+
+
+@dataclass(frozen=True)
+class DecodeOptions:
+    """What to keep of one phrase's decoding, and at which size.
+
+    Args:
+        score_threshold: Instances below it are dropped before their masks are up-sampled.
+        max_instances: At most so many, best first.
+    """
+
+    score_threshold: float = 0.5
+    max_instances: int = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """A soft mask, stored only where it matters: a window of the camera image.
+
+    Args:
+        x0, y0: Upper left corner of the window [px] in the image.
+        probability: uint8 (h, w), 255 = certain; outside the window the probability is 0.
+        size: (H, W) of the whole image [px].
+        threshold: A pixel is inside where its probability is at least this, 1 to 255.
+    """
+
+    x0: int
+    y0: int
+    probability: NDArray[np.uint8]
+    size: tuple[int, int]
+    threshold: int = 128
+
+    @cached_property
+    def inside(self) -> NDArray[np.bool_]:
+        """bool (h, w): the window's pixels that are inside."""
+        return self.probability >= self.threshold
+
+    @cached_property
+    def area(self) -> int:
+        """Number of pixels inside."""
+        return int(np.count_nonzero(self.inside))
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Index of the window in an image: `image[mask.window]` is (h, w, ...)."""
+        h, w = self.probability.shape
+        return slice(self.y0, self.y0 + h), slice(self.x0, self.x0 + w)
+
+    def full(self) -> NDArray[np.bool_]:
+        """bool (H, W): the mask in the whole image."""
+        out = np.zeros(self.size, bool)
+        out[self.window] = self.inside
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class PhraseResult:
+    """What the network found for one phrase in one image, best score first.
+
+    Args:
+        phrase: The phrase.
+        presence: Probability that the phrase is in the image at all, 0 to 1.
+        scores: float32 (N,), descending.
+        boxes_xyxy: float32 (N, 4) [px] of the camera image.
+        masks: N masks, in the order of the scores.
+    """
+
+    phrase: str
+    presence: float
+    scores: NDArray[np.float32]
+    boxes_xyxy: NDArray[np.float32]
+    masks: tuple[Mask, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class TextEmbedding:
+    """Text features of some phrases, on the segmenter's device. `features` is the segmenter's own affair."""
+
+    phrases: tuple[str, ...]
+    model_id: str
+    features: Any = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageEmbedding:
+    """Image features of one frame, on the segmenter's device; knows which frame, so that it can't be mixed up."""
+
+    stamp_ns: int
+    camera: str
+    size: tuple[int, int]
+    model_id: str
+    features: Any = field(repr=False)
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """All that streaming, node and bags know of the network. Used from one thread."""
+
+    @property
+    def model_id(self) -> str:
+        """Names the weights, e.g. 'vil-uob/sam3-litetext-s0'."""
+        ...
+
+    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
+        """Embed phrases; each phrase's features are computed once and kept.
+
+        Raises:
+            PhraseTooLongError: A phrase exceeds the context.
+        """
+        ...
+
+    def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
+        """Embed one frame.
+
+        Args:
+            frame: The frame.
+            on_block: Called between two blocks of the image encoder, on this thread; it may call `segment` on an
+                earlier embedding (a late query), or raise `Cancelled`, which ends the pass.
+        """
+        ...
+
+    def segment(
+        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]
+    ) -> list[PhraseResult]:
+        """Decode phrases over one image: one result per phrase, in order.
+
+        Raises:
+            ValueError: The embeddings are of different models, or options and phrases differ in number.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class QueryMatch:
+    """One instance answers one query."""
+
+    query: Query
+    score: float
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """The outcome of one query on one answered frame, found or not.
+
+    Args:
+        query: The query.
+        keyframe_stamp_ns: Stamp of the image it was last searched in [ns].
+        presence: Probability that the phrase is there; NaN = not searched yet.
+        count: Number of instances in this answer.
+    """
+
+    query: Query
+    keyframe_stamp_ns: int
+    presence: float
+    count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """One thing in one answered frame.
+
+    Args:
+        track_id: Stays with the thing over frames; 0 = not tracked.
+        matches: The queries that it answers, at least one, best score first.
+        confidence: 0 to 1; the score at the keyframe, falling with age and inconsistency.
+        propagated: The mask was carried from an earlier image.
+        keyframe_stamp_ns: Stamp of the image in which the network saw it [ns].
+        box_xyxy: Bounds of the mask [px]; exclusive at the right and below.
+        mask: The mask.
+    """
+
+    track_id: int
+    matches: tuple[QueryMatch, ...]
+    confidence: float
+    propagated: bool
+    keyframe_stamp_ns: int
+    box_xyxy: tuple[float, float, float, float]
+    mask: Mask
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The answer for one camera frame.
+
+    Args:
+        stamp_ns, frame_id, camera, size: Those of the answered frame.
+        model_id: Names the weights.
+        vocabulary_epoch: Grows with every change of the phrase to class id table.
+        keyframe_stamp_ns: Newest knowledge in it [ns]; 0 = none yet.
+        results: One per active query.
+        instances: What was found, highest confidence first.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    camera: str
+    size: tuple[int, int]
+    model_id: str
+    vocabulary_epoch: int
+    keyframe_stamp_ns: int
+    results: tuple[QueryResult, ...]
+    instances: tuple[Instance, ...]
