@@ -1,0 +1,56 @@
+"""A rendered camera and the samlite node on it: see the package work without a camera.
+
+ros2 launch samlite_ros demo.launch.py queries:="red ball, green cone" rviz:=true
+"""
+
+from pathlib import Path
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+HERE = Path(__file__).resolve().parent
+RVIZ_LAYOUT = str(HERE.parent / "config" / "samlite.rviz")
+
+ARGUMENTS = (
+    # name, default, description
+    ("queries", "red ball, ball, blue box", "Phrases to search for from the start, comma-separated."),
+    ("motion", "fly", "How the rendered camera moves: still, pan, fly."),
+    ("seed", "1", "Which scene."),
+    ("rate", "30.0", "Frames a second [Hz]."),
+    ("rviz", "false", "true: open RViz with the layout of this package."),
+)
+
+
+def start_camera(context):
+    """The rendered camera, and RViz if asked for."""
+
+    def value(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    camera = Node(
+        package="samlite_ros",
+        executable="scene_camera",
+        name="scene_camera",
+        parameters=[{"motion": value("motion"), "seed": int(value("seed")), "rate": float(value("rate"))}],
+        remappings=[("image", "/scene_camera/image")],
+        output="screen",
+    )
+    if value("rviz").lower() != "true":
+        return [camera]
+    return [camera, Node(package="rviz2", executable="rviz2", name="rviz", arguments=["-d", RVIZ_LAYOUT])]
+
+
+def generate_launch_description():
+    declared = [DeclareLaunchArgument(name, default_value=value, description=text) for name, value, text in ARGUMENTS]
+    samlite = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(str(HERE / "samlite.launch.py")),
+        launch_arguments={
+            "image": "/scene_camera/image",
+            "model": "demo",
+            "queries": LaunchConfiguration("queries"),
+        }.items(),
+    )
+    return LaunchDescription([*declared, OpaqueFunction(function=start_camera), samlite])
