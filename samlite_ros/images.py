@@ -1,0 +1,174 @@
+"""Camera messages to RGB: sensor_msgs/Image and CompressedImage, without ROS and without cv_bridge.
+
+Grey images become three equal channels; 16-bit images are scaled by 255/65535, as cv_bridge does. The generic types
+8UC3 and 8UC4 are read as OpenCV writes them: blue first.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any, NamedTuple, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.errors import ImageDecodeError
+
+Buffer: TypeAlias = "bytes | bytearray | memoryview | array[int] | NDArray[np.uint8]"
+"""What a message's data may come as."""
+
+
+class _Layout(NamedTuple):
+    """How the pixels of an encoding lie in memory.
+
+    Args:
+        channels: Values per pixel.
+        value_bytes: 1 or 2.
+        to_rgb: Colour conversion of OpenCV; None = RGB already.
+        pixel_pair: Two neighbours share their chroma: the width is even.
+        planes_height: Rows of the buffer in halves of the image's height; 3 = a plane of chroma at half height follows.
+    """
+
+    channels: int
+    value_bytes: int
+    to_rgb: int | None
+    pixel_pair: bool = False
+    planes_height: int = 2
+
+
+_UYVY = _Layout(2, 1, cv2.COLOR_YUV2RGB_UYVY, pixel_pair=True)
+_YUYV = _Layout(2, 1, cv2.COLOR_YUV2RGB_YUYV, pixel_pair=True)
+_COLOUR_CODES = {"rgb": None, "bgr": cv2.COLOR_BGR2RGB, "rgba": cv2.COLOR_RGBA2RGB, "bgra": cv2.COLOR_BGRA2RGB}
+# OpenCV names a Bayer pattern by its second row's second and third pixel, ROS by the first row and the second.
+_BAYER_CODES = {
+    "rggb": cv2.COLOR_BayerBG2RGB,
+    "bggr": cv2.COLOR_BayerRG2RGB,
+    "gbrg": cv2.COLOR_BayerGR2RGB,
+    "grbg": cv2.COLOR_BayerGB2RGB,
+}
+
+_LAYOUTS = {
+    **{f"{name}{8 * n}": _Layout(len(name), n, code) for name, code in _COLOUR_CODES.items() for n in (1, 2)},
+    **{f"bayer_{name}{8 * n}": _Layout(1, n, code) for name, code in _BAYER_CODES.items() for n in (1, 2)},
+    "mono8": _Layout(1, 1, cv2.COLOR_GRAY2RGB),
+    "8UC1": _Layout(1, 1, cv2.COLOR_GRAY2RGB),
+    "8UC3": _Layout(3, 1, cv2.COLOR_BGR2RGB),
+    "8UC4": _Layout(4, 1, cv2.COLOR_BGRA2RGB),
+    "mono16": _Layout(1, 2, cv2.COLOR_GRAY2RGB),
+    "16UC1": _Layout(1, 2, cv2.COLOR_GRAY2RGB),
+    "16UC3": _Layout(3, 2, cv2.COLOR_BGR2RGB),
+    "16UC4": _Layout(4, 2, cv2.COLOR_BGRA2RGB),
+    "yuv422": _UYVY,
+    "uyvy": _UYVY,
+    "yuv422_yuy2": _YUYV,
+    "yuyv": _YUYV,
+    "nv12": _Layout(1, 1, cv2.COLOR_YUV2RGB_NV12, pixel_pair=True, planes_height=3),
+    "nv21": _Layout(1, 1, cv2.COLOR_YUV2RGB_NV21, pixel_pair=True, planes_height=3),
+}
+
+ENCODINGS = tuple(sorted(_LAYOUTS))
+"""The encodings that `decode_image` reads."""
+
+
+def decode_image(
+    data: Buffer, encoding: str, height: int, width: int, step: int, is_bigendian: bool = False
+) -> NDArray[np.uint8]:
+    """Decode a raw image message to contiguous RGB.
+
+    Args:
+        data: At least step * height bytes (half as much again for nv12 and nv21); more are ignored.
+        encoding: Name in sensor_msgs, e.g. 'bgr8'; see `ENCODINGS`.
+        height, width: Size [px].
+        step: Row stride [bytes]; may include padding, also of less than a pixel.
+        is_bigendian: Byte order of 16-bit values.
+
+    Returns:
+        uint8 (height, width, 3), RGB; owns its memory.
+
+    Raises:
+        ImageDecodeError: Unknown encoding, no pixels, odd size of a subsampled encoding, impossible step, short buffer.
+
+    Source: sensor_msgs/Image.msg, image_encodings.hpp.
+    """
+    layout = _LAYOUTS.get(encoding)
+    if layout is None:
+        raise ImageDecodeError(f"image encoding {encoding!r} is not one of {', '.join(ENCODINGS)}")
+    rows = _pixel_rows(data, encoding, layout, height, width, step)
+    if layout.value_bytes == 1:
+        return _to_rgb(rows, layout.to_rgb)
+    order = ">u2" if is_bigendian else "<u2"
+    values = np.ascontiguousarray(rows).reshape(height, -1).view(order).reshape(height, width, layout.channels)
+    native = values.astype(np.uint16, copy=False)
+    return np.asarray(cv2.convertScaleAbs(_to_rgb(native, layout.to_rgb), alpha=255 / 65535))
+
+
+def _pixel_rows(data: Buffer, encoding: str, layout: _Layout, height: int, width: int, step: int) -> NDArray[np.uint8]:
+    """uint8 (rows, width, bytes of a pixel): a view of the message without its padding."""
+    pixel_bytes = layout.channels * layout.value_bytes
+    if height <= 0 or width <= 0:
+        raise ImageDecodeError(f"image of {width} x {height} pixels: both must be at least 1")
+    if (layout.pixel_pair and width % 2) or (layout.planes_height == 3 and height % 2):
+        raise ImageDecodeError(f"image of {width} x {height} pixels: {encoding} subsamples colour and needs even sizes")
+    if step < width * pixel_bytes:
+        raise ImageDecodeError(
+            f"image step is {step} bytes, a row of {width} pixels of {encoding} takes {width * pixel_bytes}"
+        )
+    rows = height * layout.planes_height // 2
+    raw = np.frombuffer(data, np.uint8)
+    if len(raw) < rows * step:
+        raise ImageDecodeError(
+            f"image data has {len(raw)} bytes, {rows} rows of {step} bytes ({width} x {height} {encoding}) "
+            f"take {rows * step}"
+        )
+    padded = raw[: rows * step].reshape(rows, step)
+    return np.lib.stride_tricks.as_strided(padded, (rows, width, pixel_bytes), (step, pixel_bytes, 1), writeable=False)
+
+
+def _to_rgb(pixels: NDArray[Any], code: int | None) -> NDArray[Any]:
+    """(H, W, 3) of the same type, contiguous, in memory of its own."""
+    if code is None:
+        return np.array(pixels, order="C", copy=True)
+    return np.asarray(cv2.cvtColor(pixels, code))
+
+
+def decode_compressed_image(data: Buffer, format: str) -> NDArray[np.uint8]:
+    """Decode a CompressedImage message to RGB.
+
+    Args:
+        data: A JPEG or PNG file.
+        format: The message's format: 'jpeg', 'png', or as image_transport writes it, 'bgr8; jpeg compressed bgr8'.
+
+    Returns:
+        uint8 (H, W, 3), RGB, contiguous; a rotation noted in the file is not applied, so that pixels are the sensor's.
+
+    Raises:
+        ImageDecodeError: Another codec (video, depth), empty, damaged or truncated data.
+
+    Source: sensor_msgs/CompressedImage.msg; compressed_image_transport for the order of channels.
+    """
+    codec = _codec(format)
+    raw = np.frombuffer(data, np.uint8)
+    if not len(raw):
+        raise ImageDecodeError(f"compressed image ({format!r}) is empty")
+    tail = raw[-65536:].tobytes()
+    if codec == "jpeg" and b"\xff\xd9" not in tail:  # libjpeg would fill the rest with grey
+        raise ImageDecodeError(f"compressed image ({format!r}, {len(raw)} bytes) is cut off: no JPEG end marker")
+    try:
+        bgr = cv2.imdecode(raw, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise ImageDecodeError(f"compressed image ({format!r}, {len(raw)} bytes): {error.err}") from error
+    if bgr is None:
+        raise ImageDecodeError(f"compressed image ({format!r}, {len(raw)} bytes) is damaged or not {codec}")
+    if "compressed rgb" in format:  # the sender gave RGB to an encoder that takes BGR
+        return np.asarray(bgr)
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+
+
+def _codec(format: str) -> str:
+    lowered = format.lower()
+    if "compresseddepth" not in lowered:
+        for codec, names in (("jpeg", ("jpeg", "jpg")), ("png", ("png",))):
+            if any(name in lowered for name in names):
+                return codec
+    raise ImageDecodeError(f"compressed image format {format!r} is not supported: jpeg or png colour images are")
