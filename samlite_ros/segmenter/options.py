@@ -1,0 +1,44 @@
+"""What can be chosen about the segmenter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class SegmenterOptions:
+    """Which weights, where they run, and how.
+
+    Args:
+        model: 'demo' (embedded), a local folder, a hub id such as 'vil-uob/sam3-litetext-s0', or 'random:s0'
+            (the full-size architecture with random weights, for benchmarks).
+        device: 'auto' (CUDA where there is one), 'cpu', 'cuda', 'cuda:1' ...
+        dtype: 'auto' (CUDA: bfloat16 where the GPU has it, else float16; CPU: float32), 'float32', 'bfloat16',
+            'float16'.
+        attention: 'auto', 'eager' or 'sdpa'.
+        image_size: Side of the square network input [px]; None = the checkpoint's own.
+        decode_batch: Phrases decoded at once.
+        text_bank_size: Phrases whose embeddings are kept in memory.
+        text_bank_folder: Where embeddings of phrases are kept between runs; None = nowhere.
+        keep_text_encoder: False frees the text encoder's memory; it is loaded again when a phrase is new.
+
+    Raises:
+        ValueError: A number is below 1.
+    """
+
+    model: str = "demo"
+    device: str = "auto"
+    dtype: str = "auto"
+    attention: str = "auto"
+    image_size: int | None = None
+    decode_batch: int = 4
+    text_bank_size: int = 1000
+    text_bank_folder: Path | None = None
+    keep_text_encoder: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("image_size", "decode_batch", "text_bank_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")

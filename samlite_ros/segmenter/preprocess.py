@@ -1,0 +1,28 @@
+"""From a camera image to the network's input; no torchvision."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+
+def to_pixel_values(image: NDArray[np.uint8], size: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """Resize to a square and normalise to -1 .. 1.
+
+    The resize is bilinear with antialias on bytes, as the reference image processor does it; on the CPU this is five
+    times faster than in floating point, and the square is what travels to the device.
+
+    Args:
+        image: uint8 (H, W, 3), RGB.
+        size: Side of the square [px].
+        device, dtype: Of the result.
+
+    Returns:
+        (1, 3, size, size).
+    """
+    writable = image if image.flags.writeable and min(image.strides) >= 0 else image.copy()
+    pixels = torch.from_numpy(writable).permute(2, 0, 1)[None]  # (1, 3, H, W), channels last in memory: the fast path
+    square = F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
+    return square.to(device).to(torch.float32).mul_(2 / 255).sub_(1).to(dtype)
