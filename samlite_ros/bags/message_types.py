@@ -1,0 +1,83 @@
+"""The message classes of bags: the standard ones of `rosbags`, and ours from the text of our .msg files."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from samlite_ros.errors import BagError
+
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+SEGMENTATION = "samlite_ros/msg/Segmentation"
+LABEL_INFO = "vision_msgs/msg/LabelInfo"
+DETECTIONS = "vision_msgs/msg/Detection2DArray"
+QUERY_STATUS = "samlite_ros/msg/QueryStatusArray"
+TEXT_QUERY = "samlite_ros/msg/TextQuery"
+QUERY_SET = "samlite_ros/msg/QuerySet"
+STRING = "std_msgs/msg/String"
+
+
+@cache
+def typestore() -> Typestore:
+    """All types that are read and written; ours registered beside those of ROS 2 Jazzy.
+
+    Raises:
+        BagError: The .msg files are not where the build puts them.
+    """
+    store = get_typestore(Stores.ROS2_JAZZY)
+    types: dict[str, Any] = {}
+    for package in ("vision_msgs", "samlite_ros"):
+        for path in sorted(_definitions(package).glob("*.msg")):
+            types.update(get_types_from_msg(path.read_text(encoding="utf-8"), f"{package}/msg/{path.stem}"))
+    store.register(types)
+    return store
+
+
+def _definitions(package: str) -> Path:
+    """Folder of a package's .msg files: installed beside the modules, or that of the source tree."""
+    modules = Path(__file__).resolve().parents[1]
+    source = {"samlite_ros": "msg", "vision_msgs": "pip_ros/vision_msgs/msg"}[package]
+    candidates = (modules / "interfaces" / package, modules.parent / source)
+    for folder in candidates:
+        if folder.is_dir():
+            return folder
+    raise BagError(f"the messages of {package} are in neither of {', '.join(map(str, candidates))}: install again")
+
+
+class BagMessages:
+    """Makes messages for bags; see `message_fields.MessageFactory`."""
+
+    def new(self, type_name: str, **fields: Any) -> Any:
+        """A message of `rosbags`."""
+        return typestore().types[type_name](**fields)
+
+    def array(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The values as they are."""
+        return np.ascontiguousarray(values)
+
+
+BAG_MESSAGES = BagMessages()
+
+
+def serialize(message: Any) -> bytes:
+    """A message as it lies in a bag (CDR)."""
+    return bytes(typestore().serialize_cdr(message, message.__msgtype__))
+
+
+def deserialize(data: bytes, type_name: str) -> Any:
+    """A message from a bag.
+
+    Raises:
+        BagError: The bytes are not a message of this type.
+    """
+    try:
+        return typestore().deserialize_cdr(data, type_name)
+    except Exception as error:  # damaged bytes fail in whichever way they reach first
+        raise BagError(f"{len(data)} bytes are not a {type_name}: {error}") from error
