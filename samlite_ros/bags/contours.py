@@ -27,8 +27,8 @@ def contour_f(found: Mask, truth: Mask) -> float:
     if not n_found or not n_true:
         return float(n_found == n_true)
     disk = _disk(radius_px)
-    precision = np.count_nonzero(edge_found & cv2.dilate(edge_true, disk)) / n_found
-    recall = np.count_nonzero(edge_true & cv2.dilate(edge_found, disk)) / n_true
+    precision = np.count_nonzero(cv2.bitwise_and(edge_found, cv2.dilate(edge_true, disk))) / n_found
+    recall = np.count_nonzero(cv2.bitwise_and(edge_true, cv2.dilate(edge_found, disk))) / n_true
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 

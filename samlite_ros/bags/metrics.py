@@ -231,5 +231,5 @@ def _identity(sequences: Iterable[Sequence[Case]]) -> IdentityCounts:
 
 def _mean(values: Sequence[float]) -> float:
     """Mean of the values that are defined; NaN = none is."""
-    defined = [v for v in values if v == v]
+    defined = [v for v in values if not np.isnan(v)]
     return float(np.mean(defined)) if defined else NAN

@@ -130,9 +130,9 @@ def published_saco(cases: list[Case]) -> tuple[float, float, float]:
             continue
         ious = case.ious[keep]
         pairs = linear_sum_assignment(-ious)
-        for row, threshold in zip(totals, IOU_THRESHOLDS, strict=True):
+        for index, threshold in enumerate(IOU_THRESHOLDS):
             hits = int((ious[pairs] >= threshold).sum())
-            row += hits, n_found - hits, n_true - hits
+            totals[index] += hits, n_found - hits, n_true - hits
     tp, fp, fn = totals.T
     precision, recall = tp / (tp + fp + 1e-4), tp / (tp + fn + 1e-4)
     pmf1 = (2 * precision * recall / (precision + recall + 1e-4)).mean()

@@ -1,0 +1,225 @@
+"""The camera frames of a bag, every one once, in the order of their stamps."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE, deserialize
+from samlite_ros.bags.reader import BagReader
+from samlite_ros.bags.storage import RawMessage
+from samlite_ros.errors import BagError, ImageDecodeError
+from samlite_ros.images import decode_compressed_image, decode_image
+from samlite_ros.message_fields import NS_PER_S, stamp_ns
+from samlite_ros.types import Frame
+
+IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
+MAX_HELD_BYTES = 1 << 30
+"""Messages may wait for one with an older stamp up to this size; a bag that needs more is not one recording."""
+
+
+def image_topics(reader: BagReader) -> list[str]:
+    """Names of the topics that hold images."""
+    return sorted(t.name for t in reader.topics.values() if t.type_name in IMAGE_TYPES)
+
+
+def choose_image_topics(reader: BagReader, wanted: Sequence[str]) -> dict[str, str]:
+    """Find the image topics to read.
+
+    Args:
+        reader: The bag.
+        wanted: 'TOPIC' for one camera, 'NAME=TOPIC' for each of several; empty = the only image topic.
+
+    Returns:
+        Camera name by topic; '' where one camera has no name.
+
+    Raises:
+        BagError: A topic is not there, holds something else or nothing; several topics lack names; none was named and
+            there is not exactly one.
+    """
+    if not wanted:
+        found = image_topics(reader)
+        if len(found) != 1:
+            raise BagError(f"{reader.path}: name the image topic; {_listing(reader)}")
+        wanted = found
+    cameras: dict[str, str] = {}
+    for item in wanted:
+        name, _, topic = item.rpartition("=")
+        if not name and len(wanted) > 1:
+            raise BagError(f"several image topics need names, NAME=TOPIC, got {item!r}")
+        _check_image_topic(reader, topic)
+        cameras[topic] = name
+    if len(set(cameras.values())) != len(wanted):
+        raise BagError(f"image topics and their names must differ: {', '.join(wanted)}")
+    return cameras
+
+
+def _check_image_topic(reader: BagReader, name: str) -> None:
+    topic = reader.topics.get(name)
+    if topic is None:
+        raise BagError(f"{reader.path}: no topic {name}; {_listing(reader)}")
+    if topic.type_name not in IMAGE_TYPES:
+        raise BagError(
+            f"{reader.path}: topic {name} is {topic.type_name}, expected {' or '.join(IMAGE_TYPES)}; {_listing(reader)}"
+        )
+    if not topic.message_count:
+        raise BagError(f"{reader.path}: topic {name} holds no message; {_listing(reader)}")
+
+
+def _listing(reader: BagReader) -> str:
+    """The topics that are there, those with images first."""
+    topics = sorted(reader.topics.values(), key=lambda t: (t.type_name not in IMAGE_TYPES, t.name))
+    lines = [f"{t.name} ({t.type_name}, {t.message_count} messages)" for t in topics]
+    return f"topics in this bag: {', '.join(lines) or 'none'}"
+
+
+class _Entry(NamedTuple):
+    """Where one message stands in stamp order: sorts by stamp, then topic, then place in the recording."""
+
+    stamp_ns: int
+    topic: str
+    place: int
+
+
+@dataclass(frozen=True, eq=False)
+class StampIndex:
+    """In which order to hand out a bag's image messages.
+
+    Args:
+        entries: The messages to hand out, in stamp order; damaged ones and repetitions are left out.
+        out_of_order: How many messages of a topic came after one with a newer stamp.
+        repeated: How many have the stamp of another of their topic.
+        damaged: How many are too short to hold a stamp.
+    """
+
+    entries: tuple[_Entry, ...]
+    out_of_order: int
+    repeated: int
+    damaged: int
+
+    @property
+    def stamps_ns(self) -> NDArray[np.int64]:
+        """int64 (N,): stamps in order [ns]."""
+        return np.array([e.stamp_ns for e in self.entries], np.int64)
+
+
+def index_stamps(reader: BagReader, topics: Sequence[str]) -> StampIndex:
+    """Read the stamps of all image messages.
+
+    Args:
+        reader: The bag; gets a fault for each kind of disorder.
+        topics: Topics of images.
+
+    Raises:
+        BagError: No message holds a stamp, or every stamp is zero.
+    """
+    entries: dict[tuple[str, int], _Entry] = {}
+    newest: dict[str, int] = {}
+    counts: Counter[str] = Counter()
+    place = -1
+    for place, message in enumerate(reader.messages(topics)):
+        stamp = read_stamp_ns(message.data)
+        if stamp is None:
+            counts["damaged"] += 1
+            continue
+        counts["out_of_order"] += stamp < newest.get(message.topic, stamp)
+        counts["repeated"] += (message.topic, stamp) in entries
+        newest[message.topic] = max(stamp, newest.get(message.topic, stamp))
+        entries.setdefault((message.topic, stamp), _Entry(stamp, message.topic, place))
+    if not any(e.stamp_ns for e in entries.values()):
+        raise BagError(f"{reader.path}: no image of {', '.join(topics)} has a stamp in its header")
+    _note_disorder(reader, counts, place + 1)
+    ordered = tuple(sorted(entries.values()))
+    return StampIndex(ordered, counts["out_of_order"], counts["repeated"], counts["damaged"])
+
+
+def _note_disorder(reader: BagReader, counts: Counter[str], total: int) -> None:
+    words = {
+        "out_of_order": "were recorded after one with a newer stamp; they are answered in the order of their stamps",
+        "repeated": "have the stamp of another; only the first of each is answered",
+        "damaged": "are too short to hold a stamp; they are left out",
+    }
+    for kind, text in words.items():
+        if counts[kind]:
+            reader.add_fault(f"{reader.path}: {counts[kind]} of {total} image messages {text}")
+
+
+def read_stamp_ns(data: bytes) -> int | None:
+    """Stamp [ns] of a message that begins with a header, without decoding it; None = too short.
+
+    Source: CDR encapsulation (4 bytes, the second says the byte order), then Header.stamp (int32, uint32).
+    """
+    if len(data) < 12:
+        return None
+    sec, nanosec = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
+    return int(sec) * NS_PER_S + int(nanosec)
+
+
+def messages_in_order(reader: BagReader, index: StampIndex) -> Iterator[RawMessage]:
+    """The indexed messages in stamp order; holds back only those that came too early.
+
+    Raises:
+        BagError: More than `MAX_HELD_BYTES` would have to be held.
+    """
+    rank = {entry.place: number for number, entry in enumerate(index.entries)}
+    topics = {entry.topic for entry in index.entries}
+    held: dict[int, RawMessage] = {}
+    due = 0
+    for place, message in enumerate(reader.messages(topics)):
+        if place not in rank:
+            continue
+        held[rank[place]] = message
+        while due in held:
+            yield held.pop(due)
+            due += 1
+        if sum(len(m.data) for m in held.values()) > MAX_HELD_BYTES:
+            raise BagError(f"{reader.path}: {len(held)} images wait for one with an older stamp, which is too many")
+
+
+class DecodedFrame(NamedTuple):
+    """One image message: its frame, or in words why there is none."""
+
+    message: RawMessage
+    frame: Frame | None
+    damage: str = ""
+
+
+def decode_frame(message: RawMessage, camera: str) -> DecodedFrame:
+    """Decode one image message."""
+    try:
+        return DecodedFrame(message, _to_frame(message, camera))
+    except (BagError, ImageDecodeError) as error:
+        return DecodedFrame(message, None, str(error))
+
+
+def _to_frame(message: RawMessage, camera: str) -> Frame:
+    content = deserialize(message.data, message.type_name)
+    if message.type_name == IMAGE:
+        image = decode_image(
+            content.data, content.encoding, content.height, content.width, content.step, bool(content.is_bigendian)
+        )
+    else:
+        image = decode_compressed_image(content.data, content.format)
+    return Frame(image, stamp_ns(content.header.stamp), content.header.frame_id, camera)
+
+
+def read_frames(reader: BagReader, index: StampIndex, cameras: Mapping[str, str]) -> Iterator[DecodedFrame]:
+    """Decoded frames in stamp order; a damaged one comes without its frame and is noted as a fault.
+
+    Args:
+        reader: The bag.
+        index: See `index_stamps`.
+        cameras: Camera name by topic.
+    """
+    for message in messages_in_order(reader, index):
+        decoded = decode_frame(message, cameras[message.topic])
+        if decoded.frame is None:
+            at = read_stamp_ns(message.data)
+            reader.add_fault(f"{reader.path}: {message.topic}, stamp {at} ns: {decoded.damage}")
+        yield decoded

@@ -1,0 +1,237 @@
+"""What is really there: COCO instances per stamp, a bag of label images, or a bag of trusted answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.bags.cases import TrueInstance
+from samlite_ros.bags.message_types import IMAGE, LABEL_INFO, SEGMENTATION, deserialize
+from samlite_ros.bags.reader import BagReader
+from samlite_ros.bags.results import ClassNames, ResultBag, to_label_info
+from samlite_ros.errors import BagError
+from samlite_ros.masks import NOTHING, decode_rle, encode_rle, mask_from_array
+from samlite_ros.message_fields import NS_PER_S, stamp_ns
+from samlite_ros.query_requests import normalise_phrase
+from samlite_ros.types import Mask
+
+
+class TruthKey(NamedTuple):
+    """Which image: the camera's name, '' where there is one, and the stamp [ns]."""
+
+    camera: str
+    stamp_ns: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Annotation:
+    """One true thing, its mask still encoded: run lengths as a list, or whatever COCO allows."""
+
+    phrase: str
+    segmentation: Any
+    track_id: int
+    crowd: bool
+
+
+@dataclass(eq=False)
+class TrueFrame:
+    """What is there in one image.
+
+    Args:
+        size: (H, W) [px].
+        annotations: All things of all phrases.
+    """
+
+    size: tuple[int, int]
+    annotations: list[_Annotation] = field(default_factory=list)
+
+    def instances(self, phrase: str) -> list[TrueInstance]:
+        """The things that a phrase names; empty = it is absent."""
+        return [
+            TrueInstance(_decode(a.segmentation, self.size), a.track_id, a.crowd)
+            for a in self.annotations
+            if a.phrase == phrase
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """The truth of a recording.
+
+    Args:
+        phrases: What it knows; a phrase that is among them and not in a frame is absent there.
+        frames: By camera and stamp.
+        regions_only: The things of a phrase are one region: label images do not tell neighbours apart.
+    """
+
+    phrases: frozenset[str]
+    frames: Mapping[TruthKey, TrueFrame]
+    regions_only: bool = False
+
+
+def read_truth(path: Path | str) -> Truth:
+    """Read truth.
+
+    Args:
+        path: A COCO instance file (.json), a folder of them, or a bag: with label images and LabelInfo (an image
+            topic named instance_image beside it tells instances apart), or with Segmentation messages.
+
+    Raises:
+        BagError: It is none of these, or holds no image.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise BagError(f"truth {path}: no such file")
+    files = [path] if path.suffix == ".json" else sorted(path.glob("*.json")) if _is_json_folder(path) else []
+    truth = _read_coco_files(files) if files else _read_truth_bag(path)
+    if not truth.frames:
+        raise BagError(f"truth {path}: no image in it")
+    return truth
+
+
+def _is_json_folder(path: Path) -> bool:
+    holds_bag = (path / "metadata.yaml").exists() or any(path.glob("*.mcap")) or any(path.glob("*.db3"))
+    return path.is_dir() and not holds_bag
+
+
+def _read_coco_files(files: Iterable[Path]) -> Truth:
+    phrases: set[str] = set()
+    frames: dict[TruthKey, TrueFrame] = {}
+    for path in files:
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            _add_coco(content, path.stem, phrases, frames)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BagError(f"truth {path}: not COCO instances with stamps: {error!r}") from error
+    return Truth(frozenset(phrases), frames)
+
+
+def _add_coco(content: dict[str, Any], stem: str, phrases: set[str], frames: dict[TruthKey, TrueFrame]) -> None:
+    names = {c["id"]: normalise_phrase(c["name"]) for c in content["categories"]}
+    phrases.update(names.values())
+    by_id = {}
+    for image in content["images"]:
+        key = TruthKey(str(image.get("camera", "")), _image_stamp_ns(image, stem))
+        by_id[image["id"]] = frames[key] = TrueFrame((int(image["height"]), int(image["width"])))
+    for a in content["annotations"]:
+        track_id = int(a.get("track_id", a.get("instance_id", 0)))
+        annotation = _Annotation(names[a["category_id"]], a["segmentation"], track_id, bool(a.get("iscrowd", 0)))
+        by_id[a["image_id"]].annotations.append(annotation)
+
+
+def _image_stamp_ns(image: dict[str, Any], stem: str) -> int:
+    """Stamp of a COCO image: `stamp_ns`, or `stamp` {sec, nanosec}, or a file name that is the stamp in ns."""
+    if "stamp_ns" in image:
+        return int(image["stamp_ns"])
+    if "stamp" in image:
+        return int(image["stamp"]["sec"]) * NS_PER_S + int(image["stamp"].get("nanosec", 0))
+    for name in (Path(str(image.get("file_name", ""))).stem, stem):
+        if re.fullmatch(r"\d+", name):
+            return int(name)
+    raise ValueError(f"image {image.get('id')} has neither stamp_ns nor stamp {{sec, nanosec}} nor a file name in ns")
+
+
+def _decode(segmentation: Any, size: tuple[int, int]) -> Mask:
+    """A COCO segmentation: uncompressed run lengths here, polygons and compressed ones by pycocotools.
+
+    Raises:
+        BagError: pycocotools is needed and missing, or the segmentation does not fit the image.
+    """
+    counts = segmentation["counts"] if isinstance(segmentation, dict) else segmentation
+    if isinstance(counts, np.ndarray) or (isinstance(segmentation, dict) and isinstance(counts, list)):
+        try:
+            return mask_from_array(decode_rle(counts, *size))
+        except ValueError as error:
+            raise BagError(f"truth: {error}") from error
+    try:
+        from pycocotools import mask as coco_mask
+    except ImportError as error:
+        raise BagError("truth has polygons or compressed run lengths: pip install pycocotools") from error
+    rle = segmentation
+    if isinstance(segmentation, list):
+        rle = coco_mask.merge(coco_mask.frPyObjects(segmentation, *size))
+    return mask_from_array(coco_mask.decode(rle).astype(bool))
+
+
+def _read_truth_bag(path: Path) -> Truth:
+    with BagReader(path) as reader:
+        types = {t.type_name for t in reader.topics.values()}
+        label_topic = _label_topic(reader)
+        if SEGMENTATION in types:
+            truth = _read_answers(path)
+        elif LABEL_INFO in types and label_topic:
+            truth = _read_label_images(reader, label_topic)
+        else:
+            there = ", ".join(f"{t.name} ({t.type_name})" for t in reader.topics.values()) or "none"
+            raise BagError(f"truth {path}: neither label images with LabelInfo nor Segmentation; topics: {there}")
+        if reader.faults:
+            raise BagError(f"truth {path} is damaged: {'; '.join(reader.faults)}")
+    return truth
+
+
+def _label_topic(reader: BagReader) -> str:
+    """The topic of label images: the one named so, or the only image topic; '' = none."""
+    images = [t.name for t in reader.topics.values() if t.type_name == IMAGE]
+    candidates = [name for name in images if name.endswith("label_image")] or images
+    return candidates[0] if len(candidates) == 1 else ""
+
+
+def _read_label_images(reader: BagReader, topic: str) -> Truth:
+    names = ClassNames()
+    phrases: set[str] = set()
+    for message in reader.messages([t.name for t in reader.topics.values() if t.type_name == LABEL_INFO]):
+        info = to_label_info(deserialize(message.data, LABEL_INFO))
+        names.add(info)
+        phrases.update(info.names.values())
+    frames = {}
+    for message in reader.messages([topic]):
+        content = deserialize(message.data, IMAGE)
+        stamp = stamp_ns(content.header.stamp)
+        frames[TruthKey("", stamp)] = _frame_of_labels(_label_pixels(content), names.at(stamp))
+    return Truth(frozenset(phrases), frames, regions_only=True)
+
+
+def _label_pixels(image: Any) -> NDArray[np.uint8]:
+    """uint8 (H, W): class ids of a label image.
+
+    Raises:
+        BagError: It is not 8 bits a pixel.
+    """
+    if image.encoding not in ("mono8", "8UC1"):
+        raise BagError(f"truth: a label image is {image.encoding}, expected mono8")
+    rows = np.frombuffer(image.data, np.uint8)[: image.height * image.step].reshape(image.height, image.step)
+    return rows[:, : image.width]
+
+
+def _frame_of_labels(labels: NDArray[np.uint8], names: Mapping[int, str]) -> TrueFrame:
+    frame = TrueFrame((labels.shape[0], labels.shape[1]))
+    for class_id in np.unique(labels):
+        if class_id != NOTHING and int(class_id) in names:
+            counts = encode_rle(mask_from_array(labels == class_id))
+            frame.annotations.append(_Annotation(names[int(class_id)], counts, 0, False))
+    return frame
+
+
+def _read_answers(path: Path) -> Truth:
+    """Answers that are trusted: of a larger model, or a result that is known to be good."""
+    phrases: set[str] = set()
+    frames = {}
+    with ResultBag(path) as bag:
+        for answer, _ in bag.answers():
+            frame = TrueFrame(answer.size)
+            phrases.update(r.query.phrase for r in answer.results)
+            for instance in answer.instances:
+                counts = encode_rle(instance.mask)
+                for phrase in dict.fromkeys(m.query.phrase for m in instance.matches):
+                    frame.annotations.append(_Annotation(phrase, counts, instance.track_id, False))
+            frames[TruthKey(answer.camera, answer.stamp_ns)] = frame
+        if bag.reader.faults:
+            raise BagError(f"truth {path} is damaged: {'; '.join(bag.reader.faults)}")
+    return Truth(frozenset(phrases), frames)
