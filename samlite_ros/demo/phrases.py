@@ -1,0 +1,46 @@
+"""Which phrases the demo asks for: one that names the scene's most visible thing, and one that names nothing in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from samlite_ros.scenes import COLOURS, SHAPES, Scene, Sequence
+from samlite_ros.scenes.vocabulary import Meaning
+
+_SAMPLES = 12
+
+
+def choose_phrases(sequence: Sequence) -> tuple[str, str]:
+    """A phrase that is there and one that is not.
+
+    Returns:
+        The colour and shape that cover most pixels over the sequence, and the same shape in a colour that no object
+        of the sequence has (or, where all are there, a pair that none has).
+
+    Raises:
+        ValueError: The sequence shows no object, or all pairs of colour and shape.
+    """
+    scenes = [sequence[i] for i in range(0, len(sequence), max(len(sequence) // _SAMPLES, 1))]
+    area = _area_by_meaning(scenes)
+    if not area:
+        raise ValueError("the sequence shows no object: choose another seed")
+    target = area.most_common(1)[0][0]
+    return target.plain_phrase, _absent(target, set(area)).plain_phrase
+
+
+def _area_by_meaning(scenes: list[Scene]) -> Counter[Meaning]:
+    area: Counter[Meaning] = Counter()
+    for scene in scenes:
+        for thing in scene.objects:
+            area[Meaning(thing.colour, thing.shape)] += thing.area_px
+    return area
+
+
+def _absent(target: Meaning, there: set[Meaning]) -> Meaning:
+    colours_there = {meaning.colour for meaning in there}
+    same_shape = [Meaning(colour, target.shape) for colour in COLOURS]
+    others = [Meaning(colour, shape) for shape in SHAPES for colour in COLOURS]
+    candidates = [m for m in same_shape if m.colour not in colours_there] + [m for m in others if m not in there]
+    if not candidates:
+        raise ValueError("every colour and shape is in the sequence: choose another seed")
+    return candidates[0]

@@ -1,0 +1,190 @@
+"""The demo: a rendered camera, the node and a planner on a real ROS graph, scored against the truth.
+
+samlite demo --out demo_out
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from tqdm import tqdm
+
+from samlite_ros.demo.observer import Answer, Observer
+from samlite_ros.demo.phrases import choose_phrases
+from samlite_ros.demo.processes import private_graph, running
+from samlite_ros.demo.scene_camera import SceneDescription
+from samlite_ros.demo.score import FrameScore, Summary, score_frame, summarise
+from samlite_ros.errors import SamliteError
+from samlite_ros.message_fields import stamp_ns
+from samlite_ros.message_reading import read_mask
+from samlite_ros.msg import QueryStatus
+
+START_TIMEOUT_S = 120.0
+ANSWER_TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What to show.
+
+    Args:
+        scene: What the camera renders.
+        model: Checkpoint, as the node's parameter of this name.
+        seconds: How long to measure [s].
+        out: Folder for logs and pictures.
+    """
+
+    scene: SceneDescription
+    model: str
+    seconds: float
+    out: Path
+
+
+@dataclass(frozen=True)
+class Absent:
+    """What became of the phrase that names nothing.
+
+    Args:
+        phrase: The phrase.
+        found: True where the node claims to have found it.
+        presence: Its presence score.
+        seconds: From asking to the verdict [s].
+    """
+
+    phrase: str
+    found: bool
+    presence: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What was seen.
+
+    Args:
+        scene: What the camera rendered.
+        phrase: What was asked for.
+        answers: Every answer of the measured time.
+        scores: One per answer.
+        summary: Of the scores.
+        rate_hz: Answers a second [Hz].
+        absent: The other phrase.
+    """
+
+    scene: SceneDescription
+    phrase: str
+    answers: list[Answer]
+    scores: list[FrameScore]
+    summary: Summary
+    rate_hz: float
+    absent: Absent
+
+    @property
+    def latencies_ms(self) -> tuple[float, float]:
+        """p50 and p95 of the time from a frame's stamp to its answer's arrival [ms]."""
+        p50, p95 = np.percentile([answer.latency_s for answer in self.answers], (50, 95)) * 1e3
+        return float(p50), float(p95)
+
+
+def run_demo(options: DemoOptions) -> DemoResult:
+    """Start everything, ask, measure, stop.
+
+    Raises:
+        SamliteError: Something did not start, did not answer, or did not end well.
+    """
+    options.out.mkdir(parents=True, exist_ok=True)
+    phrase, absent_phrase = choose_phrases(options.scene.sequence())
+    with _graph() as observer, running(*_camera(options)), running(*_node(options)):
+        observer.wait_for("the camera", lambda: observer.scene is not None, START_TIMEOUT_S)
+        observer.wait_for("the samlite node", observer.knows_node, START_TIMEOUT_S)
+        observer.ask(phrase)
+        observer.wait_for(f"the first answer to {phrase!r}", lambda: _knows(observer, phrase), START_TIMEOUT_S)
+        answers, rate_hz = _measure(observer, options.seconds)
+        absent = _ask_absent(observer, absent_phrase)
+        scene = observer.scene
+    if scene is None or not answers:
+        raise SamliteError(f"no frame was answered in {options.seconds} s; the logs are in {options.out}")
+    scores = _score(scene, phrase, answers)
+    return DemoResult(scene, phrase, answers, scores, summarise(scores), rate_hz, absent)
+
+
+@contextmanager
+def _graph() -> Iterator[Observer]:
+    os.environ.update(private_graph())
+    rclpy.init()
+    observer = Observer()
+    try:
+        yield observer
+    finally:
+        observer.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _camera(options: DemoOptions) -> tuple[str, list[str], Path]:
+    scene = options.scene
+    given = {
+        "motion": scene.motion,
+        "seed": scene.seed,
+        "rate": scene.rate,
+        "width": scene.width,
+        "height": scene.height,
+        "speed": scene.speed,
+        "frames": scene.frames,
+    }
+    words = [word for name, value in given.items() for word in ("-p", f"{name}:={value}")]
+    return (
+        "samlite_ros.demo.scene_camera",
+        [*words, "-r", "image:=/scene_camera/image"],
+        options.out / "scene_camera.log",
+    )
+
+
+def _node(options: DemoOptions) -> tuple[str, list[str], Path]:
+    words = ["-p", f"model:={options.model}", "-r", "image:=/scene_camera/image"]
+    return "samlite_ros.node.main", words, options.out / "samlite_node.log"
+
+
+def _knows(observer: Observer, phrase: str) -> bool:
+    status = observer.status(phrase)
+    return bool(observer.answers) and status is not None and status.outcome != QueryStatus.UNKNOWN
+
+
+def _measure(observer: Observer, seconds: float) -> tuple[list[Answer], float]:
+    """Collect the answers of some seconds; returns them and their rate [Hz]."""
+    observer.answers.clear()
+    start_s = time.monotonic()
+    with tqdm(total=seconds, unit="s", desc="watching", bar_format="{desc} {bar} {n:.0f}/{total:.0f} s") as bar:
+        while (elapsed_s := time.monotonic() - start_s) < seconds:
+            rclpy.spin_once(observer, timeout_sec=0.1)
+            bar.update(min(elapsed_s, seconds) - bar.n)
+        bar.update(seconds - bar.n)
+    return list(observer.answers), len(observer.answers) / elapsed_s
+
+
+def _ask_absent(observer: Observer, phrase: str) -> Absent:
+    start_s = time.monotonic()
+    observer.ask(phrase)
+    observer.wait_for(f"a verdict on {phrase!r}", lambda: _knows(observer, phrase), ANSWER_TIMEOUT_S)
+    seconds = time.monotonic() - start_s
+    status = observer.status(phrase)
+    if status is None:
+        raise SamliteError(f"the status of {phrase!r} is gone")
+    observer.withdraw(phrase)
+    return Absent(phrase, status.outcome == QueryStatus.FOUND, float(status.presence), seconds)
+
+
+def _score(scene: SceneDescription, phrase: str, answers: list[Answer]) -> list[FrameScore]:
+    sequence = scene.sequence()
+    scores = []
+    for answer in tqdm(answers, desc="scoring", unit=" frames"):
+        truth = sequence[scene.index_of(stamp_ns(answer.message.header.stamp))]
+        instances = answer.message.instances
+        scores.append(score_frame(truth, phrase, [read_mask(i) for i in instances], [i.confidence for i in instances]))
+    return scores

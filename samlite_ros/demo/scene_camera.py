@@ -1,0 +1,127 @@
+"""A camera that renders: publishes a sequence of `samlite_ros.scenes` as a camera driver would, with its truth known.
+
+Frame k has the stamp start + k / rate, so that whoever reads `~/scene` can look up the truth of every frame.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+
+from samlite_ros.scenes import KINDS, Scene, Sequence, SequenceOptions
+
+QOS_SCENE = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+@dataclass(frozen=True)
+class SceneDescription:
+    """What `~/scene` says, as JSON: all that is needed to render the same frames again.
+
+    Args:
+        motion: One of `samlite_ros.scenes.KINDS`.
+        seed: Which scene.
+        rate: Frames a second [Hz].
+        width, height: Size [px].
+        speed: Speed of the motion in the image [px/s].
+        frames: Frames until it starts over.
+        start_ns: Stamp of frame 0 [ns].
+    """
+
+    motion: str
+    seed: int
+    rate: float
+    width: int
+    height: int
+    speed: float
+    frames: int
+    start_ns: int = 0
+
+    def sequence(self) -> Sequence:
+        """The sequence that is published.
+
+        Raises:
+            ValueError: The motion is unknown.
+        """
+        if self.motion not in KINDS:
+            raise ValueError(f"motion must be one of {', '.join(KINDS)}, got {self.motion!r}")
+        options = SequenceOptions((self.height, self.width), self.rate, self.frames, self.speed)
+        return Sequence(self.motion, self.seed, options)
+
+    def index_of(self, stamp_ns: int) -> int:
+        """Index of the frame with this stamp, within the sequence."""
+        return round((stamp_ns - self.start_ns) * self.rate / 1e9) % self.frames
+
+    def stamp_of(self, index: int) -> int:
+        """Stamp of the frame with this running index [ns]."""
+        return self.start_ns + round(index * 1e9 / self.rate)
+
+    def to_json(self) -> str:
+        """The message's text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> SceneDescription:
+        """Read the message's text."""
+        return cls(**json.loads(text))
+
+
+DEFAULTS = SceneDescription(motion="fly", seed=1, rate=30.0, width=640, height=480, speed=120.0, frames=300)
+
+
+class SceneCamera(Node):
+    """Publishes `image` at a fixed rate; where rendering is late, frames are left out, never delayed."""
+
+    def __init__(self) -> None:
+        super().__init__("scene_camera")
+        given = {
+            f.name: self.declare_parameter(f.name, getattr(DEFAULTS, f.name)).value
+            for f in fields(DEFAULTS)
+            if f.name != "start_ns"
+        }
+        now_ns = self.get_clock().now().nanoseconds
+        self.scene = SceneDescription(**given, start_ns=now_ns)
+        self._sequence = self.scene.sequence()
+        self._next = 0
+        self._images = self.create_publisher(Image, "image", 1)
+        self._scenes = self.create_publisher(String, "~/scene", QOS_SCENE)
+        self._scenes.publish(String(data=self.scene.to_json()))
+        self.create_timer(1 / self.scene.rate, self._on_timer)
+
+    def _on_timer(self) -> None:
+        elapsed_ns = self.get_clock().now().nanoseconds - self.scene.start_ns
+        self._next = max(self._next, int(elapsed_ns * self.scene.rate / 1e9))
+        scene = self._sequence[self._next % self.scene.frames]
+        self._images.publish(to_image(scene, self.scene.stamp_of(self._next)))
+        self._next += 1
+
+
+def to_image(scene: Scene, stamp_ns: int) -> Image:
+    """A rendered scene as an rgb8 message of frame 'camera'."""
+    message = Image(height=scene.image.shape[0], width=scene.image.shape[1], encoding="rgb8")
+    message.header.frame_id = "camera"
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
+    message.step = 3 * message.width
+    message.data.frombytes(scene.image.data)
+    return message
+
+
+def main() -> None:
+    """Run the camera until it is interrupted."""
+    rclpy.init()
+    try:
+        rclpy.spin(SceneCamera())
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        rclpy.try_shutdown()
+
+
+if __name__ == "__main__":
+    main()
