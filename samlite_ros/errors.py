@@ -25,6 +25,10 @@ class PhraseTooLongError(SamliteError):
         )
 
 
+class InferenceError(SamliteError):
+    """The network could not compute: memory ran out twice, or its numbers are not finite."""
+
+
 class ImageDecodeError(SamliteError):
     """An image message is impossible or of an unknown encoding."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,10 +79,9 @@ def decode(model: Any, image: ImageFeatures, text: TextFeatures) -> RawDecoding:
     )
 
 
-def batches(text: TextFeatures, size: int) -> Iterator[TextFeatures]:
-    """Cut N phrases into pieces of at most `size`."""
-    for start in range(0, len(text.features), size):
-        yield TextFeatures(text.features[start : start + size], text.mask[start : start + size])
+def cut(text: TextFeatures, start: int, count: int) -> TextFeatures:
+    """At most `count` phrases from `start` on; shares memory."""
+    return TextFeatures(text.features[start : start + count], text.mask[start : start + count])
 
 
 class _SharedVision:

@@ -18,13 +18,15 @@ class SegmenterOptions:
             'float16'.
         attention: 'auto', 'eager' or 'sdpa'.
         image_size: Side of the square network input [px]; None = the checkpoint's own.
+        threads: Threads of torch on the CPU; 0 = one for a small network, which more threads only slow down, else
+            as many as torch takes.
         decode_batch: Phrases decoded at once.
         text_bank_size: Phrases whose embeddings are kept in memory.
         text_bank_folder: Where embeddings of phrases are kept between runs; None = nowhere.
         keep_text_encoder: False frees the text encoder's memory; it is loaded again when a phrase is new.
 
     Raises:
-        ValueError: A number is below 1.
+        ValueError: A number is below its least value.
     """
 
     model: str = "demo"
@@ -32,13 +34,15 @@ class SegmenterOptions:
     dtype: str = "auto"
     attention: str = "auto"
     image_size: int | None = None
+    threads: int = 0
     decode_batch: int = 4
     text_bank_size: int = 1000
     text_bank_folder: Path | None = None
     keep_text_encoder: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("image_size", "decode_batch", "text_bank_size"):
+        least = {"image_size": 1, "threads": 0, "decode_batch": 1, "text_bank_size": 1}
+        for name, bound in least.items():
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+            if value is not None and value < bound:
+                raise ValueError(f"{name} must be at least {bound}, got {value}")

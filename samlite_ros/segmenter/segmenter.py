@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from samlite_ros.errors import PhraseTooLongError
-from samlite_ros.segmenter.checkpoint import Checkpoint, load_checkpoint
-from samlite_ros.segmenter.decoder import RawDecoding, TextFeatures, batches, decode, image_features
+from samlite_ros.errors import InferenceError
+from samlite_ros.segmenter.checkpoint import Checkpoint, load_checkpoint, set_threads
+from samlite_ros.segmenter.decoder import ImageFeatures, RawDecoding, TextFeatures, cut, decode, image_features
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.segmenter.preprocess import to_pixel_values
-from samlite_ros.segmenter.text_bank import CONTEXT_TOKENS, TextBank
-from samlite_ros.segmenter.upsample import upsample_mask
+from samlite_ros.segmenter.selection import select_instances
+from samlite_ros.segmenter.text_bank import TextBank
+from samlite_ros.segmenter.text_encoder import TextEncoder
+from samlite_ros.segmenter.text_store import TextStore
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, TextEmbedding
+
+
+@dataclass
+class SegmenterCounts:
+    """What the network did since it was loaded.
+
+    Args:
+        image_passes: Passes of the vision encoder.
+        phrases_encoded: Phrases through the text encoder.
+        phrases_decoded: Phrases decoded, over all images.
+        non_finite: Queries dropped because their numbers were not finite.
+        memory_retries: Passes repeated because memory had run out.
+    """
+
+    image_passes: int = 0
+    phrases_encoded: int = 0
+    phrases_decoded: int = 0
+    non_finite: int = 0
+    memory_retries: int = 0
 
 
 class Sam3LiteTextSegmenter:
@@ -30,7 +50,13 @@ class Sam3LiteTextSegmenter:
     def __init__(self, checkpoint: Checkpoint, options: SegmenterOptions) -> None:
         self.checkpoint = checkpoint
         self.options = options
-        self._bank = TextBank(self._encode_text, options.text_bank_size)
+        self._counts = SegmenterCounts()
+        self._encoder = TextEncoder(checkpoint, options.keep_text_encoder)
+        store = None
+        if options.text_bank_folder is not None:
+            store = TextStore(options.text_bank_folder, self._encoder.fingerprint(), checkpoint.device)
+        self._bank = TextBank(self._encoder.encode, options.text_bank_size, store)
+        self._encoder.release()
 
     @classmethod
     def load(cls, options: SegmenterOptions) -> Sam3LiteTextSegmenter:
@@ -39,12 +65,20 @@ class Sam3LiteTextSegmenter:
         Raises:
             ModelLoadError: It cannot be loaded.
         """
-        return cls(load_checkpoint(options), options)
+        checkpoint = load_checkpoint(options)
+        set_threads(options.threads, checkpoint)
+        return cls(checkpoint, options)
 
     @property
     def model_id(self) -> str:
         """Names the weights."""
         return self.checkpoint.model_id
+
+    @property
+    def counts(self) -> SegmenterCounts:
+        """What the network did so far."""
+        self._counts.phrases_encoded = self._encoder.phrases_encoded
+        return self._counts
 
     @torch.inference_mode()
     def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
@@ -53,44 +87,75 @@ class Sam3LiteTextSegmenter:
 
     @torch.inference_mode()
     def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
-        """Embed one frame: one pass of the vision encoder. See `samlite_ros.types.Segmenter`."""
-        network = self.checkpoint
-        pixels = to_pixel_values(frame.image, network.image_size, network.device, network.dtype)
-        with _call_before_blocks(network, on_block):
-            output = network.model.vision_encoder(pixels)
-        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, image_features(output))
+        """Embed one frame: one pass of the vision encoder. See `samlite_ros.types.Segmenter`.
+
+        `on_block` is called before each block of the ViT, and before the neck.
+
+        Raises:
+            InferenceError: Memory ran out twice.
+        """
+        features = self._try_embed(frame, on_block) or self._try_embed(frame, on_block)
+        if features is None:
+            raise InferenceError(
+                f"no memory on {self.checkpoint.device} for one image at {self.checkpoint.image_size} px:"
+                " lower image_size, or free memory"
+            )
+        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, features)
 
     @torch.inference_mode()
     def segment(
         self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]
     ) -> list[PhraseResult]:
-        """Decode phrases over one image. See `samlite_ros.types.Segmenter`."""
+        """Decode phrases over one image. See `samlite_ros.types.Segmenter`.
+
+        Raises:
+            ValueError: The embeddings are of different models, or options and phrases differ in number.
+            InferenceError: Memory ran out even for one phrase, or the network's numbers are not finite.
+        """
+        self._check(image, text, options)
+        results: list[PhraseResult] = []
+        batch = self.options.decode_batch
+        while (done := len(results)) < len(text.phrases):
+            raw = self._try_decode(image.features, cut(text.features, done, batch))
+            if raw is None:
+                batch = 1
+                raw = self._try_decode(image.features, cut(text.features, done, batch))
+            if raw is None:
+                raise InferenceError(f"no memory on {self.checkpoint.device} to decode one phrase: lower image_size")
+            chosen = select_instances(raw, text.phrases[done:], options[done:], image.size)
+            self._counts.non_finite += chosen.dropped
+            results += chosen.results
+        self._counts.phrases_decoded += len(results)
+        return results
+
+    def _check(self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]) -> None:
         if len(options) != len(text.phrases):
             raise ValueError(f"{len(text.phrases)} phrases need as many options, got {len(options)}")
         if not image.model_id == text.model_id == self.model_id:
             raise ValueError(f"image of {image.model_id!r}, text of {text.model_id!r}, segmenter of {self.model_id!r}")
-        results: list[PhraseResult] = []
-        for batch in batches(text.features, self.options.decode_batch):
-            raw = decode(self.checkpoint.model, image.features, batch)
-            for row in range(len(batch.features)):
-                place = len(results)
-                results.append(_phrase_result(raw, row, text.phrases[place], options[place], image.size))
-        return results
 
-    def _encode_text(self, phrases: Sequence[str]) -> TextFeatures:
-        """Run the text encoder; N phrases, each padded to the context's length."""
+    def _try_embed(self, frame: Frame, on_block: Callable[[], None] | None) -> ImageFeatures | None:
+        """One pass; None = memory ran out, and was freed."""
         network = self.checkpoint
-        rows = [self._tokenize(phrase) for phrase in phrases]
-        ids = torch.tensor([r[0] for r in rows], device=network.device)  # (N, 32)
-        mask = torch.tensor([r[1] for r in rows], device=network.device)
-        output = network.model.get_text_features(input_ids=ids, attention_mask=mask, return_dict=True)
-        return TextFeatures(output.pooler_output, mask)
+        self._counts.image_passes += 1
+        with suppress(torch.cuda.OutOfMemoryError):
+            pixels = to_pixel_values(frame.image, network.image_size, network.device, network.dtype)
+            with _call_before_blocks(network, on_block):
+                return image_features(network.model.vision_encoder(pixels))
+        self._free_memory()
+        return None
 
-    def _tokenize(self, phrase: str) -> tuple[list[int], list[int]]:
-        row = self.checkpoint.tokenizer(phrase, padding="max_length", max_length=CONTEXT_TOKENS, verbose=False)
-        if len(row.input_ids) > CONTEXT_TOKENS:
-            raise PhraseTooLongError(phrase, len(row.input_ids), CONTEXT_TOKENS)
-        return row.input_ids, row.attention_mask
+    def _try_decode(self, image: ImageFeatures, text: TextFeatures) -> RawDecoding | None:
+        """One pass; None = memory ran out, and was freed."""
+        with suppress(torch.cuda.OutOfMemoryError):
+            return decode(self.checkpoint.model, image, text)
+        self._free_memory()
+        return None
+
+    def _free_memory(self) -> None:
+        """Called when the handler has been left: until then the exception's traceback holds the tensors."""
+        self._counts.memory_retries += 1
+        torch.cuda.empty_cache()
 
 
 @contextmanager
@@ -106,22 +171,3 @@ def _call_before_blocks(network: Checkpoint, on_block: Callable[[], None] | None
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _phrase_result(
-    raw: RawDecoding, row: int, phrase: str, options: DecodeOptions, size: tuple[int, int]
-) -> PhraseResult:
-    scores = raw.scores[row].cpu().numpy()
-    order = np.argsort(-scores, kind="stable")
-    keep = order[scores[order] >= options.score_threshold][: options.max_instances]
-    chosen = torch.from_numpy(keep).to(raw.mask_logits.device)
-    logits = raw.mask_logits[row, chosen].float().cpu().numpy()
-    boxes = _to_pixels(raw.boxes_xyxy[row, chosen].cpu().numpy(), size)
-    masks = tuple(upsample_mask(mask, size) for mask in logits)
-    return PhraseResult(phrase, float(raw.presence[row]), scores[keep], boxes, masks)
-
-
-def _to_pixels(boxes: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """(N, 4) of 0 .. 1 to pixels, clipped to the image."""
-    scale = np.array([size[1], size[0], size[1], size[0]], np.float32)
-    return np.clip(boxes, 0, 1) * scale

@@ -7,42 +7,39 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from samlite_ros.segmenter.decoder import TextFeatures
-
-CONTEXT_TOKENS = 32
-"""Phrases are padded to exactly this: the position table is interpolated to the length, so that it is part of the model."""
+from samlite_ros.segmenter.decoder import TextFeatures, cut
+from samlite_ros.segmenter.text_store import TextStore
 
 
 class TextBank:
     """Least-recently-used store of phrases' features.
 
     Args:
-        embed: Computes the features of phrases that are new, in one batch.
-        capacity: Most phrases kept.
+        encode: Computes the features of new phrases, in one call.
+        capacity: Most phrases kept in memory.
+        store: Where they are kept between runs; None = nowhere.
     """
 
-    def __init__(self, embed: Callable[[Sequence[str]], TextFeatures], capacity: int) -> None:
-        self._embed = embed
+    def __init__(self, encode: Callable[[Sequence[str]], TextFeatures], capacity: int, store: TextStore | None) -> None:
+        self._encode = encode
         self._capacity = capacity
+        self._store = store
         self._entries: OrderedDict[str, TextFeatures] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def get(self, phrases: Sequence[str]) -> TextFeatures:
-        """Features of phrases, in their order; only those not in the bank are computed.
+        """Features of phrases, in their order; only what is neither in memory nor on disk is computed.
 
         Raises:
+            ValueError: No phrases.
             PhraseTooLongError: A phrase exceeds the context.
         """
-        new = [p for p in dict.fromkeys(phrases) if p not in self._entries]
-        found = {p: self._entries[p] for p in phrases if p in self._entries}
-        if new:
-            computed = self._embed(new)
-            found |= {
-                p: TextFeatures(computed.features[i : i + 1].clone(), computed.mask[i : i + 1].clone())
-                for i, p in enumerate(new)
-            }
+        if not phrases:
+            raise ValueError("at least one phrase is needed")
+        found = {p: entry for p in phrases if (entry := self._entries.get(p) or self._load(p))}
+        found |= self._compute([p for p in dict.fromkeys(phrases) if p not in found])
         for phrase in phrases:
             self._entries[phrase] = found[phrase]
             self._entries.move_to_end(phrase)
@@ -51,3 +48,17 @@ class TextBank:
         return TextFeatures(
             torch.cat([found[p].features for p in phrases]), torch.cat([found[p].mask for p in phrases])
         )
+
+    def _load(self, phrase: str) -> TextFeatures | None:
+        return self._store.load(phrase) if self._store else None
+
+    def _compute(self, phrases: Sequence[str]) -> dict[str, TextFeatures]:
+        if not phrases:
+            return {}
+        computed = self._encode(phrases)
+        rows = [cut(computed, i, 1) for i in range(len(phrases))]
+        entries = {p: TextFeatures(r.features.clone(), r.mask.clone()) for p, r in zip(phrases, rows, strict=True)}
+        if self._store:
+            for phrase, entry in entries.items():
+                self._store.save(phrase, entry)
+        return entries
