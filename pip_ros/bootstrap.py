@@ -43,7 +43,7 @@ COLCON_SOURCES = (
     "pip_ros/vision_msgs",
     "samlite_ros",
 )
-PIP_SOURCES = ("setup.py", "pyproject.toml", "samlite_ros")
+PIP_SOURCES = ("setup.py", "pyproject.toml", "msg", "pip_ros/vision_msgs/msg", "samlite_ros")
 
 
 class BootstrapError(Exception):
@@ -214,7 +214,7 @@ def install_packages(env: Environment, packages: Sequence[str]) -> None:
     free = env.packages or env.ros == "sourced" or sys.version_info < (3, 11)
     pinned = [] if free else ["--constraint", str(CONSTRAINTS)]
     hint = "pip could not install the packages (its own message is above): is there a network, is pip set up for it?"
-    run(env, [str(env.python), "-m", "pip", "install", *pinned, *packages], hint)
+    run_pip(env, [*pinned, *packages], hint)
     if env.from_wheels:
         print(f"    {point_targets_here(env)} CMake targets point to this machine's Python", flush=True)
 
@@ -236,8 +236,8 @@ def point_targets_here(env: Environment) -> int:
 
 
 def pip_install_ourselves(env: Environment) -> None:
-    command = [str(env.python), "-m", "pip", "install", "--no-deps", "--force-reinstall", str(ROOT)]
-    run(env, command, "pip could not install samlite_ros (its own message is above)")
+    failure = "pip could not install samlite_ros (its own message is above)"
+    run_pip(env, ["--no-deps", "--force-reinstall", str(ROOT)], failure)
 
 
 def build_package(env: Environment) -> None:
@@ -280,6 +280,19 @@ def shell(env: Environment) -> dict[str, str]:
 def run(env: Environment, command: Sequence[str], failure: str) -> None:
     """Run a command, its output on the terminal; raise a BootstrapError with the text `failure` when it fails."""
     if subprocess.run(command, env=shell(env), cwd=ROOT, check=False).returncode:
+        raise BootstrapError(failure)
+
+
+def run_pip(env: Environment, arguments: Sequence[str], failure: str) -> None:
+    """Run pip install, showing what it fetches but not the hundreds of lines about what is there already."""
+    command = [str(env.python), "-m", "pip", "install", *arguments]
+    with subprocess.Popen(
+        command, env=shell(env) | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, text=True
+    ) as pip:
+        for line in pip.stdout or ():
+            if line.lstrip().startswith(("Collecting", "Downloading", "Building", "Installing")):
+                print(f"    {line.strip():.110}", flush=True)
+    if pip.returncode:
         raise BootstrapError(failure)
 
 
