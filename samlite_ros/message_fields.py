@@ -5,12 +5,14 @@ Neither is imported here: whoever fills messages hands in a `MessageFactory` for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.masks import encode_rle
+from samlite_ros.queries import QueryStatus
 from samlite_ros.types import Instance, QueryMatch, QueryResult, Segmentation, Vocabulary
 
 NS_PER_S = 1_000_000_000
@@ -163,6 +165,37 @@ def _no_pose(make: MessageFactory) -> Any:
         orientation=make.new("geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0),
     )
     return make.new("geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=np.zeros(36))
+
+
+def query_status_message(make: MessageFactory, status: QueryStatus) -> Any:
+    """samlite_ros/QueryStatus."""
+    return make.new(
+        "samlite_ros/msg/QueryStatus",
+        client=status.key.client,
+        id=status.key.id,
+        request_stamp=time_message(make, status.request_stamp_ns),
+        text=status.text,
+        state=int(status.state),
+        outcome=int(status.outcome),
+        reason=int(status.reason),
+        message=status.message,
+        class_id=int(status.class_id),
+        presence=float(status.presence),
+        last_searched=time_message(make, status.last_searched_ns),
+        last_seen=time_message(make, status.last_seen_ns),
+        last_seen_camera=status.last_seen_camera,
+        expires=time_message(make, status.expires_ns),
+    )
+
+
+def query_status_array_message(make: MessageFactory, statuses: Sequence[QueryStatus], epoch: int, now_ns: int) -> Any:
+    """samlite_ros/QueryStatusArray."""
+    return make.new(
+        "samlite_ros/msg/QueryStatusArray",
+        header=header_message(make, now_ns, ""),
+        vocabulary_epoch=int(epoch),
+        queries=[query_status_message(make, status) for status in statuses],
+    )
 
 
 def image_message(make: MessageFactory, image: NDArray[Any], encoding: str, stamp_ns: int, frame_id: str) -> Any:

@@ -5,10 +5,12 @@ Reads the classes of rclpy and those of `rosbags` alike.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from samlite_ros.masks import decode_rle, mask_from_array
-from samlite_ros.message_fields import stamp_ns
+from samlite_ros.message_fields import NS_PER_S, stamp_ns
+from samlite_ros.query_requests import QueryRequest
 from samlite_ros.types import Instance, Mask, Query, QueryKey, QueryMatch, QueryResult, Segmentation
 
 
@@ -59,6 +61,32 @@ def read_segmentation(message: Any) -> Segmentation:
         results=tuple(_read_result(result, phrases) for result in message.results),
         instances=instances,
     )
+
+
+def read_request(message: Any) -> QueryRequest:
+    """A TextQuery message: what a client asks."""
+    lifetime = message.lifetime
+    return QueryRequest(
+        key=QueryKey(message.client, message.id),
+        text=message.text,
+        action=int(message.action),
+        stamp_ns=stamp_ns(message.header.stamp),
+        score_threshold=float(message.score_threshold),
+        mask_threshold=float(message.mask_threshold),
+        max_instances=int(message.max_instances),
+        lifetime_ns=int(lifetime.sec) * NS_PER_S + int(lifetime.nanosec),
+        max_rate_hz=float(message.max_rate),
+        priority=int(message.priority),
+        cameras=tuple(message.cameras),
+        exemplars=len(message.exemplars),
+    )
+
+
+def read_requests(message: Any) -> list[QueryRequest]:
+    """A QuerySet message: what a client asks in all; the set's stamp stands for those that have none."""
+    set_stamp_ns = stamp_ns(message.header.stamp)
+    requests = [read_request(query) for query in message.queries]
+    return [r if r.stamp_ns else replace(r, stamp_ns=set_stamp_ns) for r in requests]
 
 
 def _read_match(message: Any) -> QueryMatch:
