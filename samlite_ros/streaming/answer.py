@@ -1,0 +1,179 @@
+"""From network results and carried tracks to `Segmentation`s."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from samlite_ros.masks import mask_bounds_xyxy
+from samlite_ros.streaming.tracks import Track
+from samlite_ros.types import (
+    NO_STAMP,
+    DecodeOptions,
+    Frame,
+    Instance,
+    Mask,
+    PhraseResult,
+    Query,
+    QueryKey,
+    QueryMatch,
+    QueryResult,
+    Segmentation,
+    Vocabulary,
+)
+
+MISS_FACTOR = 0.8
+"""Confidence falls by it for each keyframe in which the network did not find the thing again."""
+FULL_SHARE = 0.5
+"""Share of agreeing template points from which a thing counts as consistent."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """The last search for a phrase.
+
+    Args:
+        keyframe_ns: Stamp of the image that was searched [ns].
+        presence: Probability that the phrase is in it.
+    """
+
+    keyframe_ns: int
+    presence: float
+
+
+def decode_plan(queries: Sequence[Query]) -> tuple[tuple[str, ...], tuple[DecodeOptions, ...]]:
+    """Distinct phrases, highest priority first, each with the loosest options that its queries need."""
+    by_phrase: dict[str, list[Query]] = {}
+    for query in sorted(queries, key=lambda q: -q.priority):
+        by_phrase.setdefault(query.phrase, []).append(query)
+    options = tuple(
+        DecodeOptions(min(q.score_threshold for q in group), max(q.max_instances for q in group))
+        for group in by_phrase.values()
+    )
+    return tuple(by_phrase), options
+
+
+def mask_thresholds(queries: Sequence[Query]) -> dict[str, int]:
+    """By phrase the least pixel probability inside a mask, 1 to 255; of several queries the lowest."""
+    thresholds: dict[str, int] = {}
+    for query in queries:
+        level = min(max(round(query.mask_threshold * 255), 1), 255)
+        thresholds[query.phrase] = min(thresholds.get(query.phrase, 255), level)
+    return thresholds
+
+
+def answer_keyframe(
+    frame: Frame, results: Sequence[PhraseResult], model_id: str, vocabulary: Vocabulary
+) -> Segmentation:
+    """The answer for a keyframe itself: what the network found, for the queries that are active now."""
+    thresholds = mask_thresholds(vocabulary.queries)
+    searches = {r.phrase: Search(frame.stamp_ns, r.presence) for r in results}
+    things = [
+        _Thing(((r.phrase, float(score)),), 0, 1.0, False, frame.stamp_ns, _to_box(box), mask)
+        for r in results
+        if r.phrase in thresholds
+        for score, box, mask in zip(
+            r.scores, r.boxes_xyxy, (replace(m, threshold=thresholds[r.phrase]) for m in r.masks), strict=True
+        )
+    ]
+    return _segmentation(frame, model_id, vocabulary, searches, things)
+
+
+def answer_carried(
+    frame: Frame,
+    drawn: Sequence[tuple[Track, Mask]],
+    model_id: str,
+    vocabulary: Vocabulary,
+    searches: Mapping[str, Search],
+    max_age_s: float,
+) -> Segmentation:
+    """The answer for a frame to which masks were carried.
+
+    Args:
+        frame: The frame.
+        drawn: Tracks and their masks in it.
+        model_id: Names the weights.
+        vocabulary: The active queries.
+        searches: The last search of each phrase.
+        max_age_s: Confidence falls to half towards this age [s].
+    """
+    things = []
+    for track, mask in drawn:
+        box = mask_bounds_xyxy(mask)
+        if box is None:
+            continue
+        factor = reliability(track, frame.stamp_ns, max_age_s)
+        matches = tuple((m.phrase, m.score) for m in track.matches)
+        stamp = track.keyframe_ns
+        things.append(_Thing(matches, track.track_id, factor, stamp != frame.stamp_ns, stamp, box, mask))
+    return _segmentation(frame, model_id, vocabulary, searches, things)
+
+
+def reliability(track: Track, stamp_ns: int, max_age_s: float) -> float:
+    """Factor on a score, 0 to 1: falls with age, with disagreement of the template, and with misses."""
+    age = min(max((stamp_ns - track.keyframe_ns) / 1e9 / max_age_s, 0.0), 1.0) if max_age_s > 0 else 1.0
+    consistency = 0.5 + 0.5 * min(track.share / FULL_SHARE, 1.0)
+    return (1 - 0.5 * age) * consistency * MISS_FACTOR**track.misses
+
+
+@dataclass(frozen=True, eq=False)
+class _Thing:
+    """An instance before the queries had their say; `factor` scales the best score to the confidence."""
+
+    scores: tuple[tuple[str, float], ...]
+    track_id: int
+    factor: float
+    propagated: bool
+    keyframe_ns: int
+    box_xyxy: tuple[float, float, float, float]
+    mask: Mask
+
+
+def _to_box(box: Sequence[float]) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = (float(v) for v in box)
+    return x0, y0, x1, y1
+
+
+def _segmentation(
+    frame: Frame, model_id: str, vocabulary: Vocabulary, searches: Mapping[str, Search], things: Sequence[_Thing]
+) -> Segmentation:
+    counts = dict.fromkeys((q.key for q in vocabulary.queries), 0)
+    instances = []
+    for thing in sorted(things, key=lambda t: -t.factor * t.scores[0][1]):
+        matches = _matches(thing, vocabulary.queries, counts)
+        if not matches:
+            continue
+        for match in matches:
+            counts[match.query.key] += 1
+        confidence = matches[0].score * thing.factor
+        instances.append(
+            Instance(
+                thing.track_id, matches, confidence, thing.propagated, thing.keyframe_ns, thing.box_xyxy, thing.mask
+            )
+        )
+    instances.sort(key=lambda i: -i.confidence)
+    unknown = Search(NO_STAMP, math.nan)
+    found = [(q, searches.get(q.phrase, unknown)) for q in vocabulary.queries]
+    return Segmentation(
+        stamp_ns=frame.stamp_ns,
+        frame_id=frame.frame_id,
+        camera=frame.camera,
+        size=frame.size,
+        model_id=model_id,
+        vocabulary_epoch=vocabulary.epoch,
+        keyframe_stamp_ns=max((s.keyframe_ns for _, s in found), default=NO_STAMP),
+        results=tuple(QueryResult(q, s.keyframe_ns, s.presence, counts[q.key]) for q, s in found),
+        instances=tuple(instances),
+    )
+
+
+def _matches(thing: _Thing, queries: Sequence[Query], counts: Mapping[QueryKey, int]) -> tuple[QueryMatch, ...]:
+    """The queries that a thing answers and that have not had enough yet, best score first."""
+    matches = [
+        QueryMatch(query, score)
+        for phrase, score in thing.scores
+        for query in queries
+        if query.phrase == phrase and score >= query.score_threshold and counts[query.key] < query.max_instances
+    ]
+    return tuple(sorted(matches, key=lambda m: -m.score))

@@ -1,0 +1,247 @@
+"""Carries masks from keyframes to every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.streaming.alignment import Covering
+from samlite_ros.streaming.appearance import PaddedKeyframe
+from samlite_ros.streaming.change import is_still
+from samlite_ros.streaming.compose import Settlement, gather_evidence, settle, to_mask
+from samlite_ros.streaming.detections import Detection, nested_with
+from samlite_ros.streaming.flow import WorkImage, dense_flow
+from samlite_ros.streaming.geometry import identity, transform
+from samlite_ros.streaming.learning import Lesson, LessonQueue, align_learnt, learn
+from samlite_ros.streaming.recognition import Recogniser
+from samlite_ros.streaming.snapshot import Snapshot
+from samlite_ros.streaming.tracks import PhraseMatch, Track, TrackBatch
+from samlite_ros.types import Frame, Mask
+
+MOST_MISSES = 3
+"""A thing that the network does not find in more keyframes in a row has ended."""
+BELIEVED_SHARE = 0.4
+"""A missed thing is kept only where so many of its template points still agree."""
+MOST_PHRASE_MISSES = 2
+STILL_SHIFT_PX = 0.25
+"""A thing whose corners have moved less since its keyframe stands still [work px]."""
+
+
+class Carrier:
+    """All tracks of one camera. Call `advance` for each frame, then `draw`.
+
+    Args:
+        merge_phrases: What different phrases find may be one thing.
+    """
+
+    def __init__(self, merge_phrases: bool = True) -> None:
+        self._recogniser = Recogniser(merge_phrases)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything; ids are not used again."""
+        self.tracks: list[Track] = []
+        self.snapshots: list[Snapshot] = []
+        self.image: WorkImage | None = None
+        self._batch = TrackBatch([])
+        self._settlement: Settlement | None = None
+        self._lessons = LessonQueue()
+        self._background: NDArray[np.float32] | None = None
+        self._recogniser.reset()
+
+    def advance(self, image: WorkImage) -> None:
+        """Carry all tracks to the next frame."""
+        before, self.image = self.image, image
+        if before is None or not self.snapshots:
+            return
+        for snapshot in self.snapshots:
+            snapshot.compare(image)
+        still = all(s.changed is not None and is_still(s.changed) for s in self.snapshots)
+        flow = None if still else dense_flow(before, image)
+        for snapshot in self.snapshots:
+            snapshot.advance(flow)
+        motion = np.zeros((*image.size, 2), np.float32) if flow is None else flow
+        self._batch.carry(image, motion, self._covering(self._batch.tracks))
+        self._learn_some(image)
+        self._note_still_tracks()
+
+    def remember(self, frame: Frame) -> Snapshot:
+        """The newest frame goes to the network.
+
+        Raises:
+            ValueError: The frame is not the newest one.
+        """
+        if self.image is None or self.image.stamp_ns != frame.stamp_ns:
+            newest = None if self.image is None else self.image.stamp_ns
+            raise ValueError(
+                f"only the newest frame can become a keyframe: got stamp {frame.stamp_ns}, newest {newest}"
+            )
+        snapshot = Snapshot(frame, self.image, self.tracks, self._settlement)
+        self.snapshots.append(snapshot)
+        return snapshot
+
+    def keep_only(self, snapshots: Sequence[Snapshot]) -> None:
+        """Forget the other keyframes, except those by which tracks are known to stand still."""
+        still = {t.keyframe_ns for t in self.tracks if t.still}
+        self.snapshots = [s for s in self.snapshots if s in snapshots or s.stamp_ns in still]
+
+    def deliver(self, snapshot: Snapshot, detections: Sequence[Detection], searched: frozenset[str]) -> None:
+        """Take over what the network found in a keyframe; the models are learnt with the next frames.
+
+        Args:
+            snapshot: The keyframe.
+            detections: What was found.
+            searched: The phrases that were searched.
+        """
+        masks = [m for _, m in snapshot.found] + [d.keyframe_mask for d in detections]
+        keyframe = PaddedKeyframe(snapshot.image, masks)
+        background = keyframe.background
+        self._background = background if self._background is None else 0.5 * self._background + 0.5 * background
+        ids = self._recogniser.identify(detections, keyframe, snapshot, self.tracks, self._settlement)
+        self._judge_missed(snapshot, keyframe, set(ids), searched)
+        first = len(snapshot.found)
+        snapshot.found += [(i, d.keyframe_mask) for i, d in zip(ids, detections, strict=True)]
+        nested = nested_with(masks)
+        lessons = []
+        for index, (track_id, detection) in enumerate(zip(ids, detections, strict=True), first):
+            if self._is_outdated(track_id, detection, snapshot, searched):
+                nested_ids = frozenset(snapshot.found[i][0] for i in nested[index])
+                lessons.append(Lesson(snapshot, keyframe, index, nested[index], nested_ids, track_id, detection))
+        self._lessons.add(lessons, snapshot, self._urgency)
+
+    def end(self, tracks: Sequence[Track]) -> None:
+        """Tracks end; they may be recognised for some seconds."""
+        if not tracks:
+            return
+        for track in tracks:
+            self._recogniser.remember(track)
+        gone = {t.track_id for t in tracks}
+        self.tracks = [t for t in self.tracks if t.track_id not in gone]
+        self._batch = TrackBatch(self.tracks)
+
+    def draw(self) -> list[tuple[Track, Mask]]:
+        """The masks in the newest frame, of all tracks that are in sight."""
+        image = self.image
+        if image is None:
+            return []
+        claims = [claim for t in self.tracks if (claim := gather_evidence(t, image)) is not None]
+        self._settlement = settle(claims, image.size)
+        drawn = []
+        for claim, margin in zip(claims, self._settlement.margins, strict=True):
+            mask = claim.track.keyframe_mask if claim.track.still else to_mask(margin, claim.x0, claim.y0, image)
+            if mask is not None:
+                drawn.append((claim.track, mask))
+        return drawn
+
+    def _track(self, track_id: int) -> Track | None:
+        return next((t for t in self.tracks if t.track_id == track_id), None)
+
+    def _is_outdated(self, track_id: int, detection: Detection, snapshot: Snapshot, searched: frozenset[str]) -> bool:
+        """Note that a thing was found again; whether its model should be learnt anew from this keyframe."""
+        track = self._track(track_id)
+        if track is None:
+            return True
+        track.matches = merge_matches(track.matches, detection.matches, searched)
+        track.misses = 0
+        return track.keyframe_ns < snapshot.stamp_ns
+
+    def _judge_missed(
+        self, snapshot: Snapshot, keyframe: PaddedKeyframe, found: set[int], searched: frozenset[str]
+    ) -> None:
+        """End the tracks that the network should have found and did not, or keep them for a while."""
+        ended = []
+        for track in self.tracks:
+            center = snapshot.centers.get(track.track_id)
+            sought = any(m.phrase in searched for m in track.matches)
+            if track.track_id in found or center is None or not sought or track.keyframe_ns >= snapshot.stamp_ns:
+                continue
+            track.misses += 1
+            if not _survives(track, center, keyframe):
+                ended.append(track)
+        self.end(ended)
+
+    def _urgency(self, track_id: int) -> tuple[int, int, float]:
+        """New things first, then those with the oldest model, then those that fit worst."""
+        track = self._track(track_id)
+        return (0, 0, 0.0) if track is None else (1, track.keyframe_ns, -track.cost)
+
+    def _learn_some(self, image: WorkImage) -> None:
+        """Learn the next few models."""
+        lessons = self._lessons.take()
+        if not lessons:
+            return
+        learnt = []
+        for lesson in lessons:
+            old = self._track(lesson.track_id)
+            background = self._background if self._background is not None else lesson.keyframe.background
+            learnt.append((learn(lesson, old, background), old))
+        align_learnt(image, learnt, [x.snapshot for x in lessons], self._covering)
+        for lesson, (new, old) in zip(lessons, learnt, strict=True):
+            self._replace(new, old, lesson.snapshot)
+        self._batch = TrackBatch(self.tracks)
+
+    def _replace(self, new: Track, old: Track | None, source: Snapshot) -> None:
+        """Put a track in the place of its former self, also in keyframes that the network is still working on."""
+        if old is None:
+            self.tracks.append(new)
+            return
+        for snapshot in self.snapshots:
+            motion = snapshot.motion_since(old)
+            if motion is not None and snapshot is not source:
+                snapshot.replace_model(new.track_id, motion, new.pose)
+        self.tracks[self.tracks.index(old)] = new
+
+    def _covering(self, tracks: Sequence[Track]) -> Covering | None:
+        """What covered which of the tracks in the last answer."""
+        settlement = self._settlement
+        if settlement is None:
+            return None
+        owners = [claim.track.track_id for claim in settlement.evidence]
+        hides = np.zeros((len(tracks), len(owners) + 1), bool)
+        for row, track in enumerate(tracks):
+            hides[row, 1:] = [o != track.track_id and o not in track.nested for o in owners]
+        return Covering(settlement.owner, hides)
+
+    def _note_still_tracks(self) -> None:
+        """Mark the tracks that have not moved since their keyframe: their mask is exact as it is."""
+        by_stamp = {s.stamp_ns: s for s in self.snapshots}
+        for track in self.tracks:
+            snapshot = by_stamp.get(track.keyframe_ns)
+            track.still = (
+                snapshot is not None
+                and not track.misses
+                and snapshot.is_unchanged(track.model.box_xyxy)
+                and _is_in_place(track)
+            )
+
+
+def _survives(track: Track, center: NDArray[np.float32], keyframe: PaddedKeyframe) -> bool:
+    """Whether a missed track is behind another thing, or so plainly there that the network may have erred."""
+    x, y = np.rint(center).astype(int)
+    height, width = keyframe.size
+    if not (0 <= x < width and 0 <= y < height) or track.misses > MOST_MISSES:
+        return False
+    return bool(keyframe.labels[y, x] > 0) or track.share > BELIEVED_SHARE
+
+
+def _is_in_place(track: Track) -> bool:
+    x0, y0, x1, y1 = track.model.box_xyxy
+    corners = np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]], np.float32)
+    shift = transform(track.pose, corners) - transform(identity(), corners)
+    return bool(np.hypot(shift[:, 0], shift[:, 1]).max() < STILL_SHIFT_PX)
+
+
+def merge_matches(
+    old: Sequence[PhraseMatch], new: Sequence[PhraseMatch], searched: frozenset[str]
+) -> tuple[PhraseMatch, ...]:
+    """What a thing answers to after a keyframe found it: new matches, and old ones that were not refuted twice."""
+    merged = {m.phrase: m for m in new}
+    for match in old:
+        if match.phrase in merged:
+            continue
+        misses = match.misses + (match.phrase in searched)
+        if misses < MOST_PHRASE_MISSES:
+            merged[match.phrase] = PhraseMatch(match.phrase, match.score, match.keyframe_ns, misses)
+    return tuple(sorted(merged.values(), key=lambda m: -m.score))

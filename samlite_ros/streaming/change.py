@@ -1,0 +1,45 @@
+"""Has anything changed between two frames? Blind to noise and to flicker of the whole image."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.streaming.flow import WorkImage
+
+LEAST_DIFFERENCE = 5.0
+"""A pixel has changed where its 3 x 3 mean differs by more [levels of 255] ..."""
+NOISE_FACTOR = 8.0
+"""... and by more than so many times the noise of that mean."""
+LEAST_PIXELS = 4
+"""Fewer changed pixels (of a quarter of the camera's resolution at 640 px) are no change."""
+CUT_DISTANCE = 0.6
+"""The scene is another where this share of the colours is."""
+
+
+def change_map(reference: WorkImage, current: WorkImage) -> NDArray[np.bool_]:
+    """Where the current image differs from the reference, bool (h / 2, w / 2)."""
+    now = current.small.astype(np.float32)
+    before = reference.small.astype(np.float32)
+    gain = np.median(before.reshape(-1, 3)[::7], 0) / np.maximum(np.median(now.reshape(-1, 3)[::7], 0), 1.0)
+    difference = np.abs(cv2.blur(now * np.clip(gain, 0.8, 1.25).astype(np.float32) - before, (3, 3))).max(2)
+    noise = 1.48 * float(np.median(difference))
+    return difference > max(LEAST_DIFFERENCE, NOISE_FACTOR * min(noise, 1.0))
+
+
+def is_still(changed: NDArray[np.bool_]) -> bool:
+    """Whether a change map shows nothing but noise."""
+    return int(np.count_nonzero(changed)) < LEAST_PIXELS
+
+
+def color_histogram(image: WorkImage) -> NDArray[np.float32]:
+    """Share of each of 64 coarse colours in the image, float32 (64,)."""
+    red, green, blue = (image.small[..., channel] >> 6 for channel in range(3))
+    counts = np.bincount(((red << 4) | (green << 2) | blue).ravel(), minlength=64).astype(np.float32)
+    return counts / counts.sum()
+
+
+def is_cut(before: NDArray[np.float32], now: NDArray[np.float32]) -> bool:
+    """Whether two colour histograms are those of different scenes."""
+    return float(np.abs(before - now).sum()) / 2 > CUT_DISTANCE

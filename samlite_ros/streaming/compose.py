@@ -1,0 +1,225 @@
+"""From poses to masks: which pixel belongs to which object, settled among all objects of a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.streaming.appearance import ObjectModel
+from samlite_ros.streaming.flow import WorkImage
+from samlite_ros.streaming.geometry import Poses, invert, scale_of, transform, window_pose
+from samlite_ros.streaming.tracks import Track
+from samlite_ros.types import Mask
+
+SHAPE_SOFTNESS = 1.5
+"""Signed distance [fine px] that counts as one unit of log-odds."""
+COLOR_FACTOR = 2.0
+WINDOW_MARGIN_PX = 7
+UNKNOWN_BIAS = -0.5
+UNKNOWN_SLOPE_BORDER, UNKNOWN_SLOPE_COVERED = 0.03, 0.12
+"""Where the keyframe does not show whether the object goes on: log-odds per fine pixel of distance."""
+MISSED_LIMIT, MISSED_MALUS = 3.0, 1.5
+"""A thing that the network missed yields its pixels to those that it found."""
+CERTAIN = 10.0
+"""Log-odds of the pixels of a thing in an unchanged part of the image."""
+NOTHING_LEFT = -30.0
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Log-odds that pixels belong to one object, before others have their say.
+
+    Args:
+        track: The object.
+        x0, y0: Upper left corner of the window [work px].
+        log_odds: float32 (h, w).
+    """
+
+    track: Track
+    x0: int
+    y0: int
+    log_odds: NDArray[np.float32]
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Index of the window in a work image."""
+        h, w = self.log_odds.shape
+        return slice(self.y0, self.y0 + h), slice(self.x0, self.x0 + w)
+
+
+def gather_evidence(track: Track, image: WorkImage) -> Evidence | None:
+    """Shape, colours and template of one object at its pose; None = it is outside the image."""
+    window = _window(track, image.size)
+    if window is None:
+        return None
+    x0, y0, x1, y1 = window
+    model = track.model
+    back = window_pose(invert(track.pose), (x0, y0), model.corner)
+    size = x1 - x0, y1 - y0
+    distance = _warp(model.distance, back, size, NOTHING_LEFT)
+    if track.still:
+        return Evidence(track, x0, y0, np.where(distance > 0, CERTAIN, -CERTAIN).astype(np.float32))
+    log_odds = np.clip(distance * scale_of(track.pose), -12, 8) / np.float32(SHAPE_SOFTNESS)
+    if track.misses:
+        log_odds = np.minimum(log_odds, MISSED_LIMIT) - MISSED_MALUS
+    log_odds = _open_unknown(model, log_odds, distance, back, size)
+    log_odds += COLOR_FACTOR * _appearance(track, image, (x0, y0, x1, y1), distance, back)
+    if model.unknown is not None:
+        _drop_unconnected(log_odds, distance)
+    return Evidence(track, x0, y0, log_odds)
+
+
+def _window(track: Track, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+    """Bounds (x0, y0, x1, y1) [work px] of all that the object may cover; None = nothing inside the image."""
+    model = track.model
+    margin = model.growth_px - 2 if model.touches_border else WINDOW_MARGIN_PX
+    x0, y0, x1, y1 = model.box_xyxy
+    left, top, right, bottom = x0 - margin, y0 - margin, x1 + margin, y1 + margin
+    corners = np.array([[left, top], [right, top], [left, bottom], [right, bottom]], np.float32)
+    moved = transform(track.pose, corners)
+    low, high = np.floor(moved.min(0)).astype(int), np.ceil(moved.max(0)).astype(int)
+    x0, y0, x1, y1 = max(low[0], 0), max(low[1], 0), min(high[0], size[1]), min(high[1], size[0])
+    if x1 - x0 < 2 or y1 - y0 < 2:
+        return None
+    return int(x0), int(y0), int(x1), int(y1)
+
+
+def _warp(image: NDArray, back: Poses, size: tuple[int, int], outside: float | None) -> NDArray:
+    """Move a crop of the keyframe to a window of size (w, h); `outside` None repeats the border."""
+    mode = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(image, back, size, flags=flags, borderMode=mode, borderValue=outside or 0.0)
+
+
+def _open_unknown(
+    model: ObjectModel,
+    log_odds: NDArray[np.float32],
+    distance: NDArray[np.float32],
+    back: Poses,
+    size: tuple[int, int],
+) -> NDArray[np.float32]:
+    """Let the object grow where the keyframe does not show that it ends."""
+    if model.unknown is None:
+        return log_odds
+    unknown = _warp(model.unknown, back, size, 0.0) > 0.5
+    slope = UNKNOWN_SLOPE_BORDER if model.touches_border else UNKNOWN_SLOPE_COVERED
+    return np.where(unknown & (distance < 0), UNKNOWN_BIAS + distance * np.float32(slope), log_odds)
+
+
+def _appearance(
+    track: Track,
+    image: WorkImage,
+    box: tuple[int, int, int, int],
+    distance: NDArray[np.float32],
+    back: Poses,
+) -> NDArray[np.float32]:
+    """Evidence of the current frame: colours everywhere, and inside also the likeness to the keyframe."""
+    x0, y0, x1, y1 = box
+    colors = cv2.blur(track.model.colors.log_odds[image.color_index[y0:y1, x0:x1]], (3, 3))
+    template = _warp(track.model.color, back, (x1 - x0, y1 - y0), None)
+    difference = cv2.absdiff(template, image.color[y0:y1, x0:x1])
+    mean = cv2.transform(difference, np.full((1, 3), 1 / 3, np.float32)).astype(np.float32)
+    likeness = np.clip((14 - cv2.blur(mean, (3, 3))) / 8, -2.5, 1.0)
+    if not track.misses:
+        likeness = np.maximum(colors, likeness)
+    return np.where(distance > 0, likeness, colors)
+
+
+def _drop_unconnected(log_odds: NDArray[np.float32], distance: NDArray[np.float32]) -> None:
+    """Take back growth that hangs on nothing that was seen."""
+    count, components = cv2.connectedComponents((log_odds > 0).astype(np.uint8), connectivity=4)
+    if count > 2:
+        keep = np.zeros(count, bool)
+        keep[components[distance > 1]] = True
+        log_odds[~keep[components]] = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Settlement:
+    """Who owns which pixel of one frame.
+
+    Args:
+        owner: int16 (h, w): 1-based index into `evidence`, 0 = none.
+        evidence: What each object claimed.
+        margins: By how much each object wins over all others and over nothing, float32 (h, w) of its window.
+    """
+
+    owner: NDArray[np.int16]
+    evidence: tuple[Evidence, ...]
+    margins: tuple[NDArray[np.float32], ...]
+
+
+def settle(evidence: Sequence[Evidence], size: tuple[int, int]) -> Settlement:
+    """Give every pixel to the object with the highest log-odds; this also decides who is in front.
+
+    Args:
+        evidence: The claims.
+        size: (h, w) of the work image.
+    """
+    best = np.zeros(size, np.float32)
+    second = np.zeros(size, np.float32)
+    owner = np.zeros(size, np.int16)
+    for number, claim in enumerate(evidence, 1):
+        window, log_odds = claim.window, claim.log_odds
+        before = best[window]
+        wins = log_odds > before
+        second[window] = np.maximum(second[window], np.where(wins, before, log_odds))
+        owner[window][wins] = number
+        best[window] = np.where(wins, log_odds, before)
+    margins = []
+    for number, claim in enumerate(evidence, 1):
+        if claim.track.nested:
+            rival = _rivals(claim, evidence)
+        else:
+            rival = np.where(owner[claim.window] == number, second[claim.window], best[claim.window])
+        margins.append(claim.log_odds - rival)
+    return Settlement(owner, tuple(evidence), tuple(margins))
+
+
+def _rivals(claim: Evidence, evidence: Sequence[Evidence]) -> NDArray[np.float32]:
+    """Highest log-odds of all others that do not share pixels with this object by nature."""
+    rival = np.zeros_like(claim.log_odds)
+    for other in evidence:
+        if other is claim or other.track.track_id in claim.track.nested:
+            continue
+        y0, x0 = max(claim.y0, other.y0), max(claim.x0, other.x0)
+        y1 = min(claim.window[0].stop, other.window[0].stop)
+        x1 = min(claim.window[1].stop, other.window[1].stop)
+        if y1 <= y0 or x1 <= x0:
+            continue
+        part = rival[y0 - claim.y0 : y1 - claim.y0, x0 - claim.x0 : x1 - claim.x0]
+        np.maximum(part, other.log_odds[y0 - other.y0 : y1 - other.y0, x0 - other.x0 : x1 - other.x0], out=part)
+    return rival
+
+
+def to_mask(margin: NDArray[np.float32], x0: int, y0: int, image: WorkImage) -> Mask | None:
+    """Draw a margin (h, w) [log-odds], whose window starts at (x0, y0) [work px], at the camera's resolution.
+
+    Returns:
+        None where nothing is inside.
+    """
+    left, top, width, height = cv2.boundingRect((margin > 0).astype(np.uint8))
+    if width == 0:
+        return None
+    top, left = max(top - 2, 0), max(left - 2, 0)
+    part = margin[top : top + height + 4, left : left + width + 4]
+    x0, y0 = x0 + left, y0 + top
+    scale_y, scale_x = image.camera_size[0] / image.size[0], image.camera_size[1] / image.size[1]
+    h, w = part.shape
+    cam_x0, cam_x1 = int(x0 * scale_x), min(int(np.ceil((x0 + w) * scale_x)), image.camera_size[1])
+    cam_y0, cam_y1 = int(y0 * scale_y), min(int(np.ceil((y0 + h) * scale_y)), image.camera_size[0])
+    to_work = np.array(
+        [
+            [1 / scale_x, 0, (cam_x0 + 0.5) / scale_x - 0.5 - x0],
+            [0, 1 / scale_y, (cam_y0 + 0.5) / scale_y - 0.5 - y0],
+        ],
+        np.float32,
+    )
+    drawn = _warp(part, to_work, (cam_x1 - cam_x0, cam_y1 - cam_y0), None)
+    probability = np.rint(255 / (1 + np.exp(-np.clip(drawn, -10, 10)))).astype(np.uint8)
+    mask = Mask(cam_x0, cam_y0, probability, image.camera_size)
+    return mask if mask.area else None

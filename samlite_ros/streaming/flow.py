@@ -1,0 +1,96 @@
+"""A frame prepared for carrying masks, and the motion between two frames.
+
+Everything between two keyframes is computed on a *work image*: the camera image shrunk so that its longer side has
+320 pixels. Masks are drawn on a *fine grid* of twice that resolution, so that borders keep sub-pixel places.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.types import Frame
+
+WORK_LONG_SIDE_PX = 320
+FINE = 2
+"""Fine pixels per work pixel."""
+GRID_STEP_PX = 3
+"""Distance of the advected grid points [work px]."""
+COLOR_BITS = 4
+COLORS = 1 << (3 * COLOR_BITS)
+"""Number of bins of the colour index."""
+
+
+@dataclass(frozen=True, eq=False)
+class WorkImage:
+    """A frame prepared for carrying masks.
+
+    Args:
+        stamp_ns: Stamp of the frame [ns].
+        camera_size: (H, W) of the frame [px].
+        color: uint8 (h, w, 3), RGB, slightly blurred: what templates are compared with.
+        color_index: uint16 (h, w): bin of the colour, 4 bits per channel.
+        gray: uint8 (h / 2, w / 2): input of the dense flow.
+        small: uint8 (h / 2, w / 2, 3): for noticing change.
+    """
+
+    stamp_ns: int
+    camera_size: tuple[int, int]
+    color: NDArray[np.uint8]
+    color_index: NDArray[np.uint16]
+    gray: NDArray[np.uint8]
+    small: NDArray[np.uint8]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(h, w) [work px]."""
+        return self.color.shape[0], self.color.shape[1]
+
+
+def work_size(camera_size: tuple[int, int]) -> tuple[int, int]:
+    """(h, w) of the work image of a camera image (H, W); images smaller than it keep their size."""
+    height, width = camera_size
+    factor = max(1.0, max(height, width) / WORK_LONG_SIDE_PX)
+    return max(2, round(height / factor)), max(2, round(width / factor))
+
+
+def prepare(frame: Frame) -> WorkImage:
+    """Shrink, blur and index one frame."""
+    h, w = work_size(frame.size)
+    shrunk = cv2.resize(frame.image, (w, h), interpolation=cv2.INTER_AREA)
+    color = np.asarray(cv2.GaussianBlur(shrunk, (3, 3), 0.8), np.uint8)
+    high = (color >> (8 - COLOR_BITS)).astype(np.uint16)
+    bins = (high[..., 0] << (2 * COLOR_BITS)) | (high[..., 1] << COLOR_BITS) | high[..., 2]
+    color_index = np.asarray(bins, np.uint16)
+    small = np.asarray(cv2.resize(shrunk, (max(1, w // 2), max(1, h // 2)), interpolation=cv2.INTER_AREA), np.uint8)
+    gray = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+    return WorkImage(frame.stamp_ns, frame.size, color, color_index, gray, small)
+
+
+def dense_flow(previous: WorkImage, current: WorkImage) -> NDArray[np.float32]:
+    """Motion of every work pixel from one frame to the next [work px], float32 (h, w, 2)."""
+    out = np.empty((*current.gray.shape, 2), np.float32)
+    flow = cv2.calcOpticalFlowFarneback(previous.gray, current.gray, out, 0.5, 3, 13, 2, 5, 1.1, 0)
+    h, w = current.size
+    factor = np.array([w / flow.shape[1], h / flow.shape[0]], np.float32)
+    return np.asarray(cv2.resize(flow, (w, h), interpolation=cv2.INTER_LINEAR) * factor, np.float32)
+
+
+def sample_flow(points: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Motion at points (M, N, 2) [work px]; outside the image that of its border."""
+    x, y = np.ascontiguousarray(points[..., 0]), np.ascontiguousarray(points[..., 1])
+    return np.asarray(cv2.remap(flow, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def advect(points: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Move points (M, N, 2) along with the image."""
+    return points + sample_flow(points, flow)
+
+
+def point_grid(size: tuple[int, int]) -> NDArray[np.float32]:
+    """Points all over a work image, float32 (M, N, 2)."""
+    y, x = np.mgrid[1 : size[0] : GRID_STEP_PX, 1 : size[1] : GRID_STEP_PX]
+    return np.dstack([x, y]).astype(np.float32)

@@ -1,0 +1,56 @@
+"""Similarity transforms as (..., 2, 3) matrices: x' = A x + b; batches of them at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Poses = NDArray[np.float32]
+"""float32 (..., 2, 3)."""
+
+
+def identity() -> Poses:
+    """The transform that moves nothing, (2, 3)."""
+    return np.eye(2, 3, dtype=np.float32)
+
+
+def translation(shift: NDArray[np.floating]) -> Poses:
+    """Shift by (dx, dy), (2, 3)."""
+    pose = identity()
+    pose[:, 2] = shift
+    return pose
+
+
+def compose(outer: Poses, inner: Poses) -> Poses:
+    """The transform that applies `inner`, then `outer`; (..., 2, 3)."""
+    linear = outer[..., :2] @ inner[..., :2]
+    shift = (outer[..., :2] @ inner[..., 2:])[..., 0] + outer[..., 2]
+    return np.concatenate([linear, shift[..., None]], -1)
+
+
+def invert(pose: Poses) -> Poses:
+    """The transform that undoes `pose`; (..., 2, 3)."""
+    a, b, c, d = pose[..., 0, 0], pose[..., 0, 1], pose[..., 1, 0], pose[..., 1, 1]
+    adjugate = np.stack([np.stack([d, -b], -1), np.stack([-c, a], -1)], -2)
+    linear = adjugate / (a * d - b * c)[..., None, None]
+    shift = -(linear @ pose[..., 2:])
+    return np.concatenate([linear, shift], -1)
+
+
+def transform(pose: Poses, points: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Move points (..., N, 2) by poses (..., 2, 3)."""
+    moved = points @ np.swapaxes(pose[..., :2], -1, -2) + pose[..., None, :, 2]
+    return moved.astype(np.float32, copy=False)
+
+
+def scale_of(pose: Poses) -> NDArray[np.float32]:
+    """Factor by which lengths grow, (...)."""
+    determinant = pose[..., 0, 0] * pose[..., 1, 1] - pose[..., 0, 1] * pose[..., 1, 0]
+    return np.sqrt(np.abs(determinant))
+
+
+def window_pose(pose: Poses, source_corner: tuple[float, float], target_corner: tuple[int, int]) -> Poses:
+    """The same transform between two windows, given by their upper left corners (x, y); (2, 3)."""
+    out = pose.copy()
+    out[:, 2] += pose[:, :2] @ np.asarray(source_corner, np.float32) - np.asarray(target_corner, np.float32)
+    return out

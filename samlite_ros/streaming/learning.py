@@ -1,0 +1,130 @@
+"""Learns the models of a keyframe's instances, a few per frame, so that no frame takes long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.streaming.alignment import Covering, align, stack
+from samlite_ros.streaming.appearance import PaddedKeyframe, build_model
+from samlite_ros.streaming.detections import Detection
+from samlite_ros.streaming.flow import WorkImage
+from samlite_ros.streaming.snapshot import Snapshot
+from samlite_ros.streaming.tracks import Track, start_pose, update_from_alignment
+
+BUILDS_PER_FRAME = 3
+BUILD_ITERATIONS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """A model to learn.
+
+    Args:
+        snapshot: The keyframe's moment.
+        keyframe: The keyframe.
+        index: Which of its masks.
+        nested: Which masks share pixels with it.
+        nested_ids: The ids of those.
+        track_id: What it is.
+        detection: What the network said.
+    """
+
+    snapshot: Snapshot
+    keyframe: PaddedKeyframe
+    index: int
+    nested: frozenset[int]
+    nested_ids: frozenset[int]
+    track_id: int
+    detection: Detection
+
+
+class LessonQueue:
+    """The models still to be learnt; tracks stay on their old models meanwhile."""
+
+    def __init__(self) -> None:
+        self._lessons: list[Lesson] = []
+
+    def add(self, lessons: Sequence[Lesson], snapshot: Snapshot, urgency: Callable[[int], tuple]) -> None:
+        """Lessons of a keyframe; those of earlier keyframes are dropped.
+
+        Args:
+            lessons: The lessons.
+            snapshot: The keyframe.
+            urgency: By track id; small ones are learnt first.
+        """
+        waiting = [x for x in self._lessons if x.snapshot.stamp_ns >= snapshot.stamp_ns]
+        self._lessons = sorted([*waiting, *lessons], key=lambda x: urgency(x.track_id))
+
+    def take(self) -> list[Lesson]:
+        """The next few."""
+        taken, self._lessons = self._lessons[:BUILDS_PER_FRAME], self._lessons[BUILDS_PER_FRAME:]
+        return taken
+
+
+def learn(lesson: Lesson, old: Track | None, background: NDArray[np.float32]) -> Track:
+    """A track with the lesson's model, at a first guess of its present pose.
+
+    Args:
+        lesson: What to learn.
+        old: The track so far; None = a new thing.
+        background: Histogram of everything that belongs to no thing.
+    """
+    snapshot, keyframe = lesson.snapshot, lesson.keyframe
+    model = build_model(keyframe, lesson.index, lesson.nested, background)
+    inside = snapshot.at_grid(keyframe.labels) == lesson.index + 1
+    pose, fits = start_pose(snapshot.grid[inside], snapshot.points[inside])
+    motion = snapshot.motion_since(old) if old is not None else None
+    if not fits and motion is not None:
+        pose = motion
+    track = Track(
+        track_id=lesson.track_id,
+        model=model,
+        keyframe_ns=snapshot.stamp_ns,
+        keyframe_mask=lesson.detection.mask,
+        matches=old.matches if old is not None else lesson.detection.matches,
+        pose=pose,
+        velocity=np.zeros(2, np.float32),
+        inliers=model.alignment.weight > 0 if model.alignment is not None else np.zeros(0, bool),
+        nested=lesson.nested_ids,
+    )
+    shift = (track.center - model.center) / np.float32(max(snapshot.frames_since, 1))
+    track.velocity = old.velocity if old is not None else shift
+    return track
+
+
+def align_learnt(
+    image: WorkImage,
+    learnt: Sequence[tuple[Track, Track | None]],
+    snapshots: Sequence[Snapshot],
+    covering: Callable[[Sequence[Track]], Covering | None],
+) -> None:
+    """Align new models to the current frame, starting from the first guess and from the old track's motion.
+
+    Args:
+        image: The current frame.
+        learnt: New tracks and those that they replace.
+        snapshots: The keyframe of each.
+        covering: What covers given tracks.
+    """
+    alignable = [i for i, (new, _) in enumerate(learnt) if new.model.alignment is not None]
+    if not alignable:
+        return
+    new_tracks = [learnt[i][0] for i in alignable]
+    rows, starts = list(range(len(alignable))), [t.pose for t in new_tracks]
+    for row, index in enumerate(alignable):
+        old = learnt[index][1]
+        motion = snapshots[index].motion_since(old) if old is not None else None
+        if motion is not None:
+            rows.append(row)
+            starts.append(motion)
+    batch = stack([t.model for t in new_tracks]).take(rows)
+    hidden_by = covering([new_tracks[row] for row in rows])
+    found = align(image, batch, np.stack(starts), BUILD_ITERATIONS, hidden_by).best_per_object(rows)
+    for row, track in enumerate(new_tracks):
+        velocity = track.velocity
+        update_from_alignment(track, found, row)
+        track.velocity, track.share = velocity, float(found.share[row])

@@ -1,0 +1,245 @@
+"""One thing followed over frames: its model, where it is, what it answers to; and its motion from frame to frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.streaming.alignment import Alignment, AlignmentBatch, Covering, align, stack
+from samlite_ros.streaming.appearance import ObjectModel
+from samlite_ros.streaming.flow import WorkImage, sample_flow
+from samlite_ros.streaming.geometry import Poses, compose, identity, transform, translation
+from samlite_ros.types import Mask
+
+ITERATIONS, ITERATIONS_LOST = 2, 4
+HIDDEN_SHARE = 0.35
+"""Where fewer template points agree, the motion is not learnt from the alignment."""
+LOST_SHARE, LOST_COST = 0.5, 9.0
+"""Where fewer agree or they differ more, other starting poses are tried."""
+MOST_LOST = 3
+"""... for so many tracks a frame, the worst."""
+LEAST_FLOW_POINTS = 10
+SEARCH_MARGIN_PX = 10
+INTERIOR_WEIGHT = 0.9
+
+
+@dataclass(frozen=True)
+class PhraseMatch:
+    """One thing answers one phrase.
+
+    Args:
+        phrase: The phrase.
+        score: Score in the keyframe in which it was last found.
+        keyframe_ns: Stamp of that keyframe [ns].
+        misses: Keyframes since then in which the phrase was searched and the thing not found.
+    """
+
+    phrase: str
+    score: float
+    keyframe_ns: int
+    misses: int = 0
+
+
+@dataclass(eq=False)
+class Track:
+    """One thing.
+
+    Args:
+        track_id: Stays with the thing.
+        model: How it looked in its keyframe.
+        keyframe_ns: Stamp of that keyframe [ns].
+        keyframe_mask: The network's mask in it.
+        matches: What it answers to, best score first.
+        pose: (2, 3): keyframe to current frame [work px].
+        velocity: (2,): shift of its center per frame [work px].
+        share: Share of the template points that agree, smoothed over frames.
+        cost: Mean difference of the template points [levels].
+        inliers: bool (96,): template points that agree.
+        nested: Ids of tracks that share pixels with it in the keyframe; they do not compete for pixels.
+        misses: Keyframes since it was last found in which it should have been.
+        still: It has not moved since its keyframe.
+    """
+
+    track_id: int
+    model: ObjectModel
+    keyframe_ns: int
+    keyframe_mask: Mask
+    matches: tuple[PhraseMatch, ...]
+    pose: Poses
+    velocity: NDArray[np.float32]
+    inliers: NDArray[np.bool_]
+    nested: frozenset[int] = frozenset()
+    share: float = 1.0
+    cost: float = 0.0
+    misses: int = 0
+    still: bool = False
+
+    @property
+    def center(self) -> NDArray[np.float32]:
+        """Where its center is now, (2,) [work px]."""
+        return transform(self.pose, self.model.center[None])[0]
+
+    @property
+    def lost(self) -> bool:
+        """The alignment is doubtful: other starting poses are worth a try."""
+        return self.share < LOST_SHARE or self.cost > LOST_COST
+
+    @property
+    def last_seen_ns(self) -> int:
+        """Stamp of the newest keyframe in which the network found it [ns]."""
+        return max(m.keyframe_ns for m in self.matches)
+
+
+class TrackBatch:
+    """The tracks that can be aligned, with their points stacked; rebuilt when a track's model changes."""
+
+    def __init__(self, tracks: Sequence[Track]) -> None:
+        self.tracks = [t for t in tracks if t.model.alignment is not None]
+        self.drifting = [t for t in tracks if t.model.alignment is None]
+        self.points: AlignmentBatch | None = stack([t.model for t in self.tracks]) if self.tracks else None
+
+    def carry(self, image: WorkImage, flow: NDArray[np.float32], covering: Covering | None) -> None:
+        """Move all tracks to the next frame.
+
+        Args:
+            image: The frame.
+            flow: float32 (h, w, 2): motion from the frame before [work px].
+            covering: What covered the tracks of `self.tracks`, in this order, in the last answer.
+        """
+        for track in self.drifting:
+            _drift(track, flow)
+        if self.points is None:
+            return
+        before = np.stack([t.pose for t in self.tracks])
+        point_flow = self._point_flow(before, flow)
+        predicted = self._predict(before, point_flow)
+        rows, starts = self._starts(image, before, predicted, point_flow)
+        iterations = ITERATIONS if len(rows) == len(self.tracks) else ITERATIONS_LOST
+        batch = self.points if len(rows) == len(self.tracks) else self.points.take(rows)
+        hidden_by = covering.take(rows) if covering is not None else None
+        found = align(image, batch, starts, iterations, hidden_by).best_per_object(rows)
+        for index, track in enumerate(self.tracks):
+            update_from_alignment(track, found, index)
+
+    def _point_flow(self, before: Poses, flow: NDArray[np.float32]) -> NDArray[np.float32]:
+        assert self.points is not None
+        return sample_flow(transform(before, self.points.points), flow)
+
+    def _predict(self, before: Poses, point_flow: NDArray[np.float32]) -> Poses:
+        """Poses moved by the flow of the points that agreed last time, or by the velocity where these are few."""
+        assert self.points is not None
+        trusted = np.stack([t.inliers for t in self.tracks]) & (self.points.weight >= INTERIOR_WEIGHT)
+        velocity = np.stack([t.velocity for t in self.tracks])
+        enough = trusted.sum(1) >= LEAST_FLOW_POINTS
+        predicted = before.copy()
+        predicted[:, :, 2] += np.where(enough[:, None], masked_median(point_flow, trusted), velocity)
+        return predicted
+
+    def _starts(
+        self, image: WorkImage, before: Poses, predicted: Poses, point_flow: NDArray[np.float32]
+    ) -> tuple[list[int], Poses]:
+        """Starting poses and the track of each; the worst tracks get more than one."""
+        rows, starts = list(range(len(self.tracks))), list(predicted)
+        lost = [i for i, t in enumerate(self.tracks) if t.lost]
+        lost.sort(key=lambda i: -self.tracks[i].cost - 20 * (self.tracks[i].share < LOST_SHARE))
+        for index in lost[:MOST_LOST]:
+            for pose in self._other_starts(image, index, before[index], predicted[index], point_flow[index]):
+                rows.append(index)
+                starts.append(pose)
+        return rows, np.stack(starts)
+
+    def _other_starts(
+        self, image: WorkImage, index: int, before: Poses, predicted: Poses, point_flow: NDArray[np.float32]
+    ) -> list[Poses]:
+        """Where a lost track may be instead: moved by the flow of its whole inside, or where its colours are."""
+        assert self.points is not None
+        starts = []
+        interior = self.points.weight[index] >= INTERIOR_WEIGHT
+        if interior.sum() >= LEAST_FLOW_POINTS:
+            starts.append(compose(translation(np.median(point_flow[interior], 0)), before))
+        track = self.tracks[index]
+        if not track.misses:
+            center = transform(predicted, track.model.center[None])[0]
+            shift = find_by_color(image, track.model, center) - center
+            if np.hypot(*shift) > 1.5:
+                starts.append(compose(translation(shift), predicted))
+        return starts
+
+
+def update_from_alignment(track: Track, found: Alignment, index: int) -> None:
+    """Take over row `index` of an alignment: pose, agreement and, where the thing is in sight, its motion."""
+    before = track.center
+    share = float(found.share[index])
+    track.pose = found.poses[index]
+    track.share = 0.5 * track.share + 0.5 * share
+    track.cost = float(found.cost[index])
+    track.inliers = found.inliers[index] & (share >= HIDDEN_SHARE)
+    if share > HIDDEN_SHARE and not found.rejected[index]:
+        track.velocity = 0.6 * track.velocity + 0.4 * (track.center - before)
+
+
+def _drift(track: Track, flow: NDArray[np.float32]) -> None:
+    """Move a track that has too few points to be aligned along with the image."""
+    center = track.center.reshape(1, 1, 2)
+    track.pose = compose(translation(sample_flow(center, flow)[0, 0]), track.pose)
+
+
+def masked_median(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Median of values (K, N, C) over the entries of mask (K, N); (K, C); 0 where there are none."""
+    ordered = np.sort(np.where(mask[..., None], values, np.float32(np.inf)), axis=1)
+    count = mask.sum(1)
+    rows = np.arange(len(values))
+    low = ordered[rows, np.maximum(count - 1, 0) // 2]
+    high = ordered[rows, np.minimum(count // 2, values.shape[1] - 1)]
+    return np.where(count[:, None] > 0, (low + high) / 2, np.float32(0)).astype(np.float32)
+
+
+def find_by_color(image: WorkImage, model: ObjectModel, center: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Climb to where the object's colours are: three steps of mean shift from `center` (2,) [work px]."""
+    x0, y0, x1, y1 = model.box_xyxy
+    half_width, half_height = (x1 - x0) // 2 + SEARCH_MARGIN_PX, (y1 - y0) // 2 + SEARCH_MARGIN_PX
+    height, width = image.size
+    for _ in range(3):
+        left, right = int(max(center[0] - half_width, 0)), int(min(center[0] + half_width, width))
+        top, bottom = int(max(center[1] - half_height, 0)), int(min(center[1] + half_height, height))
+        if right - left < 6 or bottom - top < 6:
+            break
+        evidence = np.maximum(model.colors.log_odds[image.color_index[top:bottom, left:right]], 0)
+        moments = cv2.moments(evidence)
+        if moments["m00"] < 20:
+            break
+        center = np.array([left + moments["m10"] / moments["m00"], top + moments["m01"] / moments["m00"]], np.float32)
+    return center
+
+
+def start_pose(points: NDArray[np.float32], moved: NDArray[np.float32]) -> tuple[Poses, bool]:
+    """Similarity transform of advected points.
+
+    Args:
+        points: float32 (N, 2): where they were in the keyframe [work px].
+        moved: float32 (N, 2): where they are now.
+
+    Returns:
+        The transform and whether it explains enough of the points; without that it is their median shift.
+    """
+    if len(points) == 0:
+        return identity(), False
+    if len(points) > 120:
+        chosen = np.linspace(0, len(points) - 1, 120).astype(np.intp)
+        points, moved = points[chosen], moved[chosen]
+    shift = translation(np.median(moved - points, 0))
+    if len(points) < 6:
+        return shift, False
+    pose, inliers = cv2.estimateAffinePartial2D(
+        points, moved, method=cv2.RANSAC, ransacReprojThreshold=1.0, maxIters=100, confidence=0.98
+    )
+    if pose is None:
+        return shift, False
+    scale = np.hypot(pose[0, 0], pose[1, 0])
+    if inliers.mean() <= 0.35 or not 0.5 < scale < 2.0:
+        return shift, False
+    return pose.astype(np.float32), True
