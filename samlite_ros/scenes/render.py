@@ -163,7 +163,7 @@ def _coverage(outline: Outline, size: tuple[int, int]) -> tuple[Image, int, int]
 
 
 def _truth(view: View, outline: Outline, inside_px: int, ids: Image) -> ObjectTruth | None:
-    x0, y0, x1, y1 = _window(outline, ids.shape[:2])  # type: ignore[arg-type]
+    x0, y0, x1, y1 = _window(outline, ids.shape[:2])
     seen = ids[y0:y1, x0:x1] == view.thing.track_id
     area = int(np.count_nonzero(seen))
     if not area:
@@ -220,7 +220,7 @@ class Renderer:
 
 def _blend(image: Image, view: View, outline: Outline, light: Light) -> None:
     """Paint one thing over the image."""
-    alpha, x0, y0 = _coverage(outline, image.shape[:2])  # type: ignore[arg-type]
+    alpha, x0, y0 = _coverage(outline, image.shape[:2])
     h, w = alpha.shape
     if not alpha.size:
         return

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -51,7 +52,7 @@ class SequenceOptions:
     speed_px_s: float = 120.0
     count: int | None = None
     appears_s: float = 2.0
-    world: WorldOptions = WorldOptions(tail=(0.05, 0.05))
+    world: WorldOptions = field(default_factory=lambda: WorldOptions(tail=(0.05, 0.05)))
 
 
 class Sequence:
@@ -94,7 +95,7 @@ class Sequence:
         if not 0 <= index < len(self):
             raise IndexError(f"frame {index} is not in 0 to {len(self) - 1}")
         time_s = index / self.options.rate_hz
-        rng = np.random.default_rng([_STREAM, self.seed, KINDS.index(self.kind), index])  # type: ignore[arg-type]
+        rng = np.random.default_rng([_STREAM, self.seed, KINDS.index(self.kind), index])
         scene = self._renderer.render(self.camera_at(time_s), rng, time_s)
         return replace(scene, stamp_ns=self.stamp_ns(index))
 
@@ -119,11 +120,11 @@ class Sequence:
             phase = self._speed_m_s / _FLY_REACH_M * time_s
             x, y, z = pose.position_m
             moved = (
-                x + self._sign * _FLY_REACH_M * np.sin(phase),
-                y + 0.5 * _FLY_REACH_M * (1 - np.cos(phase)),
-                z * (1 + 0.1 * np.sin(0.7 * phase)),
+                x + self._sign * _FLY_REACH_M * math.sin(phase),
+                y + 0.5 * _FLY_REACH_M * (1 - math.cos(phase)),
+                z * (1 + 0.1 * math.sin(0.7 * phase)),
             )
-            return replace(pose, position_m=tuple(float(v) for v in moved))
+            return replace(pose, position_m=moved)
         return pose
 
     @property

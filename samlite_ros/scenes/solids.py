@@ -62,7 +62,7 @@ def view_of(thing: Thing, camera: Camera, time_s: float) -> View | None:
     """How the camera sees a thing; None where it is behind the camera or not there yet."""
     if time_s < thing.appears_s:
         return None
-    centre = thing.foot_m(time_s) + (0, 0, thing.height_m / 2)
+    centre = thing.foot_m(time_s) + np.array([0.0, 0.0, thing.height_m / 2])
     (pixel,), (depth,) = camera.project(centre[None])
     if depth < 2 * thing.radius_m:
         return None
@@ -137,7 +137,7 @@ def paint(view: View, light: Light, x0: int, y0: int, w: int, h: int) -> Field:
     dx = np.arange(x0, x0 + w, dtype=np.float32)[None] + np.float32(0.5 - view.foot_px[0])
     dy = np.float32(view.foot_px[1] - 0.5) - np.arange(y0, y0 + h, dtype=np.float32)[:, None]
     lamp = view.to_local(np.array(light.direction))
-    half = lamp + (0, 0, 1)
+    half = lamp + np.array([0.0, 0.0, 1.0])
     half /= np.linalg.norm(half)
     shader = {"ball": _shade_ball, "box": _shade_box, "cone": _shade_cone}.get(view.thing.shape, _shade_cylinder)
     diffuse, glint = shader(view, dx, dy, lamp, half, light.sharpness)
@@ -169,7 +169,7 @@ def _shade_cylinder(
     normal = (sx, depth * np.float32(-view.sin), depth * np.float32(view.cos))
     squeezed = (dy - np.float32(view.height_px * view.cos)) / np.float32(view.radius_px * view.sin)
     on_top = sx * sx + squeezed * squeezed < 1
-    top = (np.float32(max(_up(view) @ lamp, 0)), np.float32(0.15 * max(_up(view) @ half, 0) ** sharpness))
+    top = np.float32(_facing(_up(view), lamp)), np.float32(0.15 * _facing(_up(view), half) ** sharpness)
     side = _lambert(normal, lamp), 0.6 * _lambert(normal, half) ** np.float32(sharpness)
     return np.where(on_top, top[0], side[0]), np.where(on_top, top[1], side[1])
 
@@ -190,6 +190,10 @@ def _shade_cone(view: View, dx: Field, dy: Field, lamp: Array, half: Array, shar
     return _lambert(normal, lamp), 0.6 * _lambert(normal, half) ** np.float32(sharpness)
 
 
+def _facing(normal: Array, direction: Array) -> float:
+    return max(float(normal @ direction), 0.0)
+
+
 def _up(view: View) -> Array:
     return np.array([0.0, view.cos, view.sin])
 
@@ -203,9 +207,9 @@ def _shade_box(view: View, dx: Field, dy: Field, lamp: Array, half: Array, sharp
     sides = [(0, 1, -axes[1]), (1, 2, axes[0]), (2, 3, axes[1]), (3, 0, -axes[0])]
     seen = [(np.stack([bottom[i], bottom[j], top[j], top[i]]), n) for i, j, n in sides if n[2] > 0]
     for number, (face, normal) in enumerate([*seen, (top, _up(view))]):
-        levels[number] = max(normal @ lamp, 0), 0.3 * max(normal @ half, 0) ** sharpness
+        levels[number] = _facing(normal, lamp), 0.3 * _facing(normal, half) ** sharpness
         fill(faces, face, offset, number, smooth=False)
-    levels[4] = levels[:3].max(0) + (0.18, 0.1)  # worn edges catch the light
+    levels[4] = levels[:3].max(0) + np.array([0.18, 0.1])  # worn edges catch the light
     points = [np.round((face - offset - 0.5) * 64).astype(np.int32) for face in [*(f for f, _ in seen), top]]
     cv2.polylines(faces, points, True, 4, max(1, round(view.radius_px / 40)), cv2.LINE_8, _SUBPIXEL_BITS)
     return levels[faces, 0], levels[faces, 1]

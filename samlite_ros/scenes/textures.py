@@ -18,7 +18,7 @@ _NOISE_LEVEL = 32.0
 
 @lru_cache(maxsize=TEXTURE_COUNT)
 def surface_texture(index: int) -> NDArray[np.uint8]:
-    """uint8 (2048, 2048): a grey texture of 4 x 4 equal tiles; planks, tiles, checks, speckle or cloth, by index modulo TEXTURE_COUNT."""
+    """uint8 (2048, 2048): a grey texture of 4 x 4 equal tiles, by index modulo TEXTURE_COUNT."""
     rng = np.random.default_rng([7, index % TEXTURE_COUNT])
     makers = (_planks, _tiles, _checks, _speckle, _cloth, _plain)
     pattern = makers[index % len(makers)](rng)

@@ -1,0 +1,1 @@
+"""Trains the demo checkpoint from scratch on rendered scenes: `samlite train-demo`."""
