@@ -25,28 +25,47 @@ class Hysteresis:
     Args:
         found_after: Searches that saw it.
         not_found_after: Searches that did not.
+        settle_ns: Fewer suffice where no further search contradicts them for so long [ns]: a still scene is not
+            searched again.
     """
 
-    found_after: int = 1
+    found_after: int = 2
     not_found_after: int = 3
+    settle_ns: int = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class Search:
+    """One search for one phrase in one image.
+
+    Args:
+        stamp_ns: Stamp of the image [ns].
+        presence: Probability that the phrase is there, 0 to 1.
+        seen: At least one instance was found.
+    """
+
+    stamp_ns: int
+    presence: float
+    seen: bool
 
 
 @dataclass
 class _CameraEvidence:
     searched_ns: int = NO_STAMP
     streak: int = 0  # > 0: so many searches in a row saw it; < 0: did not
+    streak_began_ns: int = NO_STAMP  # stamp of the image of its first search
     outcome: Outcome = Outcome.UNKNOWN
 
-    def add(self, stamp_ns: int, seen: bool, hysteresis: Hysteresis) -> None:
-        self.searched_ns = stamp_ns
-        if seen:
-            self.streak = max(self.streak, 0) + 1
-        else:
-            self.streak = min(self.streak, 0) - 1
-        if self.streak >= hysteresis.found_after:
-            self.outcome = Outcome.FOUND
-        elif -self.streak >= hysteresis.not_found_after:
-            self.outcome = Outcome.NOT_FOUND
+    def count(self, search_ns: int, seen: bool) -> None:
+        if seen != (self.streak > 0) or self.streak == 0:
+            self.streak, self.streak_began_ns = 0, search_ns
+        self.streak += 1 if seen else -1
+        self.searched_ns = search_ns
+
+    def settle(self, answer_ns: int, hysteresis: Hysteresis) -> None:
+        enough = hysteresis.found_after if self.streak > 0 else hysteresis.not_found_after
+        if abs(self.streak) >= enough or answer_ns - self.streak_began_ns >= hysteresis.settle_ns:
+            self.outcome = Outcome.FOUND if self.streak > 0 else Outcome.NOT_FOUND
 
 
 @dataclass
@@ -59,23 +78,22 @@ class Evidence:
     last_seen_camera: str = ""
     _by_camera: dict[str, _CameraEvidence] = field(default_factory=dict)
 
-    def add(self, camera: str, stamp_ns: int, presence: float, seen: bool, hysteresis: Hysteresis) -> None:
+    def add(self, camera: str, answer_ns: int, search: Search, hysteresis: Hysteresis) -> None:
         """Count one answer; several answers from one search (masks carried from one keyframe) count once.
 
         Args:
             camera: Camera that was searched.
-            stamp_ns: Stamp of the image that the network searched [ns].
-            presence: Probability that the phrase is there, 0 to 1.
-            seen: At least one instance was found.
+            answer_ns: Stamp of the answered frame [ns].
+            search: What the network's search that the answer rests on showed.
             hysteresis: When the outcome turns.
         """
         known = self._by_camera.setdefault(camera, _CameraEvidence())
-        if stamp_ns == known.searched_ns:
-            return
-        known.add(stamp_ns, seen, hysteresis)
-        self.presence, self.last_searched_ns = presence, stamp_ns
-        if seen:
-            self.last_seen_ns, self.last_seen_camera = stamp_ns, camera
+        if search.stamp_ns != known.searched_ns:
+            known.count(search.stamp_ns, search.seen)
+            self.presence, self.last_searched_ns = search.presence, search.stamp_ns
+            if search.seen:
+                self.last_seen_ns, self.last_seen_camera = search.stamp_ns, camera
+        known.settle(answer_ns, hysteresis)
 
     def outcome(self, cameras: Iterable[str]) -> Outcome:
         """FOUND where any camera has it, NOT_FOUND where every one of `cameras` was searched and has it not."""

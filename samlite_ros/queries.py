@@ -14,7 +14,7 @@ from enum import IntEnum
 
 from samlite_ros.class_ids import ClassIds
 from samlite_ros.errors import PhraseTooLongError, QueryRejected
-from samlite_ros.evidence import Evidence, Outcome
+from samlite_ros.evidence import Evidence, Outcome, Search
 from samlite_ros.query_requests import (
     MAX_NAME_CHARACTERS,
     Action,
@@ -206,9 +206,8 @@ class QueryRegistry:
             if result.keyframe_stamp_ns == NO_STAMP or math.isnan(result.presence):
                 continue
             before = self._outcome(standing)
-            standing.evidence.add(
-                answer.camera, result.keyframe_stamp_ns, result.presence, result.count > 0, self._options.hysteresis
-            )
+            search = Search(result.keyframe_stamp_ns, result.presence, result.count > 0)
+            standing.evidence.add(answer.camera, answer.stamp_ns, search, self._options.hysteresis)
             if self._outcome(standing) != before:
                 self.revision += 1
 

@@ -147,7 +147,7 @@ def test_too_many_queries_and_room_again():
 
 
 def test_replacing_keeps_or_forgets_the_evidence():
-    registry = ready_registry(ask())
+    registry = ready_registry(ask(), options=QueryOptions(hysteresis=Hysteresis(1, 1)))
     registry.record(answer(registry, 5, [1]))
     registry.apply(ask(lifetime_ns=3 * S, stamp_ns=9), 2 * S)
     status = status_of(registry)
@@ -178,7 +178,7 @@ def test_clear_and_sets_touch_one_client_only():
 
 
 def test_a_set_leaves_the_same_queries_undisturbed():
-    registry = ready_registry(ask("a"), ask("b", "blue ball"))
+    registry = ready_registry(ask("a"), ask("b", "blue ball"), options=QueryOptions(hysteresis=Hysteresis(1, 1)))
     registry.record(answer(registry, 5, [1, 1]))
     registry.replace_set("planner", [ask("b", "blue ball"), ask("c", "cone")], 2 * S)
     assert status_of(registry, "a").state == State.REMOVED
@@ -270,6 +270,15 @@ def test_hysteresis():
     assert status.presence == pytest.approx(0.7)
 
 
+@pytest.mark.parametrize(("count", "outcome"), [(1, Outcome.FOUND), (0, Outcome.NOT_FOUND)])
+def test_in_a_still_scene_one_search_settles(count, outcome):
+    registry = ready_registry(ask(), options=QueryOptions(hysteresis=Hysteresis(2, 3, settle_ns=2 * S)))
+    searched = answer(registry, 10 * S, [count])
+    for stamp_ns, expected in ((10 * S, Outcome.UNKNOWN), (12 * S - 1, Outcome.UNKNOWN), (12 * S, outcome)):
+        registry.record(replace(searched, stamp_ns=stamp_ns))
+        assert status_of(registry).outcome == expected
+
+
 def test_outcome_over_several_cameras():
     options = QueryOptions(cameras=("left", "right"), hysteresis=Hysteresis(1, 1))
     registry = ready_registry(ask("both"), ask("left", cameras=("left",)), options=options)
@@ -295,7 +304,7 @@ def test_results_of_replaced_queries_and_unsearched_ones_do_not_count():
 
 
 def test_revision_and_vocabulary_change_only_when_something_does():
-    registry = ready_registry(ask())
+    registry = ready_registry(ask(), options=QueryOptions(hysteresis=Hysteresis(1, 1)))
     vocabulary, revision = registry.vocabulary, registry.revision
     registry.advance(2 * S)
     registry.record(answer(registry, 1, [1]))

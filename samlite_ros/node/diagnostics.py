@@ -1,0 +1,172 @@
+"""What /diagnostics says, once a second: state and network of the node, and each camera's stream."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from samlite_ros.message_fields import header_message
+from samlite_ros.node.messages import RCLPY
+from samlite_ros.node.network_worker import NetworkCounters
+from samlite_ros.node.stream_worker import StreamWorker
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+
+class Rate:
+    """Events per second between two looks, on a steady clock."""
+
+    def __init__(self) -> None:
+        self._count = 0.0
+        self._at_s = time.monotonic()
+
+    def update(self, count: float) -> float:
+        """The rate since the last look [1/s]; 0 where no time passed."""
+        now_s = time.monotonic()
+        elapsed_s, gained = now_s - self._at_s, count - self._count
+        self._count, self._at_s = count, now_s
+        return gained / elapsed_s if elapsed_s > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What the node knows at the moment of the report.
+
+    Args:
+        state: Lifecycle state.
+        model_id: Of the loaded model; empty = none.
+        active, pending: Numbers of queries.
+        mismatches: A line for each peer whose QoS does not fit.
+    """
+
+    state: str
+    model_id: str
+    active: int
+    pending: int
+    mismatches: Sequence[str]
+
+
+def _status(level: bytes, name: str, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
+    texts = {key: f"{value:.3g}" if isinstance(value, float) else str(value) for key, value in values.items()}
+    return DiagnosticStatus(
+        level=level,
+        name=f"samlite: {name}",
+        message=message,
+        hardware_id="",
+        values=[KeyValue(key=key, value=value) for key, value in texts.items()],
+    )
+
+
+class NetworkReport:
+    """The network's part."""
+
+    def __init__(self) -> None:
+        self._duty, self._failures = Rate(), Rate()
+
+    def status(self, counters: NetworkCounters, facts: NodeFacts) -> DiagnosticStatus:
+        """WARN where jobs failed since the last report."""
+        failed = self._failures.update(counters.failures) > 0
+        message = f"failed: {counters.last_failure}" if failed else facts.model_id or "no model is loaded"
+        values = {
+            "model": facts.model_id,
+            "duty": self._duty.update(counters.busy_s),
+            "last encode [s]": counters.encode_s,
+            "last decode [s]": counters.decode_s,
+            "phrases embedded": counters.phrases_embedded,
+            "images embedded": counters.images_embedded,
+            "phrases decoded": counters.phrases_decoded,
+            "late jobs": counters.late_jobs,
+            "failures": counters.failures,
+            "last failure": counters.last_failure,
+        }
+        return _status(ERROR if failed else OK, "network", message, values)
+
+
+class StreamReport:
+    """One camera's part.
+
+    Args:
+        stream: The camera's worker.
+    """
+
+    def __init__(self, stream: StreamWorker) -> None:
+        self._stream = stream
+        self._received, self._answered = Rate(), Rate()
+        self._rejected, self._failed, self._repeated = Rate(), Rate(), Rate()
+        self._last_count, self._last_image_s = 0, time.monotonic()
+
+    def status(self, facts: NodeFacts, image_timeout_s: float) -> DiagnosticStatus:
+        """WARN where no image comes, ERROR where images or answers fail."""
+        counters = self._stream.counters
+        level, message = self._judge(facts, image_timeout_s)
+        values = {
+            "images received": counters.received,
+            "images received [Hz]": self._received.update(counters.received),
+            "images dropped for newer ones": self._stream.dropped,
+            "images not wanted": counters.idle,
+            "images rejected": counters.rejected,
+            "last rejection": counters.last_rejection,
+            "images repeated": counters.repeated,
+            **{name.replace("_", " "): count for name, count in asdict(self._stream.reuse).items()},
+            "answers": counters.answered,
+            "answers [Hz]": self._answered.update(counters.answered),
+            "age of knowledge [s]": counters.answer_age_ns / 1e9,
+            "flushes": counters.flushes,
+            "failures": counters.failures,
+        }
+        return _status(level, f"camera {self._stream.camera}".rstrip(), message, values)
+
+    def _judge(self, facts: NodeFacts, image_timeout_s: float) -> tuple[bytes, str]:
+        counters = self._stream.counters
+        repeated = self._repeated.update(counters.repeated) > 0
+        rejected, failed = self._rejected.update(counters.rejected) > 0, self._failed.update(counters.failures) > 0
+        if counters.received != self._last_count or facts.state != "active":
+            self._last_count, self._last_image_s = counters.received, time.monotonic()
+        silent_s = time.monotonic() - self._last_image_s
+        if rejected:
+            return ERROR, counters.last_rejection
+        if failed:
+            return ERROR, "answers fail, see the log"
+        if repeated:
+            return WARN, "images repeat the stamp of the one before and are not answered: the driver must stamp each"
+        if silent_s > image_timeout_s:
+            return WARN, f"no image for {silent_s:.1f} s"
+        return OK, "answering" if facts.active else "no queries"
+
+
+class Report:
+    """All of it.
+
+    Args:
+        streams: The cameras' workers.
+    """
+
+    def __init__(self, streams: Sequence[StreamWorker]) -> None:
+        self._network = NetworkReport()
+        self._streams = [StreamReport(stream) for stream in streams]
+
+    def message(
+        self, facts: NodeFacts, counters: NetworkCounters, image_timeout_s: float, now_ns: int
+    ) -> DiagnosticArray:
+        """The array to publish."""
+        statuses = [
+            _node_status(facts),
+            self._network.status(counters, facts),
+            *(stream.status(facts, image_timeout_s) for stream in self._streams),
+        ]
+        return DiagnosticArray(header=header_message(RCLPY, now_ns, ""), status=statuses)
+
+
+def _node_status(facts: NodeFacts) -> DiagnosticStatus:
+    level, message = (ERROR, "; ".join(facts.mismatches)) if facts.mismatches else (OK, facts.state)
+    values = {
+        "state": facts.state,
+        "queries active": facts.active,
+        "queries pending": facts.pending,
+        "peak memory [MB]": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+    return _status(level, "node", message, values)

@@ -1,0 +1,299 @@
+"""The only thread that touches the network: it loads the model, embeds phrases and images, and decodes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from samlite_ros.errors import Cancelled
+from samlite_ros.streaming.pipeline import KeyframeJob, KeyframeResult
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Segmenter
+
+WARM_UP_PHRASE = "thing"
+LATE_WAIT_S = 0.02
+"""After embedding a new phrase a pass waits so long [s] for its job, which takes a hop over two threads."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
+"""After a failure the worker rests, doubling from the first pause to the longest [s]."""
+
+
+class JobSource(Protocol):
+    """A camera's stream, seen from the network."""
+
+    camera: str
+    may_have_late_job: bool
+    """The vocabulary changed since `take_late_job` last returned None."""
+
+    def take_job(self) -> KeyframeJob | None:
+        """What to do now for this camera."""
+        ...
+
+    def take_late_job(self) -> KeyframeJob | None:
+        """What can be decoded on an image that is embedded already."""
+        ...
+
+    def deliver(self, result: KeyframeResult) -> None:
+        """Take a job's result."""
+        ...
+
+    def abandon(self, job: KeyframeJob) -> None:
+        """The job came to nothing."""
+        ...
+
+
+@dataclass
+class NetworkCounters:
+    """Written by the worker only.
+
+    Args:
+        phrases_embedded: Phrases that were asked of the text encoder or its bank.
+        images_embedded: Passes of the image encoder.
+        phrases_decoded: Phrases decoded over an image.
+        late_jobs: Jobs decoded on an image that was embedded before.
+        failures: Jobs and phrases that raised.
+        busy_s: Time spent with jobs [s].
+        encode_s, decode_s: Of the last job [s].
+        last_failure: In words.
+    """
+
+    phrases_embedded: int = 0
+    images_embedded: int = 0
+    phrases_decoded: int = 0
+    late_jobs: int = 0
+    failures: int = 0
+    busy_s: float = 0.0
+    encode_s: float = 0.0
+    decode_s: float = 0.0
+    last_failure: str = ""
+
+
+class NetworkWorker:
+    """Serves all cameras in turn, each with its newest keyframe.
+
+    Args:
+        streams: Where jobs come from.
+        on_phrase: Called on this worker's thread when a phrase was embedded (error None) or could not be.
+        on_failure: Called on this worker's thread with what went wrong, in words.
+    """
+
+    def __init__(
+        self,
+        streams: Sequence[JobSource],
+        on_phrase: Callable[[str, Exception | None], None],
+        on_failure: Callable[[str], None],
+    ) -> None:
+        self.counters = NetworkCounters()
+        self._streams = deque(streams)
+        self._on_phrase = on_phrase
+        self._on_failure = on_failure
+        self._condition = threading.Condition()
+        self._commands: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._phrases: dict[str, None] = {}
+        self._poked = False
+        self._stopping = False
+        self._segmenter: Segmenter | None = None
+        self._embeddings: dict[str, ImageEmbedding] = {}
+        self._failures_in_a_row = 0
+        self._thread = threading.Thread(target=self._run, name="network", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Cancel what runs and end the thread; returns whether it ended in time."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify_all()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def load(self, factory: Callable[[], Segmenter]) -> Future[str]:
+        """Build the segmenter on this worker's thread and warm it up; the future has the model's id."""
+        return self._post(lambda: self._load(factory))
+
+    def unload(self) -> Future[None]:
+        """Let the segmenter and its memory go."""
+        return self._post(self._unload)
+
+    def embed_phrases(self, phrases: Iterable[str]) -> None:
+        """Embed these phrases as soon as possible, instead of those that still wait."""
+        with self._condition:
+            self._phrases = dict.fromkeys(phrases)
+            self._condition.notify_all()
+
+    def poke(self) -> None:
+        """A stream may have a job."""
+        with self._condition:
+            self._poked = True
+            self._condition.notify_all()
+
+    def _post(self, work: Callable[[], Any]) -> Future[Any]:
+        future: Future[Any] = Future()
+        with self._condition:
+            self._commands.append((work, future))
+            self._condition.notify_all()
+        return future
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                self._condition.wait_for(self._has_something)
+                self._poked = False
+                if self._stopping:
+                    break
+            try:
+                self._run_commands()
+                self._embed_waiting_phrases()
+                self._run_next_job()
+            except Cancelled:
+                break
+        self._unload()
+        self._cancel_commands()
+
+    def _has_something(self) -> bool:
+        embeddable = bool(self._phrases) and self._segmenter is not None
+        return self._stopping or self._poked or bool(self._commands) or embeddable
+
+    def _run_commands(self) -> None:
+        while self._commands:
+            work, future = self._commands.popleft()
+            try:
+                future.set_result(work())
+            except Exception as error:  # whoever waits for the future reports it
+                future.set_exception(error)
+
+    def _cancel_commands(self) -> None:
+        while self._commands:
+            self._commands.popleft()[1].cancel()
+
+    def _load(self, factory: Callable[[], Segmenter]) -> str:
+        self._unload()
+        segmenter = factory()
+        text = segmenter.embed_text([WARM_UP_PHRASE])
+        image = segmenter.embed_image(Frame(np.zeros((480, 640, 3), np.uint8), 1), self._check_stopping)
+        segmenter.segment(image, text, [DecodeOptions()])
+        self._segmenter = segmenter
+        return segmenter.model_id
+
+    def _unload(self) -> None:
+        self._segmenter = None
+        self._embeddings.clear()
+
+    def _check_stopping(self) -> None:
+        if self._stopping:
+            raise Cancelled("the node stops")
+
+    def _embed_waiting_phrases(self) -> bool:
+        """Embed phrases that wait; returns whether there were any."""
+        segmenter, any_done = self._segmenter, False
+        while segmenter is not None and (phrase := self._next_phrase()) is not None:
+            self._check_stopping()
+            error: Exception | None = None
+            try:
+                segmenter.embed_text([phrase])
+                self.counters.phrases_embedded += 1
+            except Exception as raised:  # a worker lives on; whoever asked is told
+                error = raised
+            self._on_phrase(phrase, error)
+            any_done = True
+        return any_done
+
+    def _next_phrase(self) -> str | None:
+        with self._condition:
+            phrase = next(iter(self._phrases), None)
+            if phrase is not None:
+                del self._phrases[phrase]
+            return phrase
+
+    def _run_next_job(self) -> None:
+        if self._segmenter is None:
+            return
+        for stream in tuple(self._streams):
+            self._streams.rotate(-1)  # the next camera comes first next time
+            job = stream.take_job()
+            if job is not None:
+                began_s = time.monotonic()
+                self._run_job(stream, job, self._segmenter)
+                self.counters.busy_s += time.monotonic() - began_s
+                self._poked = True  # look again before waiting
+                return
+
+    def _run_job(self, stream: JobSource, job: KeyframeJob, segmenter: Segmenter) -> None:
+        """Compute and deliver; what goes wrong becomes a count and a line, and the stream goes on."""
+        failure = ""
+        try:
+            stream.deliver(self._compute(job, segmenter))
+        except Cancelled:
+            raise
+        except Exception as error:
+            failure = f"{type(error).__name__}: {error}"
+        if failure:  # outside of the except block: a traceback would hold the GPU's memory
+            self._count_failure(stream, job, failure)
+        else:
+            self._failures_in_a_row = 0
+
+    def _compute(self, job: KeyframeJob, segmenter: Segmenter) -> KeyframeResult:
+        began_s = time.monotonic()
+        image = self._embed_image(job, segmenter)
+        encoded_s = time.monotonic()
+        text = segmenter.embed_text(job.phrases)
+        results = segmenter.segment(image, text, job.options)
+        counters = self.counters
+        counters.encode_s, counters.decode_s = encoded_s - began_s, time.monotonic() - encoded_s
+        counters.phrases_decoded += len(job.phrases)
+        return KeyframeResult(job, tuple(results), segmenter.model_id)
+
+    def _embed_image(self, job: KeyframeJob, segmenter: Segmenter) -> ImageEmbedding:
+        frame = job.frame
+        known = self._embeddings.get(frame.camera)
+        if job.late and known is not None and known.stamp_ns == frame.stamp_ns:
+            self.counters.late_jobs += 1
+            return known
+        image = segmenter.embed_image(frame, self._between_blocks)
+        self._embeddings[frame.camera] = image
+        self.counters.images_embedded += 1
+        return image
+
+    def _between_blocks(self) -> None:
+        """Called within a pass: give way to the end, to new phrases and to late queries."""
+        self._check_stopping()
+        if self._embed_waiting_phrases():
+            self._wait_for_late_job()
+        for stream in tuple(self._streams):
+            job = stream.take_late_job() if stream.may_have_late_job else None
+            if job is not None:
+                self._run_late_job(stream, job)
+
+    def _wait_for_late_job(self) -> None:
+        with self._condition:
+            self._condition.wait_for(
+                lambda: self._stopping or any(s.may_have_late_job for s in self._streams), LATE_WAIT_S
+            )
+
+    def _run_late_job(self, stream: JobSource, job: KeyframeJob) -> None:
+        known = self._embeddings.get(stream.camera)
+        if self._segmenter is not None and known is not None and known.stamp_ns == job.frame.stamp_ns:
+            self._run_job(stream, job, self._segmenter)
+        else:  # its image embedding was let go; a pass within a pass is not possible
+            stream.abandon(job)
+
+    def _count_failure(self, stream: JobSource, job: KeyframeJob, failure: str) -> None:
+        self.counters.failures += 1
+        self.counters.last_failure = failure
+        stream.abandon(job)
+        self._embeddings.clear()
+        release = getattr(self._segmenter, "release_memory", None)  # beyond the protocol: a GPU's cache
+        if release is not None:
+            release()
+        self._on_failure(failure)
+        pause_s = min(FIRST_PAUSE_S * 2**self._failures_in_a_row, LONGEST_PAUSE_S)
+        self._failures_in_a_row += 1
+        with self._condition:
+            self._condition.wait_for(lambda: self._stopping, pause_s)

@@ -1,0 +1,366 @@
+"""The lifecycle node: topics, timers and transitions, wired to the workers. No image is looked at on this thread."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from functools import partial, wraps
+from typing import Any
+
+import cv2
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import String
+
+from samlite_ros.errors import ParameterError, PhraseTooLongError, SamliteError
+from samlite_ros.message_fields import query_status_array_message
+from samlite_ros.message_reading import read_request, read_requests
+from samlite_ros.msg import QuerySet, QueryStatusArray, TextQuery
+from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
+from samlite_ros.node.diagnostics import NodeFacts, Report
+from samlite_ros.node.messages import RCLPY, frame_from_compressed, frame_from_image
+from samlite_ros.node.network_worker import NetworkWorker
+from samlite_ros.node.outputs import CameraOutputs
+from samlite_ros.node.parameter_server import declare_parameters, values_of
+from samlite_ros.node.parameters import Parameters, updated
+from samlite_ros.node.qos import CAMERA, LATCHED, QUERY, QUERY_SET, QosWatch
+from samlite_ros.node.stream_worker import StreamWorker
+from samlite_ros.queries import TEXT_CLIENT, QueryRegistry, QueryStatus, Reason, State
+from samlite_ros.types import Segmentation, Segmenter
+
+SegmenterFactory = Callable[[Parameters], Segmenter]
+
+PARAMETER_CLIENT = "parameters"
+"""Client of the queries that the parameter `queries` names."""
+TICK_S = 0.1
+STATUS_REFRESH_S = 1.0
+"""Presence and stamps in ~/query_status are at most so old [s]; states and outcomes at most a tick."""
+STATUS_DUTY = 0.1
+"""Largest share of the time spent with telling statuses: with 1,000 queries they are told less often."""
+NETWORK_JOIN_S, STREAM_JOIN_S = 3.5, 0.5
+THROTTLE_S = 5.0
+
+Transition = Callable[["SamliteNode", LifecycleState], TransitionCallbackReturn]
+
+
+def _told(transition: Transition) -> Transition:
+    """rclpy swallows what a transition raises: tell it."""
+
+    @wraps(transition)
+    def told(self: SamliteNode, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(self, state)
+        except Exception:
+            self.get_logger().error(f"{transition.__name__}: {traceback.format_exc()}")
+            return TransitionCallbackReturn.ERROR
+
+    return told
+
+
+def load_network(parameters: Parameters) -> Segmenter:
+    """The segmenter that the parameters name; runs on the network's thread.
+
+    Raises:
+        ModelLoadError: torch or transformers are missing, or the checkpoint cannot be loaded.
+    """
+    from samlite_ros.segmenter import check_dependencies, load_segmenter
+    from samlite_ros.segmenter.threads import set_torch_threads
+
+    check_dependencies()
+    set_torch_threads(parameters.torch_threads)
+    return load_segmenter(parameters.segmenter_options())
+
+
+class SamliteNode(LifecycleNode):
+    """Answers where the queried phrases are in the cameras' images.
+
+    Args:
+        segmenter_factory: Builds the segmenter, on the network's thread.
+
+    Raises:
+        ParameterError: A parameter given at start is wrong.
+    """
+
+    def __init__(self, segmenter_factory: SegmenterFactory = load_network) -> None:
+        super().__init__("samlite")
+        self._segmenter_factory = segmenter_factory
+        self._values = declare_parameters(self)
+        self._registry = QueryRegistry(self._values.query_options())
+        self._vocabulary = self._registry.vocabulary
+        self._phase = "unconfigured"
+        self._loading: Future[str] | None = None
+        self._model_id = ""
+        self._tasks: deque[Callable[[], None]] = deque()
+        self._tasks_guard = self.create_guard_condition(self._run_tasks)
+        self._qos = QosWatch(self)
+        self._outputs = [
+            CameraOutputs(self._qos, name, self._values.overlay_jpeg_quality) for name in self._values.camera_names
+        ]
+        self._streams = [self._make_stream(output) for output in self._outputs]
+        self._network = NetworkWorker(
+            self._streams,
+            on_phrase=lambda phrase, error: self._post(lambda: self._on_phrase(phrase, error)),
+            on_failure=partial(self._on_failure, "network"),
+        )
+        self._report = Report(self._streams)
+        self._told_revision = -1
+        self._status_due_s = self._status_refresh_s = 0.0
+        self._create_topics()
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+        self._apply_parameters()
+
+    def start(self) -> None:
+        """Start the workers and, with autostart, the way to ACTIVE; services are served meanwhile."""
+        for stream in self._streams:
+            stream.start()
+        self._network.start()
+        if self._values.autostart:
+            self._loading = self._load()
+            self._loading.add_done_callback(lambda _: self._post(self._autostart))
+
+    def stop(self) -> bool:
+        """Cancel a running pass and end the workers; returns whether all of them ended in time."""
+        ended = [stream.stop(STREAM_JOIN_S) for stream in self._streams]
+        return self._network.stop(NETWORK_JOIN_S) and all(ended)
+
+    @_told
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the model; fails with a line in the log where it cannot be loaded."""
+        loading, self._loading = self._loading or self._load(), None
+        if not self._wait(loading):
+            return TransitionCallbackReturn.FAILURE
+        error = loading.exception()
+        if error is not None:
+            self.get_logger().error(_in_words(error))
+            return TransitionCallbackReturn.FAILURE
+        if self._values.opencv_threads:
+            cv2.setNumThreads(self._values.opencv_threads)
+        self._model_id = loading.result()
+        self._phase = "inactive"
+        self._on_queries_changed()
+        self.get_logger().info(f"model {self._model_id} is loaded")
+        return TransitionCallbackReturn.SUCCESS
+
+    @_told
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Answer images."""
+        for stream in self._streams:
+            stream.set_active(True)
+        self._phase = "active"
+        return TransitionCallbackReturn.SUCCESS
+
+    @_told
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Answer no more; model and queries stay."""
+        for stream in self._streams:
+            stream.set_active(False)
+        self._phase = "inactive"
+        return TransitionCallbackReturn.SUCCESS
+
+    @_told
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let the model go; queries stay and wait."""
+        self._release_model("unconfigured")
+        return TransitionCallbackReturn.SUCCESS
+
+    @_told
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let everything go."""
+        self._release_model("finalized")
+        return TransitionCallbackReturn.SUCCESS
+
+    @_told
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Back to unconfigured."""
+        self._release_model("unconfigured")
+        return TransitionCallbackReturn.SUCCESS
+
+    def _create_topics(self) -> None:
+        self._status_publisher = self._qos.publisher(QueryStatusArray, "~/query_status", LATCHED)
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._qos.subscription(TextQuery, "~/query", self._on_query, QUERY)
+        self._qos.subscription(QuerySet, "~/query_set", self._on_query_set, QUERY_SET)
+        self._qos.subscription(String, "~/query_text", self._on_query_text, QUERY)
+        for stream in self._streams:
+            self._subscribe_images(stream)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # timers on ROS time would stand still without /clock
+        self.create_timer(TICK_S, self._on_tick, clock=steady)
+        self.create_timer(1.0, self._on_diagnostics, clock=steady)
+        threshold = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
+        self._jump_handle = self.get_clock().create_jump_callback(threshold, post_callback=self._on_time_jump)
+
+    def _make_stream(self, outputs: CameraOutputs) -> StreamWorker:
+        camera = outputs.camera
+        raw = partial(frame_from_image, camera=camera, fallback=CvBridgeFallback())
+        compressed = partial(frame_from_compressed, camera=camera)
+        return StreamWorker(
+            camera,
+            self._values.streaming_options(),
+            compressed if self._values.image_transport == "compressed" else raw,
+            outputs,
+            on_work=self._poke_network,
+            on_answer=self._on_answer,
+            on_failure=partial(self._on_failure, f"camera {camera}".rstrip()),
+        )
+
+    def _subscribe_images(self, stream: StreamWorker) -> None:
+        topic = f"{stream.camera}/image" if stream.camera else "image"
+        if self._values.image_transport == "compressed":
+            # Below the resolved name, so that one remapping of `image` serves both transports.
+            resolved = self.resolve_topic_name(topic)
+            self._qos.subscription(
+                CompressedImage, f"{resolved}/compressed", stream.put_image, CAMERA, overridable=True
+            )
+        else:
+            self._qos.subscription(Image, topic, stream.put_image, CAMERA, overridable=True)
+
+    def _load(self) -> Future[str]:
+        values = self._values
+        return self._network.load(lambda: self._segmenter_factory(values))
+
+    def _wait(self, future: Future[Any]) -> bool:
+        """Wait on the executor's thread; False where the node is being shut down."""
+        while not future.done():
+            if not self.context.ok():
+                return False
+            wait([future], timeout=TICK_S)
+        return not future.cancelled()
+
+    def _autostart(self) -> None:
+        if self._phase == "unconfigured" and self._loading is not None:
+            self.trigger_configure()
+            if self._phase == "inactive":
+                self.trigger_activate()
+
+    def _release_model(self, phase: str) -> None:
+        for stream in self._streams:
+            stream.set_active(False)
+        self._wait(self._network.unload())
+        self._phase, self._model_id = phase, ""
+        self._registry.suspend()
+        self._on_queries_changed()
+
+    def _on_query(self, message: TextQuery) -> None:
+        refusal = self._registry.apply(read_request(message), self._now_ns())
+        if refusal is not None:
+            self._tell_refusal(refusal)
+        self._on_queries_changed()
+
+    def _on_query_set(self, message: QuerySet) -> None:
+        self._registry.replace_set(message.client, read_requests(message), self._now_ns())
+        self._on_queries_changed()
+
+    def _on_query_text(self, message: String) -> None:
+        self._registry.replace_texts(TEXT_CLIENT, message.data.split(","), self._now_ns())
+        self._on_queries_changed()
+
+    def _on_queries_changed(self) -> None:
+        self._network.embed_phrases(self._registry.pending_phrases)
+        if self._registry.vocabulary is not self._vocabulary:
+            self._vocabulary = self._registry.vocabulary
+            for stream in self._streams:
+                stream.set_vocabulary(self._vocabulary)
+
+    def _on_phrase(self, phrase: str, error: Exception | None) -> None:
+        if error is None:
+            self._registry.phrase_ready(phrase)
+        else:
+            reason = Reason.TEXT_TOO_LONG if isinstance(error, PhraseTooLongError) else Reason.MODEL_ERROR
+            self._registry.phrase_failed(phrase, reason, str(error), self._now_ns())
+            self.get_logger().warning(f"phrase {phrase!r} is refused: {error}")
+        self._on_queries_changed()
+
+    def _tell_refusal(self, status: QueryStatus) -> None:
+        who = f"query {status.key.id!r} of client {status.key.client!r}"
+        self.get_logger().warning(f"{who} is refused: {status.message}", throttle_duration_sec=THROTTLE_S)
+
+    def _on_tick(self) -> None:
+        self._registry.advance(self._now_ns())
+        self._on_queries_changed()
+        self._tell_statuses(time.monotonic())
+
+    def _tell_statuses(self, now_s: float) -> None:
+        changed = self._registry.revision != self._told_revision
+        if now_s < self._status_due_s or (not changed and now_s < self._status_refresh_s):
+            return
+        epoch, statuses = self._registry.vocabulary.epoch, self._registry.statuses()
+        self._status_publisher.publish(query_status_array_message(RCLPY, statuses, epoch, self._now_ns()))
+        self._told_revision = self._registry.revision
+        took_s = time.monotonic() - now_s
+        self._status_due_s = now_s + took_s / STATUS_DUTY
+        self._status_refresh_s = now_s + max(STATUS_REFRESH_S, took_s / STATUS_DUTY)
+
+    def _on_diagnostics(self) -> None:
+        states = [status.state for status in self._registry.statuses()]
+        facts = NodeFacts(
+            state=self._phase,
+            model_id=self._model_id,
+            active=states.count(State.ACTIVE),
+            pending=states.count(State.PENDING),
+            mismatches=self._qos.mismatches(),
+        )
+        message = self._report.message(facts, self._network.counters, self._values.image_timeout, self._now_ns())
+        self._diagnostics_publisher.publish(message)
+
+    def _on_time_jump(self, jump: object) -> None:
+        for stream in self._streams:
+            stream.flush()
+
+    def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        configured = self._phase != "unconfigured" or self._loading is not None
+        try:
+            self._values = updated(self._values, values_of(parameters), configured=configured)
+        except ParameterError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._apply_parameters()
+        return SetParametersResult(successful=True)
+
+    def _apply_parameters(self) -> None:
+        values = self._values
+        self._registry.configure(values.query_options())
+        self._registry.replace_texts(PARAMETER_CLIENT, values.queries, self._now_ns())
+        for stream, outputs in zip(self._streams, self._outputs, strict=True):
+            stream.set_options(values.streaming_options(), values.search_always)
+            outputs.jpeg_quality = values.overlay_jpeg_quality
+        self._on_queries_changed()
+
+    def _poke_network(self) -> None:
+        """On a stream's thread; the network's worker is made after the streams."""
+        self._network.poke()
+
+    def _on_answer(self, answer: Segmentation) -> None:
+        """On a stream's thread."""
+        self._post(lambda: self._registry.record(answer))
+
+    def _on_failure(self, who: str, what: str) -> None:
+        """On a worker's thread."""
+        if self.context.ok():  # when ROS is shut down publishing fails, which is no news
+            self.get_logger().error(f"{who}: {what}", throttle_duration_sec=THROTTLE_S)
+
+    def _post(self, task: Callable[[], None]) -> None:
+        """Have it done on the executor's thread."""
+        self._tasks.append(task)
+        if self.context.ok():
+            self._tasks_guard.trigger()
+
+    def _run_tasks(self) -> None:
+        while self._tasks:
+            self._tasks.popleft()()
+
+    def _now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+
+def _in_words(error: BaseException) -> str:
+    """Errors of our own explain themselves; others come with their traceback."""
+    if isinstance(error, SamliteError):
+        return str(error)
+    return "".join(traceback.format_exception(error))

@@ -1,0 +1,333 @@
+"""A real graph for tests: the node in a process of its own, and a client that publishes, collects and waits.
+
+Every wait is for an event and has a deadline. Each test gets a domain of its own, so that tests can run side by side.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import SetParameters
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import String
+from vision_msgs.msg import Detection2DArray, LabelInfo
+
+from samlite_ros.message_fields import image_message, time_message
+from samlite_ros.msg import QuerySet, QueryStatus, QueryStatusArray, Segmentation, TextQuery
+from samlite_ros.node.messages import RCLPY, compressed_message
+
+FAKE_NODE = [sys.executable, str(Path(__file__).with_name("fake_segmenter.py"))]
+REAL_NODE = [sys.executable, "-m", "samlite_ros.node.main"]
+DEADLINE_S = 30.0
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+RELIABLE = QoSProfile(depth=50)
+BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+TRANSITIONS = {
+    "configure": Transition.TRANSITION_CONFIGURE,
+    "activate": Transition.TRANSITION_ACTIVATE,
+    "deactivate": Transition.TRANSITION_DEACTIVATE,
+    "cleanup": Transition.TRANSITION_CLEANUP,
+}
+OUTPUTS = {
+    "segmentation": (Segmentation, RELIABLE),
+    "detections": (Detection2DArray, RELIABLE),
+    "label_info": (LabelInfo, LATCHED),
+    "label_image": (Image, RELIABLE),
+    "confidence": (Image, RELIABLE),
+    "instance_image": (Image, RELIABLE),
+    "overlay": (Image, RELIABLE),
+    "overlay/compressed": (CompressedImage, RELIABLE),
+}
+
+
+def next_domain(counter: list[int] = [0]) -> int:  # noqa: B006
+    """A ROS domain that no other test running now uses: by worker, then by test."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    counter[0] = (counter[0] + 1) % 24
+    return 1 + worker % 4 * 24 + counter[0]
+
+
+class NodeProcess:
+    """The node as a process; its output is kept in a file.
+
+    Args:
+        command: Executable and arguments.
+        domain: ROS domain.
+        parameters: Node parameters.
+        remappings: Names to remap.
+        environment: More environment variables.
+    """
+
+    def __init__(self, command, domain, parameters=None, remappings=None, environment=None) -> None:
+        arguments = ["--ros-args"]
+        for name, value in (parameters or {}).items():
+            arguments += ["-p", f"{name}:={_as_yaml(value)}"]
+        for name, value in (remappings or {}).items():
+            arguments += ["-r", f"{name}:={value}"]
+        self._log = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            [*command, *arguments],
+            env={**os.environ, **graph_environment(domain), **(environment or {})},
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+
+    def log(self) -> str:
+        """What it wrote so far."""
+        self._log.flush()
+        with open(f"/proc/self/fd/{self._log.fileno()}") as file:
+            return file.read()
+
+    def interrupt(self, timeout_s: float) -> int:
+        """Send SIGINT and wait for its end; returns the exit status."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout_s)
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        self.process.kill()
+        self.process.wait()
+        self._log.close()
+
+
+def graph_environment(domain: int) -> dict[str, str]:
+    """Environment of every process of one test's graph."""
+    return {
+        "ROS_DOMAIN_ID": str(domain),
+        "ROS_LOCALHOST_ONLY": "1",
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "ROS_PYTHON_CHECK_FIELDS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _as_yaml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(f"'{item}'" for item in value) + "]"
+    return str(value)
+
+
+class Client:
+    """A planner, a camera and a listener in one; spins only while it waits."""
+
+    def __init__(self, domain: int, camera: str = "") -> None:
+        self.context = Context()
+        rclpy.init(context=self.context, domain_id=domain)
+        self.node = rclpy.create_node("client", context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.received: dict[str, list[Any]] = {}
+        self.statuses: dict[tuple[str, str], QueryStatus] = {}
+        self._prefix = f"/samlite/{camera}/" if camera else "/samlite/"
+        self._publishers: dict[str, Any] = {}
+        self._stamp_ns = 0
+        self.listen("/samlite/query_status", QueryStatusArray, LATCHED, self._on_statuses)
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+    def wait_for(self, condition: Callable[[], Any], what: str, timeout_s: float = DEADLINE_S) -> Any:
+        """Spin until the condition holds; returns its value.
+
+        Raises:
+            AssertionError: It did not hold in time.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        while not (value := condition()):
+            left_s = deadline_s - time.monotonic()
+            assert left_s > 0, f"no {what} within {timeout_s} s"
+            self.executor.spin_once(timeout_sec=min(left_s, 0.1))
+        return value
+
+    def listen(self, topic: str, kind: type, qos: QoSProfile, callback: Callable[[Any], None] | None = None) -> list[Any]:
+        """Collect what comes on a topic."""
+        messages = self.received.setdefault(topic, [])
+        self.node.create_subscription(kind, topic, callback or messages.append, qos)
+        return messages
+
+    def listen_to_outputs(self, *names: str) -> dict[str, list[Any]]:
+        """Collect outputs of the node (all without names); waits until the node sees us."""
+        collected = {name: self.listen(self._prefix + name, *OUTPUTS[name]) for name in names or OUTPUTS}
+        for name in collected:
+            self._wait_for_publisher(self._prefix + name)
+        return collected
+
+    def _wait_for_publisher(self, topic: str) -> None:
+        self.wait_for(lambda: self.node.count_publishers(topic), f"publisher of {topic}")
+
+    def publisher(self, topic: str, kind: type, qos: QoSProfile) -> Any:
+        """A publisher that somebody subscribes to."""
+        if topic not in self._publishers:
+            publisher = self.node.create_publisher(kind, topic, qos)
+            self.wait_for(publisher.get_subscription_count, f"subscriber of {topic}")
+            self._publishers[topic] = publisher
+        return self._publishers[topic]
+
+    def send_image(self, rgb: np.ndarray, frame_id: str = "optical", topic: str = "/image", stamp_ns: int = 0) -> int:
+        """Publish an RGB image; stamps grow by 33 ms unless given. Returns the stamp [ns]."""
+        stamp_ns = stamp_ns or self.next_stamp()
+        message = image_message(RCLPY, rgb, "rgb8", stamp_ns, frame_id)
+        self.publisher(topic, Image, RELIABLE).publish(message)
+        return stamp_ns
+
+    def send_compressed(self, rgb: np.ndarray, topic: str = "/image/compressed") -> int:
+        """Publish a JPEG; returns its stamp [ns]."""
+        stamp_ns = self.next_stamp()
+        self.publisher(topic, CompressedImage, RELIABLE).publish(compressed_message(rgb, 95, stamp_ns, "optical"))
+        return stamp_ns
+
+    def next_stamp(self) -> int:
+        """A stamp 33 ms after the last one [ns]."""
+        self._stamp_ns = self._stamp_ns + 33_000_000 if self._stamp_ns else 1_000_000_000_000
+        return self._stamp_ns
+
+    def query(self, id: str, text: str = "", client: str = "planner", **fields: Any) -> None:
+        """Publish a TextQuery."""
+        message = TextQuery(client=client, id=id, text=text, **fields)
+        self.publisher("/samlite/query", TextQuery, QoSProfile(depth=1000)).publish(message)
+
+    def query_text(self, text: str) -> None:
+        """Publish comma-separated phrases."""
+        self.publisher("/samlite/query_text", String, RELIABLE).publish(String(data=text))
+
+    def query_set(self, client: str, **phrases: str) -> None:
+        """Publish a latched set."""
+        queries = [TextQuery(id=id, text=text) for id, text in phrases.items()]
+        qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.publisher("/samlite/query_set", QuerySet, qos).publish(QuerySet(client=client, queries=queries))
+
+    def _on_statuses(self, message: QueryStatusArray) -> None:
+        self.received.setdefault("/samlite/query_status", []).append(message)
+        self.statuses = {(status.client, status.id): status for status in message.queries}
+
+    def wait_for_status(self, id: str, client: str = "planner", **fields: Any) -> QueryStatus:
+        """Wait until a query's status has these fields."""
+
+        def found() -> QueryStatus | None:
+            status = self.statuses.get((client, id))
+            if status is not None and all(getattr(status, name) == value for name, value in fields.items()):
+                return status
+            return None
+
+        try:
+            return self.wait_for(found, f"status of {client}/{id} with {fields}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the last was {self.statuses.get((client, id))}") from None
+
+    def wait_until_active(self, id: str, client: str = "planner") -> QueryStatus:
+        """Wait until a query is searched for."""
+        return self.wait_for_status(id, client, state=QueryStatus.ACTIVE)
+
+    def answer_to(self, rgb: np.ndarray, segmentations: list[Segmentation], **options: Any) -> Segmentation:
+        """Publish an image until one of them is answered with knowledge of that scene; returns the answer."""
+
+        def answered() -> Segmentation | None:
+            sent.append(self.send_image(rgb, **options))
+            deadline_s = time.monotonic() + 0.2
+            while time.monotonic() < deadline_s:
+                self.executor.spin_once(timeout_sec=0.02)
+                for message in reversed(segmentations):
+                    if all(stamp_of(result.keyframe_stamp) >= sent[0] for result in message.results):
+                        return message
+            return None
+
+        sent: list[int] = []
+        return self.wait_for(answered, "answer")
+
+    def change_state(self, transition: str, timeout_s: float = DEADLINE_S) -> bool:
+        """Ask for a transition; returns whether it succeeded."""
+        request = ChangeState.Request(transition=Transition(id=TRANSITIONS[transition]))
+        return bool(self.call(ChangeState, "/samlite/change_state", request, timeout_s).success)
+
+    def state(self) -> str:
+        """The node's lifecycle state."""
+        return str(self.call(GetState, "/samlite/get_state", GetState.Request()).current_state.label)
+
+    def set_parameter(self, name: str, value: Any) -> str:
+        """Set a parameter; returns the reason of a refusal, empty = accepted."""
+        request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+        (result,) = self.call(SetParameters, "/samlite/set_parameters", request).results
+        assert result.successful == (not result.reason)
+        return str(result.reason)
+
+    def call(self, kind: Any, service: str, request: Any, timeout_s: float = DEADLINE_S) -> Any:
+        """Call a service."""
+        client = self.node.create_client(kind, service)
+        self.wait_for(client.service_is_ready, f"service {service}")
+        future = client.call_async(request)
+        self.wait_for(future.done, f"answer of {service}", timeout_s)
+        self.node.destroy_client(client)
+        return future.result()
+
+    def wait_for_diagnostic(self, name: str, holds: Callable[[Any, dict[str, str]], Any]) -> Any:
+        """Wait until a status of /diagnostics holds; `holds` gets the status and its values."""
+        if "/diagnostics" not in self.received:
+            self.listen("/diagnostics", DiagnosticArray, RELIABLE)
+        arrays = self.received["/diagnostics"]
+
+        def found() -> Any:
+            for status in arrays[-1].status if arrays else ():
+                if status.name == f"samlite: {name}" and holds(status, {v.key: v.value for v in status.values}):
+                    return status
+            return None
+
+        return self.wait_for(found, f"diagnostic of {name}")
+
+
+@contextmanager
+def graph(command=None, *, camera: str = "", **options: Any) -> Iterator[tuple[Client, NodeProcess]]:
+    """A client and the node, in a domain of their own."""
+    domain = next_domain()
+    os.environ.update(graph_environment(domain))
+    node = NodeProcess(command or FAKE_NODE, domain, **options)
+    client = Client(domain, camera)
+    try:
+        yield client, node
+    except BaseException:
+        sys.stderr.write(node.log())
+        raise
+    finally:
+        client.close()
+        node.close()
+
+
+def stamp_of(time: Any) -> int:
+    """Stamp [ns] of a Time message."""
+    return time.sec * 10**9 + time.nanosec
+
+
+def time_of(stamp_ns: int) -> Any:
+    """Time message of a stamp [ns]."""
+    return time_message(RCLPY, stamp_ns)
+
+
+def scene(*colors: str, size: tuple[int, int] = (48, 64)) -> np.ndarray:
+    """Gray image with a square of each colour, 12 px wide, side by side."""
+    image = np.full((*size, 3), 60, np.uint8)
+    for i, color in enumerate(colors):
+        x = 4 + 20 * i
+        image[10:22, x : x + 12] = 20
+        image[10:22, x : x + 12, ("red", "green", "blue").index(color)] = 220
+    return image
