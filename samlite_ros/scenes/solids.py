@@ -100,7 +100,7 @@ def outline_area_px(outline: Array) -> float:
 
 
 def fill(canvas: NDArray[np.uint8], outline: Array, offset: tuple[int, int], value: int, smooth: bool) -> None:
-    """Fill a convex outline.
+    """Fill a convex outline; as cv2 draws the border line too, what is filled is up to a pixel wider.
 
     Args:
         canvas: uint8 (h, w), written to.
