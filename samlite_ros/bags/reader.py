@@ -10,6 +10,9 @@ from types import TracebackType
 from samlite_ros.bags.storage import STORAGE_SUFFIXES, CutMcap, RawMessage, Storage, Topic, WholeStorage
 from samlite_ros.errors import BagError
 
+MAX_FAULTS = 100
+"""So many faults are kept in words; of the rest the number."""
+
 
 class BagReader:
     """Reads a bag: a folder or a single .mcap or .db3 file. A context manager.
@@ -24,6 +27,7 @@ class BagReader:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self._faults: dict[str, None] = {}
+        self._more_faults = 0
         self._storages = self._open()
         self.topics: dict[str, Topic] = {}
         for topic in (t for s in self._storages for t in s.topics.values()):
@@ -34,11 +38,15 @@ class BagReader:
     @property
     def faults(self) -> tuple[str, ...]:
         """What was found wrong with the bag so far, in words."""
-        return tuple(self._faults)
+        more = (f"and {self._more_faults} more",) if self._more_faults else ()
+        return (*self._faults, *more)
 
     def add_fault(self, fault: str) -> None:
         """Note something that is wrong; the same words are kept once."""
-        self._faults[fault] = None
+        if fault not in self._faults and len(self._faults) == MAX_FAULTS:
+            self._more_faults += 1
+        else:
+            self._faults[fault] = None
 
     def messages(self, topics: Collection[str]) -> Iterator[RawMessage]:
         """Messages of these topics in recorded order; where a file is damaged its rest is left out, as a fault."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,10 +12,10 @@ from samlite_ros.bags.message_types import LABEL_INFO, SEGMENTATION, deserialize
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import RawMessage
 from samlite_ros.errors import BagError
-from samlite_ros.masks import decode_rle, mask_from_array
 from samlite_ros.message_fields import stamp_ns
+from samlite_ros.message_reading import read_segmentation
 from samlite_ros.query_requests import normalise_phrase
-from samlite_ros.types import Instance, Query, QueryKey, QueryMatch, QueryResult, Segmentation
+from samlite_ros.types import Query, Segmentation
 
 
 class Answer(NamedTuple):
@@ -48,9 +49,11 @@ class ResultBag:
         for message in self.reader.messages(self.topics):
             try:
                 content = deserialize(message.data, SEGMENTATION)
-                yield Answer(to_segmentation(content, self._names[message.topic]), message.log_time_ns)
+                answer = name_phrases(read_segmentation(content), self._names[message.topic])
             except (BagError, ValueError) as error:
                 self.reader.add_fault(f"{self.reader.path}: {message.topic}: an answer is damaged: {error}")
+                continue
+            yield Answer(answer, message.log_time_ns)
 
     def __enter__(self) -> ResultBag:
         return self
@@ -105,48 +108,24 @@ class ClassNames:
         return self._infos[max(bisect_right([i.stamp_ns for i in self._infos], stamp) - 1, 0)].names
 
 
-def to_segmentation(message: Any, names: ClassNames) -> Segmentation:
-    """The value of a Segmentation message; queries whose phrase nothing tells are named by their id.
+def name_phrases(answer: Segmentation, names: ClassNames) -> Segmentation:
+    """Give each query of an answer from a bag its phrase, which the message itself tells only of what was found.
 
-    Raises:
-        ValueError: The run lengths of a mask do not fit its size.
+    Args:
+        answer: As it was read.
+        names: From LabelInfo; where they do not know a class id, the text of a match or the query's id stands for it.
     """
-    stamp = stamp_ns(message.header.stamp)
-    phrases = names.at(stamp) | {
-        int(m.class_id): normalise_phrase(m.text) for i in message.instances for m in i.matches if m.text
-    }
+    phrases = {m.query.class_id: normalise_phrase(m.query.text) for i in answer.instances for m in i.matches}
+    phrases |= names.at(answer.stamp_ns)
 
-    def query(part: Any) -> Query:
-        class_id = int(part.class_id)
-        phrase = phrases.get(class_id) or normalise_phrase(part.query_id)
-        return Query(QueryKey(part.client, part.query_id), phrase, class_id, phrase)
+    def named(query: Query) -> Query:
+        phrase = phrases.get(query.class_id) or normalise_phrase(query.key.id)
+        return replace(query, phrase=phrase, text=query.text or phrase)
 
-    return Segmentation(
-        stamp_ns=stamp,
-        frame_id=message.header.frame_id,
-        camera=message.camera,
-        size=(int(message.height), int(message.width)),
-        model_id=message.model_id,
-        vocabulary_epoch=int(message.vocabulary_epoch),
-        keyframe_stamp_ns=stamp_ns(message.keyframe_stamp),
-        results=tuple(
-            QueryResult(query(r), stamp_ns(r.keyframe_stamp), float(r.presence), int(r.count)) for r in message.results
-        ),
+    return replace(
+        answer,
+        results=tuple(replace(r, query=named(r.query)) for r in answer.results),
         instances=tuple(
-            _to_instance(i, tuple(QueryMatch(query(m), float(m.score)) for m in i.matches)) for i in message.instances
+            replace(i, matches=tuple(replace(m, query=named(m.query)) for m in i.matches)) for i in answer.instances
         ),
-    )
-
-
-def _to_instance(message: Any, matches: tuple[QueryMatch, ...]) -> Instance:
-    center, box = message.box.center.position, message.box
-    half_x, half_y = box.size_x / 2, box.size_y / 2
-    return Instance(
-        track_id=int(message.track_id),
-        matches=matches,
-        confidence=float(message.confidence),
-        propagated=bool(message.propagated),
-        keyframe_stamp_ns=stamp_ns(message.keyframe_stamp),
-        box_xyxy=(center.x - half_x, center.y - half_y, center.x + half_x, center.y + half_y),
-        mask=mask_from_array(decode_rle(message.counts, int(message.height), int(message.width))),
     )

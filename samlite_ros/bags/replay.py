@@ -1,0 +1,244 @@
+"""A bag through the node's code on a virtual clock: what would the robot have seen?
+
+Reading and decoding run ahead on one thread, writing behind on another; both queues are short: memory stays flat.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from samlite_ros.bags.frames import (
+    DecodedFrame,
+    StampIndex,
+    choose_image_topics,
+    index_stamps,
+    read_frames,
+    read_stamp_ns,
+)
+from samlite_ros.bags.outputs import OutputOptions, ReplayOutputs
+from samlite_ros.bags.prefetch import Background, Prefetch
+from samlite_ros.bags.reader import BagReader
+from samlite_ros.bags.script import Asked, ask_from_start, queries_from_bag, read_script
+from samlite_ros.bags.storage import RawMessage
+from samlite_ros.bags.summary import ReplayRecord, summarise
+from samlite_ros.bags.timeline import draw_timeline
+from samlite_ros.bags.virtual_node import NO_LATENCY, Published, VirtualNode
+from samlite_ros.errors import ParameterError, SamliteError
+from samlite_ros.node.parameters import Parameters, updated
+from samlite_ros.streaming.runner import LatencyProfile
+from samlite_ros.types import Frame, Segmenter
+
+SUMMARY_NAME, TIMELINE_NAME = "summary.json", "timeline.png"
+PROFILES_MS = {"orin-nx": 950.0, "thor": 126.0}
+"""Published time of a whole pass of SAM3 with one phrase [ms]."""
+PARAMETER_NODES = ("/**", "/samlite", "samlite")
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """What to replay, and how.
+
+    Args:
+        image_topics: See `frames.choose_image_topics`.
+        phrases: Searched from the first frame on.
+        script: See `script.read_script`; None = none.
+        queries_from_bag: Ask what was asked in the bag.
+        parameters: Of the node.
+        profile: How long the network takes.
+        outputs: What to write.
+    """
+
+    image_topics: tuple[str, ...] = ()
+    phrases: tuple[str, ...] = ()
+    script: Path | None = None
+    queries_from_bag: bool = False
+    parameters: Parameters = field(default_factory=Parameters)
+    profile: LatencyProfile = NO_LATENCY
+    outputs: OutputOptions = field(default_factory=OutputOptions)
+
+
+@dataclass(frozen=True)
+class ReplayOutcome:
+    """The summary as it was written, and what was wrong, in words: nothing = every frame was answered as it should."""
+
+    summary: dict[str, Any]
+    faults: tuple[str, ...]
+
+
+Progress = Callable[[int, int], None]
+"""Called after each frame with the number of frames fed so far and in all."""
+
+
+def replay(
+    bag: Path, folder: Path, options: ReplayOptions, segmenter: Segmenter, progress: Progress = lambda done, total: None
+) -> ReplayOutcome:
+    """Replay a bag.
+
+    Args:
+        bag: The recording.
+        folder: Where the results go: a bag, summary.json, timeline.png, and what the options ask for.
+        options: What and how.
+        segmenter: The network.
+        progress: Told of every frame.
+
+    Raises:
+        BagError: Nothing can be read, or the folder holds a bag already. What goes wrong later ends the replay, keeps
+            the results so far, and is a fault of the outcome.
+        ParameterError: The script is wrong, or nothing is asked.
+    """
+    with BagReader(bag) as reader:
+        cameras = choose_image_topics(reader, options.image_topics)
+        index = index_stamps(reader, list(cameras))
+        node = _make_node(reader, cameras, index, options, segmenter)
+        run = _Run(reader, node, len(index.entries), progress, options.outputs.images)
+        types = {topic: reader.topics[topic].type_name for topic in cameras}
+        with (
+            ReplayOutputs(folder, list(cameras.values()), types, options.outputs) as outputs,
+            Background(outputs.write) as sink,
+            Prefetch(read_frames(reader, index, cameras)) as frames,
+        ):
+            run.feed(frames, sink)
+        summary = summarise(run.record, node, dict(run.frames), run.faults())
+    (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    if run.record.answers:
+        draw_timeline(run.record.answers, node.passes, folder / TIMELINE_NAME)
+    return ReplayOutcome(summary, tuple(summary["faults"]))
+
+
+def _make_node(
+    reader: BagReader, cameras: dict[str, str], index: StampIndex, options: ReplayOptions, segmenter: Segmenter
+) -> VirtualNode:
+    names = [name for name in cameras.values() if name]
+    parameters = updated(options.parameters, {"cameras": names}, configured=False)
+    start_ns = index.entries[0].stamp_ns
+    asked = ask_from_start([*parameters.queries, *options.phrases], start_ns)
+    if options.script is not None:
+        asked += read_script(options.script, start_ns)
+    if options.queries_from_bag:
+        asked += queries_from_bag(reader, cameras)
+    _check_asked(asked)
+    return VirtualNode(
+        segmenter,
+        list(cameras.values()),
+        parameters.streaming_options(),
+        parameters.query_options(),
+        asked,
+        options.profile,
+    )
+
+
+def _check_asked(asked: Iterable[Asked]) -> None:
+    if not any(request.text for a in asked for request in a.requests):
+        raise ParameterError("nothing to search for: give --query, --script or --queries-from-bag")
+
+
+@dataclass
+class _Run:
+    """One replay while it runs."""
+
+    reader: BagReader
+    node: VirtualNode
+    total: int
+    progress: Progress
+    copies_images: bool
+    record: ReplayRecord = field(default_factory=ReplayRecord)
+    frames: Counter[str] = field(default_factory=Counter)
+    done: int = 0
+
+    def feed(self, decoded: Iterable[DecodedFrame], sink: Background[Published | RawMessage]) -> None:
+        """Feed all frames, write all that is published; what goes wrong ends it and becomes a fault."""
+        try:
+            for item in self.node.run(self._fed(decoded, sink)):
+                self.record.add(item)
+                sink.put(item)
+        except KeyboardInterrupt:
+            self.reader.add_fault(f"interrupted after {self.done} of {self.total} frames")
+        except SamliteError as error:
+            self.reader.add_fault(f"ended after {self.done} of {self.total} frames: {error}")
+
+    def faults(self) -> tuple[str, ...]:
+        """All that went wrong."""
+        rejected = [s for s in self.record.statuses.values() if s.state.name == "REJECTED"]
+        for status in rejected:
+            self.reader.add_fault(f"query {status.text!r} was rejected: {status.message}")
+        if not self.record.answers:
+            self.reader.add_fault("no frame was answered")
+        return self.reader.faults
+
+    def _fed(self, decoded: Iterable[DecodedFrame], sink: Background[Published | RawMessage]) -> Iterator[Frame]:
+        for item in decoded:
+            if self.copies_images:
+                stamp_ns = read_stamp_ns(item.message.data) or item.message.log_time_ns
+                sink.put(item.message._replace(log_time_ns=stamp_ns))
+            if item.frame is not None:
+                self.frames[item.frame.camera] += 1
+                yield item.frame
+            self.done += 1
+            self.progress(self.done, self.total)
+
+
+def read_parameter_file(path: Path) -> Parameters:
+    """The node's parameters from a ROS parameter file.
+
+    Args:
+        path: YAML with `ros__parameters` for the node: /** or samlite.
+
+    Raises:
+        ParameterError: It is not such a file, or a value is wrong.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ParameterError(f"parameters {path}: {error}") from error
+    sections = [content[name] for name in PARAMETER_NODES if isinstance(content, dict) and name in content]
+    values: dict[str, object] = {}
+    for section in sections:
+        if not isinstance(section, dict) or not isinstance(section.get("ros__parameters"), dict):
+            raise ParameterError(f"parameters {path}: no ros__parameters below the node's name")
+        values.update(section["ros__parameters"])
+    if not sections:
+        raise ParameterError(f"parameters {path}: no section {' or '.join(PARAMETER_NODES)}")
+    return updated(Parameters(), values, configured=False)
+
+
+def parse_profile(text: str) -> LatencyProfile:
+    """A latency profile: a name of `PROFILES_MS`, 'TOTAL' of one phrase, or 'ENCODE,DECODE' of one phrase [ms].
+
+    Raises:
+        ParameterError: It is none of these.
+    """
+    if text in PROFILES_MS:
+        return LatencyProfile.of_total_ms(PROFILES_MS[text])
+    try:
+        values_ms = [float(part) for part in text.split(",")]
+    except ValueError:
+        values_ms = []
+    if len(values_ms) not in (1, 2) or min(values_ms) < 0:
+        raise ParameterError(
+            f"latency {text!r}: expected {', '.join(PROFILES_MS)}, milliseconds of a pass with one phrase, "
+            "or milliseconds ENCODE,DECODE"
+        )
+    if len(values_ms) == 1:
+        return LatencyProfile.of_total_ms(values_ms[0])
+    return LatencyProfile(values_ms[0] / 1e3, values_ms[1] / 1e3)
+
+
+def load_network(parameters: Parameters) -> Segmenter:
+    """The segmenter that the parameters name, with torch's threads as they say.
+
+    Raises:
+        ModelLoadError: torch or transformers are missing, or the checkpoint cannot be loaded.
+    """
+    from samlite_ros.segmenter import check_dependencies, load_segmenter
+    from samlite_ros.segmenter.threads import set_torch_threads
+
+    check_dependencies()
+    set_torch_threads(parameters.torch_threads)
+    return load_segmenter(parameters.segmenter_options())

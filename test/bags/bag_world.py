@@ -1,0 +1,99 @@
+"""A small recorded world whose truth is known exactly, and a segmenter that sees its colours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE
+from samlite_ros.bags.writer import BagWriter
+from samlite_ros.masks import mask_bounds_xyxy, mask_from_array
+from samlite_ros.message_fields import image_message
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Mask, PhraseResult, TextEmbedding
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 60, 220), "yellow": (220, 210, 40)}
+PERIOD_NS = 100_000_000
+START_NS = 1_700_000_000_000_000_000
+TOPIC = "/camera/image_raw"
+SIZE = (96, 128)
+
+
+class ColourSegmenter:
+    """Finds "<colour> thing": every connected patch of exactly that colour. Counts its calls."""
+
+    model_id = "colours"
+
+    def __init__(self) -> None:
+        self.embedded: list[int] = []
+
+    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
+        return TextEmbedding(tuple(phrases), self.model_id, None)
+
+    def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
+        self.embedded.append(frame.stamp_ns)
+        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, frame.image)
+
+    def segment(
+        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]
+    ) -> list[PhraseResult]:
+        return [_find(phrase, image.features) for phrase in text.phrases]
+
+
+def _find(phrase: str, image: np.ndarray) -> PhraseResult:
+    colour = COLOURS.get(phrase.split(maxsplit=1)[0])
+    patches = patches_of(image, colour) if colour else []
+    boxes = np.array([mask_bounds_xyxy(m) for m in patches], np.float32).reshape(-1, 4)
+    scores = np.linspace(0.9, 0.8, len(patches), dtype=np.float32)
+    return PhraseResult(phrase, 0.9 if patches else 0.05, scores, boxes, tuple(patches))
+
+
+def patches_of(image: np.ndarray, colour: tuple[int, int, int]) -> list[Mask]:
+    """Masks of the connected patches of a colour."""
+    same = (np.abs(image.astype(int) - colour).sum(2) < 30).astype(np.uint8)
+    count, labels = cv2.connectedComponents(same)
+    return [mask_from_array(labels == number) for number in range(1, count)]
+
+
+def draw_world(index: int) -> np.ndarray:
+    """A red patch that moves right, a blue one that moves down, and a green one that is there from frame 5 on."""
+    image = np.full((*SIZE, 3), 90, np.uint8)
+    image[20:44, 10 + 3 * index : 34 + 3 * index] = COLOURS["red"]
+    image[50 + index : 80 + index, 90:120] = COLOURS["blue"]
+    if index >= 5:
+        image[60:85, 20:50] = COLOURS["green"]
+    return image
+
+
+def stamp_of(index: int) -> int:
+    return START_NS + index * PERIOD_NS
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A bag that a test wrote."""
+
+    path: Path
+    frames: int
+
+
+def write_recording(
+    path: Path,
+    frames: int = 10,
+    storage: str = "mcap",
+    compressed: bool = False,
+    topics: Sequence[str] = (TOPIC,),
+    order: Sequence[int] | None = None,
+) -> Recording:
+    """Record the world; `order` is the order in which frames reach the recorder."""
+    with BagWriter(path, storage, compressed) as bag:
+        for topic in topics:
+            bag.add_topic(topic, IMAGE)
+        for place, index in enumerate(order if order is not None else range(frames)):
+            for topic in topics:
+                message = image_message(BAG_MESSAGES, draw_world(index), "rgb8", stamp_of(index), f"frame_of{topic}")
+                bag.write(topic, stamp_of(place) + 5_000_000, message)
+    return Recording(path, frames)
