@@ -1,0 +1,36 @@
+"""Fill the README's marked blocks from their sources, so that nothing stands in two places by hand.
+
+python3 docs/sync_readme.py      (test/unit/test_readme.py fails where this was forgotten)
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from samlite_ros.node.parameters import render_markdown
+
+ROOT = Path(__file__).resolve().parent.parent
+BLOCK = re.compile(r"<!-- begin (?P<source>\S+) -->\n.*?<!-- end (?P=source) -->", re.DOTALL)
+LANGUAGES = {".py": "python", ".hpp": "cpp"}
+
+
+def synced(readme: str) -> str:
+    """The README's text with every block filled."""
+    return BLOCK.sub(lambda block: _filled(block["source"]), readme)
+
+
+def _filled(source: str) -> str:
+    return f"<!-- begin {source} -->\n{_content(source)}<!-- end {source} -->"
+
+
+def _content(source: str) -> str:
+    if source == "parameters":
+        return render_markdown()
+    path = ROOT / source
+    return f"```{LANGUAGES[path.suffix]}\n{path.read_text(encoding='utf-8')}```\n"
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(synced(readme.read_text(encoding="utf-8")), encoding="utf-8")
