@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import rclpy
+from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
 from samlite_ros.demo.observer import Answer, Observer
@@ -118,7 +119,7 @@ def run_demo(options: DemoOptions) -> DemoResult:
 @contextmanager
 def _graph() -> Iterator[Observer]:
     os.environ.update(private_graph())
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C stops the demo, which stops the processes
     observer = Observer()
     try:
         yield observer
