@@ -147,7 +147,7 @@ class Parameters:
         False, "Search although nobody subscribes to a result, to keep ~/query_status alive.", Change.RUN
     )
     propagate: bool = _param(
-        False,
+        True,
         "Answer every camera frame with masks carried to it; false = answer only the frames the network saw.",
         Change.RUN,
     )

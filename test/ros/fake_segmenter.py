@@ -1,7 +1,7 @@
 """A segmenter of known answers for tests of the node; run as a program it is the node with it inside.
 
-The phrase "red thing" is found where the image is red, and so on for green and blue; "fail" raises in `segment`, "toolong"
-is refused by the text encoder; any other phrase is not there. The environment says how long a pass takes:
+The phrase "red thing" is found where the image is red, and so on for green and blue; "fail" raises in `segment`,
+"toolong" is refused by the text encoder; any other phrase is not there. The environment says how long a pass takes:
 FAKE_BLOCKS blocks of FAKE_BLOCK_S seconds each, burnt with the interpreter held, as the real network does.
 """
 

@@ -24,12 +24,12 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from samlite_ros.msg import QuerySet, QueryStatus, QueryStatusArray, Segmentation, TextQuery
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from samlite_ros.message_fields import image_message, time_message
-from samlite_ros.msg import QuerySet, QueryStatus, QueryStatusArray, Segmentation, TextQuery
 from samlite_ros.node.messages import RCLPY, compressed_message
 
 FAKE_NODE = [sys.executable, str(Path(__file__).with_name("fake_segmenter.py"))]
@@ -81,7 +81,7 @@ class NodeProcess:
             arguments += ["-p", f"{name}:={_as_yaml(value)}"]
         for name, value in (remappings or {}).items():
             arguments += ["-r", f"{name}:={value}"]
-        self._log = tempfile.TemporaryFile("w+")
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed with the process
         self.process = subprocess.Popen(
             [*command, *arguments],
             env={**os.environ, **graph_environment(domain), **(environment or {})},
@@ -161,7 +161,9 @@ class Client:
             self.executor.spin_once(timeout_sec=min(left_s, 0.1))
         return value
 
-    def listen(self, topic: str, kind: type, qos: QoSProfile, callback: Callable[[Any], None] | None = None) -> list[Any]:
+    def listen(
+        self, topic: str, kind: type, qos: QoSProfile, callback: Callable[[Any], None] | None = None
+    ) -> list[Any]:
         """Collect what comes on a topic."""
         messages = self.received.setdefault(topic, [])
         self.node.create_subscription(kind, topic, callback or messages.append, qos)
