@@ -1,5 +1,7 @@
 """Rendered sequences move as they say."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -77,8 +79,8 @@ def test_crossing_objects_move_at_their_declared_velocity() -> None:
 def test_crossing_objects_leave_and_come_again() -> None:
     sequence = Sequence("cross", 4, SequenceOptions(size=(240, 320), speed_px_s=200.0, frames=450))
     seen = [{truth.track_id for truth in sequence[index].objects} for index in range(0, 450, 15)]
-    gone = [a - b for a, b in zip(seen, seen[1:], strict=False)]
-    come = [b - a for a, b in zip(seen, seen[1:], strict=False)]
+    gone = [a - b for a, b in pairwise(seen)]
+    come = [b - a for a, b in pairwise(seen)]
     assert any(gone)
     assert any(come)
 

@@ -19,7 +19,6 @@ from samlite_ros.scenes.vocabulary import COLOURS, HELD_OUT_PAIRS, SHAPES
 from samlite_ros.scenes.world import WorldOptions
 
 MAX_OBJECTS = 8
-_CHUNK = 250
 _RENDER_SIZE = (480, 640)
 _OPTIONS = WorldOptions(excluded_pairs=HELD_OUT_PAIRS)
 
@@ -49,20 +48,24 @@ class SceneSet:
         return SceneSet(self.images[rows], self.ids[rows], self.boxes[rows], self.labels[rows])
 
 
-def build_scene_set(folder: Path, count: int, size_px: int, workers: int) -> SceneSet:
+def build_scene_set(folder: Path, count: int, size_px: int, workers: int, chunk: int = 250) -> SceneSet:
     """Render the training scenes 0 to count - 1, or finish what an interrupted run has begun.
 
     Args:
         folder: Where the files lie; created if missing.
-        count: Number of scenes, a multiple of 250.
+        count: Number of scenes, a multiple of `chunk`.
         size_px: Side of the network's input [px].
         workers: Number of processes.
+        chunk: Scenes that one process renders at a time.
+
+    Raises:
+        ValueError: The count is not a multiple of the chunk.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "done.npy").exists():
-        _create_files(folder, count, size_px)
+        _create_files(folder, count, size_px, chunk)
     done = np.load(folder / "done.npy")
-    missing = [(folder, int(chunk)) for chunk in np.flatnonzero(~done)]
+    missing = [(folder, int(index)) for index in np.flatnonzero(~done)]
     if missing:
         with get_context("spawn").Pool(workers) as pool:
             for _ in tqdm(pool.imap_unordered(_render_chunk, missing), "scenes", len(missing), unit="chunk"):
@@ -82,14 +85,14 @@ def open_scene_set(folder: Path) -> SceneSet:
     return SceneSet(images, ids, boxes, labels)
 
 
-def _create_files(folder: Path, count: int, size_px: int) -> None:
-    if count % _CHUNK:
-        raise ValueError(f"the number of scenes has to be a multiple of {_CHUNK}, got {count}")
+def _create_files(folder: Path, count: int, size_px: int, chunk: int) -> None:
+    if count % chunk:
+        raise ValueError(f"the number of scenes has to be a multiple of {chunk}, got {count}")
     open_memmap(folder / "images.npy", "w+", np.uint8, (count, size_px, size_px, 3))
     open_memmap(folder / "ids.npy", "w+", np.uint8, (count, size_px, size_px))
     open_memmap(folder / "boxes.npy", "w+", np.float32, (count, MAX_OBJECTS, 4))
     open_memmap(folder / "labels.npy", "w+", np.int8, (count, MAX_OBJECTS, 2))
-    np.save(folder / "done.npy", np.zeros(count // _CHUNK, bool))
+    np.save(folder / "done.npy", np.zeros(count // chunk, bool))
 
 
 def _render_chunk(job: tuple[Path, int]) -> None:
@@ -98,7 +101,8 @@ def _render_chunk(job: tuple[Path, int]) -> None:
     torch.set_num_threads(1)
     names = ("images", "ids", "boxes", "labels", "done")
     images, ids, boxes, labels, done = (open_memmap(folder / f"{name}.npy", "r+") for name in names)
-    for index in range(chunk * _CHUNK, (chunk + 1) * _CHUNK):
+    size = len(images) // len(done)
+    for index in range(chunk * size, (chunk + 1) * size):
         scene = render_scene(index, _RENDER_SIZE, _OPTIONS, TRAINING_STREAM)
         images[index], ids[index], boxes[index], labels[index] = pack_scene(scene, images.shape[1])
     done[chunk] = True
