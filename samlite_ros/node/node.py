@@ -72,10 +72,8 @@ def load_network(parameters: Parameters) -> Segmenter:
         ModelLoadError: torch or transformers are missing, or the checkpoint cannot be loaded.
     """
     from samlite_ros.segmenter import check_dependencies, load_segmenter
-    from samlite_ros.segmenter.threads import set_torch_threads
 
     check_dependencies()
-    set_torch_threads(parameters.torch_threads)
     return load_segmenter(parameters.segmenter_options())
 
 

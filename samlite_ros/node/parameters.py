@@ -99,7 +99,7 @@ class Parameters:
     keep_text_encoder: bool = _param(
         True, "false frees the text encoder's memory; it is loaded again for a new phrase.", Change.CONFIGURE
     )
-    torch_threads: int = _param(0, "CPU threads of torch; 0 = torch's choice.", Change.CONFIGURE, low=0, high=1024)
+    torch_threads: int = _param(0, "CPU threads of torch; 0 = one for a small network, else torch's choice.", Change.CONFIGURE, low=0, high=1024)
     opencv_threads: int = _param(0, "CPU threads of OpenCV; 0 = OpenCV's choice.", Change.CONFIGURE, low=0, high=1024)
     autostart: bool = _param(
         True, "Configure and activate at start; false = wait for a lifecycle manager.", Change.START
@@ -184,6 +184,7 @@ class Parameters:
             device=self.device,
             dtype=self.dtype,
             image_size=self.image_size or None,
+            threads=self.torch_threads,
             decode_batch=self.decode_batch,
             text_bank_size=self.text_bank_size,
             text_bank_folder=Path(self.text_bank_folder) if self.text_bank_folder else None,

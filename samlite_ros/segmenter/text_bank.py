@@ -10,6 +10,10 @@ import torch
 from samlite_ros.segmenter.decoder import TextFeatures, cut
 from samlite_ros.segmenter.text_store import TextStore
 
+CONTEXT_TOKENS = 32
+"""Phrases are padded to exactly this: the position table is stretched to the length, so that the length is part of
+the model."""
+
 
 class TextBank:
     """Least-recently-used store of phrases' features.

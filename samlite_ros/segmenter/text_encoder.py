@@ -15,10 +15,7 @@ from samlite_ros.errors import ModelLoadError, PhraseTooLongError
 from samlite_ros.segmenter.checkpoint import Checkpoint
 from samlite_ros.segmenter.decoder import TextFeatures
 from samlite_ros.segmenter.files import weight_files
-
-CONTEXT_TOKENS = 32
-"""Phrases are padded to exactly this: the position table is stretched to the length, so that the length is part of
-the model."""
+from samlite_ros.segmenter.text_bank import CONTEXT_TOKENS
 
 _BATCH = 64
 
