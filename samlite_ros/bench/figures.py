@@ -1,0 +1,157 @@
+"""Figures with names: what the table shows, what the JSON file holds, what two runs are compared by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from samlite_ros.bench.timing import Summary, summarise
+from samlite_ros.errors import SamliteError
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured (or derived) number.
+
+    Args:
+        name: 'part/row/column', e.g. 'reuse/s0-504, 8 phrases/ours'; rows and columns are those of the table.
+        unit: 's', 'ms', 'MiB', 'Hz', 'times', '%' ...
+        value: The number; a median where it was measured repeatedly.
+        low, high: Interval of the median.
+        coverage: Probability that the interval holds the true median; 1 where the number has none.
+        count: Number of samples.
+    """
+
+    name: str
+    unit: str
+    value: float
+    low: float
+    high: float
+    coverage: float = 1.0
+    count: int = 1
+
+    @property
+    def table(self) -> str:
+        """Part: the table it belongs to."""
+        return self.name.split("/")[0]
+
+    @property
+    def row(self) -> str:
+        """Row of the table."""
+        return self.name.split("/")[1]
+
+    @property
+    def column(self) -> str:
+        """Column of the table."""
+        return self.name.split("/")[2]
+
+
+@dataclass
+class Report:
+    """All figures of one run.
+
+    Args:
+        machine: Where it ran; see `machine.describe`.
+        conditions: How: options, and what else the machine did meanwhile.
+        figures: In the order of the tables.
+    """
+
+    machine: Mapping[str, Any]
+    conditions: dict[str, Any] = field(default_factory=dict)
+    figures: list[Figure] = field(default_factory=list)
+
+
+def figure(name: str, unit: str, values: Sequence[float] | Summary) -> Figure:
+    """A figure from repeated measurements.
+
+    Args:
+        name: 'part/row/column'.
+        unit: Of the values.
+        values: The samples, or their summary.
+    """
+    s = values if isinstance(values, Summary) else summarise(values)
+    return Figure(name, unit, s.median, s.low, s.high, s.coverage, s.number)
+
+
+def derived(name: str, unit: str, value: float) -> Figure:
+    """A figure that follows from others, or a count: it has no interval."""
+    return Figure(name, unit, value, value, value)
+
+
+def save_report(report: Report, path: Path) -> None:
+    """Write a report as JSON."""
+    content = {
+        "format": FORMAT_VERSION,
+        "machine": dict(report.machine),
+        "conditions": report.conditions,
+        "figures": [asdict(f) for f in report.figures],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def load_report(path: Path) -> Report:
+    """Read a report.
+
+    Raises:
+        SamliteError: The file is missing or no report of this format.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT_VERSION:
+            raise SamliteError(f"{path} has format {content['format']!r}, this version reads {FORMAT_VERSION}")
+        figures = [Figure(**f) for f in content["figures"]]
+        return Report(content["machine"], content["conditions"], figures)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SamliteError(f"{path} is no benchmark report: {type(error).__name__}: {error}") from error
+
+
+def tables(figures: Iterable[Figure]) -> str:
+    """All figures as text, one table per part."""
+    by_table: dict[str, list[Figure]] = {}
+    for item in figures:
+        by_table.setdefault(item.table, []).append(item)
+    return "\n\n".join(_table(name, items) for name, items in by_table.items())
+
+
+def comparison(old: Report, new: Report) -> str:
+    """Old, new and new / old of every figure that both reports have, as text."""
+    before = {f.name: f for f in old.figures}
+    rows = [("figure", "old", "new", "new / old")]
+    for item in new.figures:
+        earlier = before.get(item.name)
+        if earlier is None:
+            continue
+        change = f"{item.value / earlier.value:.2f}" if earlier.value else "-"
+        rows.append((f"{item.name} [{item.unit}]", _number(earlier), _number(item), change))
+    return _aligned(rows) if len(rows) > 1 else "no figure is in both reports"
+
+
+def _table(name: str, figures: Sequence[Figure]) -> str:
+    """Units stand in the head, intervals in brackets."""
+    columns = {f.column: f"{f.column} [{f.unit}]" if f.unit else f.column for f in figures}
+    cells = {(f.row, f.column): _number(f) for f in figures}
+    rows = [(name, *columns.values())]
+    rows += [(row, *(cells.get((row, c), "") for c in columns)) for row in dict.fromkeys(f.row for f in figures)]
+    return _aligned(rows)
+
+
+def _number(item: Figure) -> str:
+    if item.low == item.high:
+        return _digits(item.value)
+    return f"{_digits(item.value)} [{_digits(item.low)}, {_digits(item.high)}]"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(r, widths, strict=True)).rstrip() for r in rows]
+    return "\n".join((lines[0], "-" * max(map(len, lines)), *lines[1:]))

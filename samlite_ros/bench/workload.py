@@ -1,0 +1,88 @@
+"""What is benchmarked: networks by name, phrases, camera images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from string import ascii_lowercase
+
+import cv2
+import numpy as np
+
+from samlite_ros.bench.machine import has_bfloat16
+from samlite_ros.bench.options import BenchOptions
+from samlite_ros.errors import SamliteError
+from samlite_ros.scenes.render import render_scene
+from samlite_ros.segmenter import SegmenterOptions
+from samlite_ros.types import Frame
+
+MODELS: dict[str, SegmenterOptions] = {
+    "demo": SegmenterOptions("demo"),
+    "s0-504": SegmenterOptions("random:s0", image_size=504),
+    "s0-1008": SegmenterOptions("random:s0", image_size=1008),
+}
+"""Those of `options.MODEL_NAMES`."""
+
+PHRASES = (
+    "red ball",
+    "blue box",
+    "green cone",
+    "yellow cylinder",
+    "orange ball",
+    "pink box",
+    "cyan cone",
+    "purple cylinder",
+    "green ball",
+    "red box",
+    "orange cone",
+    "blue cylinder",
+    "pink ball",
+    "cyan box",
+    "yellow cone",
+    "red cylinder",
+)
+
+
+def segmenter_options(model: str, options: BenchOptions) -> SegmenterOptions:
+    """Options of a network by its benchmark name.
+
+    Where the benchmark's dtype is 'auto', full-size networks run in bfloat16 on CPUs that compute in it.
+
+    Raises:
+        SamliteError: There is no such network.
+    """
+    if model not in MODELS:
+        raise SamliteError(f"model {model!r} is none of {', '.join(MODELS)}")
+    device, dtype = options.device, options.dtype
+    if dtype == "auto" and model != "demo" and device in ("auto", "cpu") and has_bfloat16() and not _has_cuda(device):
+        dtype = "bfloat16"
+    return replace(MODELS[model], device=device, dtype=dtype, threads=options.threads)
+
+
+def phrases(count: int) -> tuple[str, ...]:
+    """Distinct phrases.
+
+    Raises:
+        SamliteError: More than there are.
+    """
+    if not 1 <= count <= len(PHRASES):
+        raise SamliteError(f"{count} phrases were asked for, there are 1 to {len(PHRASES)}")
+    return PHRASES[:count]
+
+
+def late_phrase(number: int) -> str:
+    """A phrase that no one asked for before; another for each number."""
+    letters = "".join(ascii_lowercase[number // 26**i % 26] for i in range(3))
+    return f"violet cube {letters}"
+
+
+def camera_frame(width: int = 1280, height: int = 720, seed: int = 1) -> Frame:
+    """A rendered scene as a camera would see it."""
+    scene = render_scene(seed, (480, 640))
+    image = cv2.resize(scene.image, (width, height), interpolation=cv2.INTER_CUBIC)
+    return Frame(np.ascontiguousarray(image), stamp_ns=1_000_000_000, frame_id="camera")
+
+
+def _has_cuda(device: str) -> bool:
+    import torch
+
+    return device == "auto" and torch.cuda.is_available()
