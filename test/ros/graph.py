@@ -158,7 +158,7 @@ class Client:
         while not (value := condition()):
             left_s = deadline_s - time.monotonic()
             assert left_s > 0, f"no {what} within {timeout_s} s"
-            self.executor.spin_once(timeout_sec=min(left_s, 0.1))
+            self.executor.spin_once(timeout_sec=min(left_s, 0.05))
         return value
 
     def listen(
@@ -242,21 +242,31 @@ class Client:
         """Wait until a query is searched for."""
         return self.wait_for_status(id, client, state=QueryStatus.ACTIVE)
 
+    def stream_until(self, rgb: np.ndarray, condition: Callable[[], Any], what: str, **options: Any) -> Any:
+        """Publish an image, with growing stamps, 30 times a second until a condition holds; returns its value."""
+        due_s = [0.0]
+
+        def send_and_look() -> Any:
+            if time.monotonic() >= due_s[0]:
+                self.send_image(rgb, **options)
+                due_s[0] = time.monotonic() + 1 / 30
+            self.executor.spin_once(timeout_sec=0.005)
+            return condition()
+
+        return self.wait_for(send_and_look, what)
+
     def answer_to(self, rgb: np.ndarray, segmentations: list[Segmentation], **options: Any) -> Segmentation:
-        """Publish an image until one of them is answered with knowledge of that scene; returns the answer."""
+        """Publish an image until an answer rests on searches of this very scene; returns the answer."""
+        first_ns = self._stamp_ns + 1
 
         def answered() -> Segmentation | None:
-            sent.append(self.send_image(rgb, **options))
-            deadline_s = time.monotonic() + 0.2
-            while time.monotonic() < deadline_s:
-                self.executor.spin_once(timeout_sec=0.02)
-                for message in reversed(segmentations):
-                    if all(stamp_of(result.keyframe_stamp) >= sent[0] for result in message.results):
-                        return message
+            for message in reversed(segmentations):
+                stamps = [stamp_of(result.keyframe_stamp) for result in message.results]
+                if stamps and min(stamps) >= first_ns:
+                    return message
             return None
 
-        sent: list[int] = []
-        return self.wait_for(answered, "answer")
+        return self.stream_until(rgb, answered, "answer", **options)
 
     def change_state(self, transition: str, timeout_s: float = DEADLINE_S) -> bool:
         """Ask for a transition; returns whether it succeeded."""
@@ -285,6 +295,10 @@ class Client:
 
     def wait_for_diagnostic(self, name: str, holds: Callable[[Any, dict[str, str]], Any]) -> Any:
         """Wait until a status of /diagnostics holds; `holds` gets the status and its values."""
+        return self.wait_for(self.diagnostic(name, holds), f"diagnostic of {name}")
+
+    def diagnostic(self, name: str, holds: Callable[[Any, dict[str, str]], Any]) -> Callable[[], Any]:
+        """A condition to wait for: the newest status of this name holds; it is the condition's value."""
         if "/diagnostics" not in self.received:
             self.listen("/diagnostics", DiagnosticArray, RELIABLE)
         arrays = self.received["/diagnostics"]
@@ -295,7 +309,7 @@ class Client:
                     return status
             return None
 
-        return self.wait_for(found, f"diagnostic of {name}")
+        return found
 
 
 @contextmanager
