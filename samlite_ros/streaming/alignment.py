@@ -25,12 +25,15 @@ INLIER_LEVELS = 14.0
 """A template point agrees where its colour differs by less [levels of 255]."""
 OUTLINE_AMPLITUDE, OUTLINE_SCALE, OUTLINE_COST = 40.0, 0.5, 20.0
 """Outline rows: weight against colour rows, robust scale, and share in the cost."""
+DAMPING = np.diag([1e-3, 1e-3, 2e-2, 2e-2]).astype(np.float32)
+LEAST_STIFFNESS = 50 * np.eye(4, dtype=np.float32)
 STEP_LIMIT_PX = 6.0
 GROWTH_LIMIT, SHIFT_LIMIT_PX = 0.18, 10.0
 """An alignment that goes farther from its start is not believed."""
 LEAST_VISIBLE_POINTS = 15
 LEAST_SHARE = 0.21
 """... nor one where fewer of the template points agree."""
+THIRDS = np.full(3, 1 / 3, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,12 +127,17 @@ class Alignment:
     inliers: NDArray[np.bool_]
     rejected: NDArray[np.bool_]
 
-    def take(self, rows: Sequence[int]) -> Alignment:
+    def take(self, rows: Sequence[int] | NDArray[np.intp]) -> Alignment:
         """Some of the objects."""
         index = np.asarray(rows, np.intp)
-        return Alignment(
-            self.poses[index], self.cost[index], self.share[index], self.inliers[index], self.rejected[index]
-        )
+        return Alignment(**{name: getattr(self, name)[index] for name in self.__dataclass_fields__})
+
+    def replace_rows(self, rows: NDArray[np.intp], other: Alignment) -> Alignment:
+        """The same with some objects' rows taken from another alignment."""
+        fields = {name: getattr(self, name).copy() for name in self.__dataclass_fields__}
+        for name, values in fields.items():
+            values[rows] = getattr(other, name)
+        return Alignment(**fields)
 
     def best_per_object(self, object_of_row: Sequence[int], advantage: float = 0.2) -> Alignment:
         """Of several starts per object the cheapest; a later row must be cheaper by `advantage`.
@@ -230,7 +238,7 @@ def _residuals(
         borderMode=cv2.BORDER_REPLICATE,
     )
     color = np.clip(seen.astype(np.float32) - batch.color, -80, 80)
-    magnitude = np.abs(color).mean(2)
+    magnitude = np.abs(color) @ THIRDS
     outline_points = transform(poses, batch.outline)
     x, y = _nearest(outline_points, image.size)
     posterior = batch.probability[np.arange(len(batch))[:, None], image.color_index[y, x]]
@@ -256,8 +264,8 @@ def _improve(batch: AlignmentBatch, poses: Poses, residuals: _Residuals) -> Pose
     weighted = (batch.outline_jacobian * outline_weight[..., None]).transpose(0, 2, 1)
     hessian = hessian + weighted @ batch.outline_jacobian
     gradient = gradient + weighted @ residuals.outline[..., None]
-    stiffness = (hessian[:, 0, 0] + hessian[:, 1, 1])[:, None, None] * np.diag([1e-3, 1e-3, 2e-2, 2e-2])
-    step = np.linalg.solve(hessian + stiffness + 50 * np.eye(4), gradient)[..., 0]
+    stiffness = (hessian[:, 0, 0] + hessian[:, 1, 1])[:, None, None] * DAMPING
+    step = np.linalg.solve(hessian + stiffness + LEAST_STIFFNESS, gradient)[..., 0]
     length = np.hypot(step[:, 0], step[:, 1])
     step *= np.minimum(1, STEP_LIMIT_PX / np.maximum(length, 1e-6))[:, None]
     return compose(poses, invert(_increment(step.astype(np.float32), batch.center, batch.radius)))
@@ -266,9 +274,10 @@ def _improve(batch: AlignmentBatch, poses: Poses, residuals: _Residuals) -> Pose
 def _increment(step: NDArray[np.float32], center: NDArray[np.float32], radius: NDArray[np.float32]) -> Poses:
     """Transforms (K, 2, 3) of steps (K, 4): shift x, shift y, growth and rotation about the center."""
     growth, turn = 1 + step[:, 2] / radius, step[:, 3] / radius
-    linear = np.stack([np.stack([growth, -turn], -1), np.stack([turn, growth], -1)], -2)
-    shift = center + step[:, :2] - (linear @ center[..., None])[..., 0]
-    return np.concatenate([linear, shift[..., None]], -1)
+    out = np.empty((len(step), 2, 3), np.float32)
+    out[:, 0, 0], out[:, 0, 1], out[:, 1, 0], out[:, 1, 1] = growth, -turn, turn, growth
+    out[:, :, 2] = center + step[:, :2] - (out[:, :, :2] @ center[..., None])[..., 0]
+    return out
 
 
 def _judge(

@@ -183,10 +183,11 @@ def build_model(
     mask = keyframe.masks[index]
     box = mask.box_xyxy
     touches = box[0] <= 0 or box[1] <= 0 or box[2] >= keyframe.size[1] or box[3] >= keyframe.size[0]
-    margin = _margin_px(box, touches)
-    crop_box = box[0] - margin, box[1] - margin, box[2] + margin, box[3] + margin
+    growth = _growth_px(box, touches)
+    margins = _margins_px(box, keyframe.size, growth)
+    crop_box = box[0] - margins[0], box[1] - margins[1], box[2] + margins[2], box[3] + margins[3]
     crop = keyframe.crop(crop_box)
-    distance, inside = _signed_distance(mask, margin)
+    distance, inside = _signed_distance(mask, margins)
     labels = keyframe.labels_in(crop)
     in_image = labels >= 0
     unknown = _unknown(labels, inside, index, nested)
@@ -205,25 +206,42 @@ def build_model(
         unknown=unknown.astype(np.float32) if bool((unknown & (distance > -6)).any()) else None,
         box_xyxy=box,
         touches_border=touches,
-        growth_px=margin,
+        growth_px=growth,
         colors=color_model(own, ring, background),
         histogram=own,
-        alignment=alignment_points(color, distance, in_image & ~unknown, corner),
+        alignment=_alignment_of(color, distance, in_image & ~unknown, corner),
     )
 
 
-def _margin_px(box: tuple[int, int, int, int], touches: bool) -> int:
+def _growth_px(box: tuple[int, int, int, int], touches: bool) -> int:
+    """How far an object may turn out to reach beyond its box [work px]."""
     if not touches:
         return MARGIN_PX
     size = max(box[2] - box[0], box[3] - box[1])
     return int(np.clip(BORDER_GROWTH * size, BORDER_MARGIN_LEAST_PX, PAD_PX - 4))
 
 
-def _signed_distance(mask: KeyframeMask, margin: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Distance to the border (h, w) [fine px] and the mask itself (h, w), with a margin [work px] around."""
-    inside = np.pad(mask.fine.astype(np.uint8), FINE * margin)
+def _margins_px(box: tuple[int, int, int, int], size: tuple[int, int], growth: int) -> tuple[int, int, int, int]:
+    """Room at the left, top, right and below [work px]; the far side of an object that enters needs less."""
+    x0, y0, x1, y1 = box
+    left, top, right, bottom = x0 <= 0, y0 <= 0, x1 >= size[1], y1 >= size[0]
+    least = min(growth, MARGIN_PX)
+    return (
+        least if right and not left else growth,
+        least if bottom and not top else growth,
+        least if left and not right else growth,
+        least if top and not bottom else growth,
+    )
+
+
+def _signed_distance(
+    mask: KeyframeMask, margins: tuple[int, int, int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Distance to the border (h, w) [fine px] and the mask itself (h, w), with margins [work px] around."""
+    left, top, right, bottom = (FINE * margin for margin in margins)
+    inside = cv2.copyMakeBorder(mask.fine.view(np.uint8), top, bottom, left, right, cv2.BORDER_CONSTANT, value=(0,))
     distance = cv2.distanceTransform(inside, cv2.DIST_L2, 3) - cv2.distanceTransform(1 - inside, cv2.DIST_L2, 3)
-    distance -= np.where(inside > 0, np.float32(0.5), np.float32(-0.5))
+    distance -= inside - np.float32(0.5)
     size = inside.shape[1] // FINE, inside.shape[0] // FINE
     shrunk = np.asarray(cv2.resize(distance, size, interpolation=cv2.INTER_AREA), np.float32)
     return shrunk, inside[::FINE, ::FINE] > 0
@@ -248,6 +266,16 @@ def _unknown(
 
 def _belongs_to(labels: NDArray[np.int16], indices: frozenset[int]) -> NDArray[np.bool_]:
     return np.isin(labels, [i + 1 for i in indices]) if indices else np.zeros(labels.shape, bool)
+
+
+def _alignment_of(
+    color: NDArray[np.uint8], distance: NDArray[np.float32], usable: NDArray[np.bool_], corner: tuple[int, int]
+) -> AlignmentPoints | None:
+    """Alignment points of a crop, of which only the surroundings of the object are looked at."""
+    near = (distance > -OUTLINE_BAND - 2 * FINE).astype(np.uint8)
+    x, y, w, h = cv2.boundingRect(near)
+    part = slice(y, y + h), slice(x, x + w)
+    return alignment_points(color[part], distance[part], usable[part], (corner[0] + x, corner[1] + y))
 
 
 def alignment_points(

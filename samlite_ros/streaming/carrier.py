@@ -12,12 +12,11 @@ from samlite_ros.streaming.appearance import PaddedKeyframe
 from samlite_ros.streaming.change import is_still
 from samlite_ros.streaming.compose import Settlement, gather_evidence, settle, to_mask
 from samlite_ros.streaming.detections import Detection, nested_with
-from samlite_ros.streaming.flow import WorkImage, dense_flow
-from samlite_ros.streaming.geometry import identity, transform
+from samlite_ros.streaming.flow import WorkImage, dense_flow, no_flow
 from samlite_ros.streaming.learning import Lesson, LessonQueue, align_learnt, learn
 from samlite_ros.streaming.recognition import Recogniser
 from samlite_ros.streaming.snapshot import Snapshot
-from samlite_ros.streaming.tracks import PhraseMatch, Track, TrackBatch
+from samlite_ros.streaming.tracks import PhraseMatch, Track, TrackBatch, corner_shift_px
 from samlite_ros.types import Frame, Mask
 
 MOST_MISSES = 3
@@ -62,8 +61,7 @@ class Carrier:
         flow = None if still else dense_flow(before, image)
         for snapshot in self.snapshots:
             snapshot.advance(flow)
-        motion = np.zeros((*image.size, 2), np.float32) if flow is None else flow
-        self._batch.carry(image, motion, self._covering(self._batch.tracks))
+        self._batch.carry(image, flow or no_flow(image), self._covering(self._batch.tracks))
         self._learn_some(image)
         self._note_still_tracks()
 
@@ -213,7 +211,7 @@ class Carrier:
                 snapshot is not None
                 and not track.misses
                 and snapshot.is_unchanged(track.model.box_xyxy)
-                and _is_in_place(track)
+                and corner_shift_px(track.model, track.pose) < STILL_SHIFT_PX
             )
 
 
@@ -224,13 +222,6 @@ def _survives(track: Track, center: NDArray[np.float32], keyframe: PaddedKeyfram
     if not (0 <= x < width and 0 <= y < height) or track.misses > MOST_MISSES:
         return False
     return bool(keyframe.labels[y, x] > 0) or track.share > BELIEVED_SHARE
-
-
-def _is_in_place(track: Track) -> bool:
-    x0, y0, x1, y1 = track.model.box_xyxy
-    corners = np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]], np.float32)
-    shift = transform(track.pose, corners) - transform(identity(), corners)
-    return bool(np.hypot(shift[:, 0], shift[:, 1]).max() < STILL_SHIFT_PX)
 
 
 def merge_matches(

@@ -22,10 +22,13 @@ def change_map(reference: WorkImage, current: WorkImage) -> NDArray[np.bool_]:
     """Where the current image differs from the reference, bool (h / 2, w / 2)."""
     now = current.small.astype(np.float32)
     before = reference.small.astype(np.float32)
-    gain = np.median(before.reshape(-1, 3)[::7], 0) / np.maximum(np.median(now.reshape(-1, 3)[::7], 0), 1.0)
-    difference = np.abs(cv2.blur(now * np.clip(gain, 0.8, 1.25).astype(np.float32) - before, (3, 3))).max(2)
-    noise = 1.48 * float(np.median(difference))
-    return difference > max(LEAST_DIFFERENCE, NOISE_FACTOR * min(noise, 1.0))
+    sample = slice(None, None, 17)
+    ratio = (before.reshape(-1, 3)[sample] + 1) / (now.reshape(-1, 3)[sample] + 1)
+    gain = np.clip(np.median(ratio, 0), 0.8, 1.25).astype(np.float32)
+    red, green, blue = cv2.split(np.abs(cv2.blur(now * gain - before, (3, 3))))
+    difference = np.maximum(np.maximum(red, green), blue)
+    noise = 1.48 * float(np.median(difference.ravel()[sample]))
+    return np.asarray(difference > max(LEAST_DIFFERENCE, NOISE_FACTOR * min(noise, 1.0)), np.bool_)
 
 
 def is_still(changed: NDArray[np.bool_]) -> bool:

@@ -70,24 +70,44 @@ def prepare(frame: Frame) -> WorkImage:
     return WorkImage(frame.stamp_ns, frame.size, color, color_index, gray, small)
 
 
-def dense_flow(previous: WorkImage, current: WorkImage) -> NDArray[np.float32]:
-    """Motion of every work pixel from one frame to the next [work px], float32 (h, w, 2)."""
-    out = np.empty((*current.gray.shape, 2), np.float32)
-    flow = cv2.calcOpticalFlowFarneback(previous.gray, current.gray, out, 0.5, 3, 13, 2, 5, 1.1, 0)
-    h, w = current.size
-    factor = np.array([w / flow.shape[1], h / flow.shape[0]], np.float32)
-    return np.asarray(cv2.resize(flow, (w, h), interpolation=cv2.INTER_LINEAR) * factor, np.float32)
+@dataclass(frozen=True, eq=False)
+class DenseFlow:
+    """Motion of all pixels from one frame to the next.
+
+    Args:
+        motion: float32 (h / 2, w / 2, 2) [px of its own].
+        work_size: (h, w) of the work images [px].
+    """
+
+    motion: NDArray[np.float32]
+    work_size: tuple[int, int]
+
+    def at(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Motion at points (M, N, 2) [work px]; outside the image that of its border."""
+        factor = np.array([self.work_size[1], self.work_size[0]], np.float32) / self.motion.shape[1::-1]
+        own = ((points + 0.5) / factor - 0.5).astype(np.float32)
+        x, y = np.ascontiguousarray(own[..., 0]), np.ascontiguousarray(own[..., 1])
+        moved = cv2.remap(self.motion, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(moved * factor, np.float32)
+
+    def advect(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Move points (M, N, 2) along with the image."""
+        return points + self.at(points)
 
 
-def sample_flow(points: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Motion at points (M, N, 2) [work px]; outside the image that of its border."""
-    x, y = np.ascontiguousarray(points[..., 0]), np.ascontiguousarray(points[..., 1])
-    return np.asarray(cv2.remap(flow, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+def dense_flow(previous: WorkImage, current: WorkImage) -> DenseFlow:
+    """Motion of all pixels from one frame to the next.
+
+    Farneback's method, for on plain surfaces it beats the faster DIS.
+    """
+    motion = np.empty((*current.gray.shape, 2), np.float32)
+    cv2.calcOpticalFlowFarneback(previous.gray, current.gray, motion, 0.5, 3, 13, 2, 5, 1.1, 0)
+    return DenseFlow(motion, current.size)
 
 
-def advect(points: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Move points (M, N, 2) along with the image."""
-    return points + sample_flow(points, flow)
+def no_flow(image: WorkImage) -> DenseFlow:
+    """The flow of an image that stands still."""
+    return DenseFlow(np.zeros((*image.gray.shape, 2), np.float32), image.size)
 
 
 def point_grid(size: tuple[int, int]) -> NDArray[np.float32]:

@@ -23,18 +23,20 @@ def translation(shift: NDArray[np.floating]) -> Poses:
 
 def compose(outer: Poses, inner: Poses) -> Poses:
     """The transform that applies `inner`, then `outer`; (..., 2, 3)."""
-    linear = outer[..., :2] @ inner[..., :2]
-    shift = (outer[..., :2] @ inner[..., 2:])[..., 0] + outer[..., 2]
-    return np.concatenate([linear, shift[..., None]], -1)
+    out = outer[..., :2] @ inner
+    out[..., 2] += outer[..., 2]
+    return out
 
 
 def invert(pose: Poses) -> Poses:
     """The transform that undoes `pose`; (..., 2, 3)."""
     a, b, c, d = pose[..., 0, 0], pose[..., 0, 1], pose[..., 1, 0], pose[..., 1, 1]
-    adjugate = np.stack([np.stack([d, -b], -1), np.stack([-c, a], -1)], -2)
-    linear = adjugate / (a * d - b * c)[..., None, None]
-    shift = -(linear @ pose[..., 2:])
-    return np.concatenate([linear, shift], -1)
+    x, y = pose[..., 0, 2], pose[..., 1, 2]
+    factor = 1 / (a * d - b * c)
+    out = np.empty_like(pose)
+    out[..., 0, 0], out[..., 0, 1], out[..., 0, 2] = d * factor, -b * factor, (b * y - d * x) * factor
+    out[..., 1, 0], out[..., 1, 1], out[..., 1, 2] = -c * factor, a * factor, (c * x - a * y) * factor
+    return out
 
 
 def transform(pose: Poses, points: NDArray[np.floating]) -> NDArray[np.float32]:

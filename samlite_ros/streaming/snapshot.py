@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from samlite_ros.streaming.appearance import KeyframeMask
 from samlite_ros.streaming.change import change_map
 from samlite_ros.streaming.compose import Settlement
-from samlite_ros.streaming.flow import WorkImage, advect, point_grid
+from samlite_ros.streaming.flow import DenseFlow, WorkImage, point_grid
 from samlite_ros.streaming.geometry import Poses, compose, invert
 from samlite_ros.streaming.tracks import Track
 from samlite_ros.types import Frame
@@ -48,11 +48,11 @@ class Snapshot:
         """Note where a later frame differs from this one."""
         self.changed = change_map(self.image, image)
 
-    def advance(self, flow: NDArray[np.float32] | None) -> None:
+    def advance(self, flow: DenseFlow | None) -> None:
         """Move the points to the next frame; None = nothing moved."""
         self.frames_since += 1
         if flow is not None:
-            self.points = advect(self.points, flow)
+            self.points = flow.advect(self.points)
 
     def at_grid(self, values: NDArray[np.int16]) -> NDArray[np.int16]:
         """Values (h, w) of the keyframe at the points' first places, (M, N)."""

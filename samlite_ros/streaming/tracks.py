@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from samlite_ros.streaming.alignment import Alignment, AlignmentBatch, Covering, align, stack
 from samlite_ros.streaming.appearance import ObjectModel
-from samlite_ros.streaming.flow import WorkImage, sample_flow
+from samlite_ros.streaming.flow import DenseFlow, WorkImage
 from samlite_ros.streaming.geometry import Poses, compose, identity, transform, translation
 from samlite_ros.types import Mask
 
@@ -25,6 +25,9 @@ MOST_LOST = 3
 LEAST_FLOW_POINTS = 10
 SEARCH_MARGIN_PX = 10
 INTERIOR_WEIGHT = 0.9
+REST_REACH_PX = 1.0
+REST_FACTOR, REST_MARGIN = 1.1, 0.3
+"""A thing near its place in the keyframe is at rest where the cost there is not more than this worse [levels]."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +105,12 @@ class TrackBatch:
         self.drifting = [t for t in tracks if t.model.alignment is None]
         self.points: AlignmentBatch | None = stack([t.model for t in self.tracks]) if self.tracks else None
 
-    def carry(self, image: WorkImage, flow: NDArray[np.float32], covering: Covering | None) -> None:
+    def carry(self, image: WorkImage, flow: DenseFlow, covering: Covering | None) -> None:
         """Move all tracks to the next frame.
 
         Args:
             image: The frame.
-            flow: float32 (h, w, 2): motion from the frame before [work px].
+            flow: Motion from the frame before.
             covering: What covered the tracks of `self.tracks`, in this order, in the last answer.
         """
         for track in self.drifting:
@@ -122,12 +125,28 @@ class TrackBatch:
         batch = self.points if len(rows) == len(self.tracks) else self.points.take(rows)
         hidden_by = covering.take(rows) if covering is not None else None
         found = align(image, batch, starts, iterations, hidden_by).best_per_object(rows)
+        found = self._prefer_rest(image, found, covering)
         for index, track in enumerate(self.tracks):
             update_from_alignment(track, found, index)
 
-    def _point_flow(self, before: Poses, flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _prefer_rest(self, image: WorkImage, found: Alignment, covering: Covering | None) -> Alignment:
+        """Put the things that are about where they were in their keyframe exactly there, unless that fits worse.
+
+        An alignment is off by a fraction of a pixel; of a thing at rest the exact place is known.
+        """
         assert self.points is not None
-        return sample_flow(transform(before, self.points.points), flow)
+        near = [i for i, t in enumerate(self.tracks) if corner_shift_px(t.model, found.poses[i]) < REST_REACH_PX]
+        if not near:
+            return found
+        rest = np.repeat(identity()[None], len(near), 0)
+        hidden_by = covering.take(near) if covering is not None else None
+        at_rest = align(image, self.points.take(near), rest, 0, hidden_by)
+        fits = at_rest.cost <= found.cost[near] * REST_FACTOR + REST_MARGIN
+        return found.replace_rows(np.array(near)[fits], at_rest.take(np.flatnonzero(fits)))
+
+    def _point_flow(self, before: Poses, flow: DenseFlow) -> NDArray[np.float32]:
+        assert self.points is not None
+        return flow.at(transform(before, self.points.points))
 
     def _predict(self, before: Poses, point_flow: NDArray[np.float32]) -> Poses:
         """Poses moved by the flow of the points that agreed last time, or by the velocity where these are few."""
@@ -170,6 +189,14 @@ class TrackBatch:
         return starts
 
 
+def corner_shift_px(model: ObjectModel, pose: Poses) -> float:
+    """How far the farthest corner of an object's box has moved since the keyframe [work px]."""
+    x0, y0, x1, y1 = model.box_xyxy
+    corners = np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]], np.float32)
+    shift = transform(pose, corners) - corners
+    return float(np.hypot(shift[:, 0], shift[:, 1]).max())
+
+
 def update_from_alignment(track: Track, found: Alignment, index: int) -> None:
     """Take over row `index` of an alignment: pose, agreement and, where the thing is in sight, its motion."""
     before = track.center
@@ -182,10 +209,10 @@ def update_from_alignment(track: Track, found: Alignment, index: int) -> None:
         track.velocity = 0.6 * track.velocity + 0.4 * (track.center - before)
 
 
-def _drift(track: Track, flow: NDArray[np.float32]) -> None:
+def _drift(track: Track, flow: DenseFlow) -> None:
     """Move a track that has too few points to be aligned along with the image."""
     center = track.center.reshape(1, 1, 2)
-    track.pose = compose(translation(sample_flow(center, flow)[0, 0]), track.pose)
+    track.pose = compose(translation(flow.at(center)[0, 0]), track.pose)
 
 
 def masked_median(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
