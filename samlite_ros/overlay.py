@@ -1,0 +1,142 @@
+"""Draw an answer over its image: translucent masks, outlines, and labels that stay legible."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.types import Instance, Segmentation
+
+_GOLDEN = 0.618034  # steps of the golden ratio around the colour circle keep neighbours apart, however many there are
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
+
+Rectangle = tuple[int, int, int, int]
+
+
+class _Style(NamedTuple):
+    """Sizes that fit the image: what reads well at 480 lines is too thin at 2160."""
+
+    line_px: int
+    dash_px: int
+    font_scale: float
+
+
+def draw_overlay(image: NDArray[np.uint8], answer: Segmentation | Sequence[Instance]) -> NDArray[np.uint8]:
+    """Draw instances over the image they belong to.
+
+    Colours belong to classes. A mask that the network saw in this very image has a solid outline, one that was carried
+    here a dashed one, and the less it is trusted, the fainter its colour.
+
+    Args:
+        image: uint8 (H, W, 3), RGB; stays as it is.
+        answer: A whole answer, or its instances.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+
+    Raises:
+        ValueError: A mask is of another size than the image.
+    """
+    instances = answer.instances if isinstance(answer, Segmentation) else answer
+    out = np.array(image, order="C")
+    style = _style(out.shape[0], out.shape[1])
+    for instance in instances:
+        if instance.mask.size != out.shape[:2]:
+            raise ValueError(f"a mask of {instance.mask.size} does not belong to an image of {out.shape[:2]}")
+        _fill(out, instance)
+    for instance in instances:
+        _outline(out, instance, style)
+    taken: list[Rectangle] = []
+    for instance in instances:
+        taken.append(_label(out, instance, style, taken))
+    return out
+
+
+@lru_cache(maxsize=256)
+def class_color(class_id: int) -> tuple[int, int, int]:
+    """RGB of a class; the same in every frame."""
+    red, green, blue = colorsys.hsv_to_rgb((0.55 + class_id * _GOLDEN) % 1.0, 0.8, 1.0)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def _style(height: int, width: int) -> _Style:
+    size = min(height, width)
+    line = max(1, round(size / 300))
+    return _Style(line, max(3, round(size / 80)), min(max(size / 1000, 0.35), 2.5))
+
+
+def _color(instance: Instance) -> tuple[int, int, int]:
+    return class_color(instance.matches[0].query.class_id)
+
+
+def _fill(out: NDArray[np.uint8], instance: Instance) -> None:
+    """Mix the class's colour into the pixels of the mask."""
+    window, inside = out[instance.mask.window], instance.mask.inside
+    if not inside.size:
+        return
+    weight = 0.15 + 0.3 * min(max(instance.confidence, 0.0), 1.0)
+    color = np.full_like(window, _color(instance))
+    cv2.copyTo(cv2.addWeighted(window, 1 - weight, color, weight, 0), inside.view(np.uint8), window)
+
+
+def _outline(out: NDArray[np.uint8], instance: Instance, style: _Style) -> None:
+    mask = instance.mask
+    contours, _ = cv2.findContours(
+        mask.inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=(mask.x0, mask.y0)
+    )
+    if instance.propagated:
+        step = style.dash_px
+        dashes = [c[i : i + step] for c in contours for i in range(0, len(c), 2 * step)]
+        cv2.polylines(out, dashes, False, _color(instance), style.line_px)
+    else:
+        cv2.polylines(out, list(contours), True, _color(instance), style.line_px)
+
+
+def _label(out: NDArray[np.uint8], instance: Instance, style: _Style, taken: Sequence[Rectangle]) -> Rectangle:
+    """Write phrase, confidence and track above the box, or below where another label is; returns what it covers."""
+    text = _label_text(instance)
+    thickness = max(1, round(style.font_scale * 1.6))
+    (width, ascent), descent = cv2.getTextSize(text, _FONT, style.font_scale, thickness)
+    pad = max(2, ascent // 4)
+    size = width + 2 * pad, ascent + descent + 2 * pad
+    place = _free_place(instance.box_xyxy, size, (out.shape[1], out.shape[0]), taken)
+    x0, y0, x1, y1 = place
+    color = _color(instance)
+    cv2.rectangle(out, (x0, y0), (x1 - 1, y1 - 1), color, cv2.FILLED)
+    ink = _BLACK if 0.3 * color[0] + 0.59 * color[1] + 0.11 * color[2] > 110 else _WHITE
+    cv2.putText(out, text, (x0 + pad, y0 + pad + ascent), _FONT, style.font_scale, ink, thickness, cv2.LINE_AA)
+    return place
+
+
+def _label_text(instance: Instance) -> str:
+    best = instance.matches[0]
+    phrase = (best.query.text or best.query.phrase).encode("ascii", "replace").decode()  # OpenCV's fonts have no more
+    track = f" #{instance.track_id}" if instance.track_id else ""
+    return f"{phrase} {instance.confidence:.2f}{track}"
+
+
+def _free_place(
+    box: tuple[float, float, float, float], size: tuple[int, int], image: tuple[int, int], taken: Sequence[Rectangle]
+) -> Rectangle:
+    """Where a label goes: above the box, else at its lower edge, else inside its top; moved into the image."""
+    x0 = _clamp(box[0], image[0] - size[0])
+    places = []
+    for top in (box[1] - size[1], box[3], box[1]):
+        y0 = _clamp(top, image[1] - size[1])
+        places.append((x0, y0, x0 + size[0], y0 + size[1]))
+    return next((p for p in places if not any(_overlap(p, t) for t in taken)), places[0])
+
+
+def _clamp(value: float, upper: int) -> int:
+    return int(min(max(value, 0), max(upper, 0)))
+
+
+def _overlap(a: Rectangle, b: Rectangle) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
