@@ -47,6 +47,7 @@ class OutputOptions:
         images: The original image messages too.
         video: An overlay video per camera too.
         video_rate_hz: Frames per second of the video [Hz].
+        timeline: A picture of the timeline too.
     """
 
     storage: str = "mcap"
@@ -55,6 +56,7 @@ class OutputOptions:
     images: bool = False
     video: bool = False
     video_rate_hz: float = 30.0
+    timeline: bool = True
 
 
 class ReplayOutputs:

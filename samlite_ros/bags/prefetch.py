@@ -5,10 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 Item = TypeVar("Item")
+Item_contra = TypeVar("Item_contra", contravariant=True)
 _END = object()
 POLL_S = 0.1
 """How often a blocked thread looks whether it is still wanted [s]."""
@@ -55,40 +57,53 @@ class Prefetch(Generic[Item]):
         self._thread.join()
 
 
-class Background(Generic[Item]):
-    """Hands items to a function on another thread, in order. A context manager; leaving it waits for all of them.
+class Sink(Protocol[Item_contra]):
+    """Takes items; opened, fed and closed on one thread."""
+
+    def write(self, item: Item_contra) -> None:
+        """Take an item."""
+        ...
+
+
+class Background(Generic[Item_contra]):
+    """Hands items to a sink on another thread, in order. A context manager; leaving it waits for all of them.
 
     Args:
-        consume: Called with every item, on the other thread only.
+        open_sink: Makes the sink, a context manager; called on the other thread. What it raises is raised here.
         depth: At most so many items wait; `put` blocks meanwhile.
     """
 
-    def __init__(self, consume: Callable[[Item], None], depth: int = 8) -> None:
-        self._consume = consume
+    def __init__(self, open_sink: Callable[[], AbstractContextManager[Sink[Item_contra]]], depth: int = 8) -> None:
+        self._open_sink = open_sink
         self._queue: queue.Queue[object] = queue.Queue(depth)
-        self._failed = threading.Event()
+        self._opened, self._failed = threading.Event(), threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="background", daemon=True)
         self._thread.start()
+        self._opened.wait()
+        self._raise()
 
-    def put(self, item: Item) -> None:
-        """Queue an item; raises what the function raised on an earlier one."""
+    def put(self, item: Item_contra) -> None:
+        """Queue an item; raises what the sink raised on an earlier one."""
         if not _put(self._queue, item, self._failed):
             self._raise()
 
     def _run(self) -> None:
         try:
-            while (item := self._queue.get()) is not _END:
-                self._consume(item)  # type: ignore[arg-type]
+            with self._open_sink() as sink:
+                self._opened.set()
+                while (item := self._queue.get()) is not _END:
+                    sink.write(item)  # type: ignore[arg-type]
         except BaseException as error:  # handed to the one who puts, who raises it
             self._error = error
             self._failed.set()
+            self._opened.set()
 
     def _raise(self) -> None:
         if self._error is not None:
             raise self._error
 
-    def __enter__(self) -> Background[Item]:
+    def __enter__(self) -> Background[Item_contra]:
         return self
 
     def __exit__(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from samlite_ros.bags.summary import ReplayRecord, summarise
 from samlite_ros.bags.timeline import draw_timeline
 from samlite_ros.bags.virtual_node import NO_LATENCY, Published, VirtualNode
 from samlite_ros.errors import ParameterError, SamliteError
-from samlite_ros.node.parameters import Parameters, updated
+from samlite_ros.node.parameters import SPECS, Parameters
 from samlite_ros.streaming.runner import LatencyProfile
 from samlite_ros.types import Frame, Segmenter
 
@@ -99,15 +99,15 @@ def replay(
         node = _make_node(reader, cameras, index, options, segmenter)
         run = _Run(reader, node, len(index.entries), progress, options.outputs.images)
         types = {topic: reader.topics[topic].type_name for topic in cameras}
+        names = list(cameras.values())
         with (
-            ReplayOutputs(folder, list(cameras.values()), types, options.outputs) as outputs,
-            Background(outputs.write) as sink,
+            Background(lambda: ReplayOutputs(folder, names, types, options.outputs)) as sink,
             Prefetch(read_frames(reader, index, cameras)) as frames,
         ):
             run.feed(frames, sink)
         summary = summarise(run.record, node, dict(run.frames), run.faults())
     (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    if run.record.answers:
+    if run.record.answers and options.outputs.timeline:
         draw_timeline(run.record.answers, node.passes, folder / TIMELINE_NAME)
     return ReplayOutcome(summary, tuple(summary["faults"]))
 
@@ -115,8 +115,7 @@ def replay(
 def _make_node(
     reader: BagReader, cameras: dict[str, str], index: StampIndex, options: ReplayOptions, segmenter: Segmenter
 ) -> VirtualNode:
-    names = [name for name in cameras.values() if name]
-    parameters = updated(options.parameters, {"cameras": names}, configured=False)
+    parameters = replace(options.parameters, cameras=tuple(name for name in cameras.values() if name))
     start_ns = index.entries[0].stamp_ns
     asked = ask_from_start([*parameters.queries, *options.phrases], start_ns)
     if options.script is not None:
@@ -205,7 +204,7 @@ def read_parameter_file(path: Path) -> Parameters:
         values.update(section["ros__parameters"])
     if not sections:
         raise ParameterError(f"parameters {path}: no section {' or '.join(PARAMETER_NODES)}")
-    return updated(Parameters(), values, configured=False)
+    return Parameters(**{name: value for name, value in values.items() if name in SPECS})  # type: ignore[arg-type]
 
 
 def parse_profile(text: str) -> LatencyProfile:

@@ -16,7 +16,7 @@ from samlite_ros.bags.storage import RawMessage
 from samlite_ros.errors import BagError, ParameterError
 from samlite_ros.message_reading import read_request, read_requests
 from samlite_ros.queries import TEXT_CLIENT, QueryRegistry
-from samlite_ros.query_requests import Action, QueryRequest, normalise_phrase
+from samlite_ros.query_requests import MAX_NAME_CHARACTERS, Action, QueryRequest, normalise_phrase
 from samlite_ros.types import QueryKey
 
 SCRIPT_CLIENT = "script"
@@ -56,7 +56,8 @@ def _text_requests(texts: Iterable[str], stamp_ns: int) -> tuple[QueryRequest, .
     """Queries of the client 'text', each named by its own phrase."""
     phrases = {normalise_phrase(text): text.strip() for text in texts}
     return tuple(
-        QueryRequest(QueryKey(TEXT_CLIENT, phrase), text, stamp_ns=stamp_ns) for phrase, text in phrases.items()
+        QueryRequest(QueryKey(TEXT_CLIENT, phrase[:MAX_NAME_CHARACTERS]), text, stamp_ns=stamp_ns)
+        for phrase, text in phrases.items()
     )
 
 

@@ -1,0 +1,324 @@
+"""Replay is exact: every frame once, in order, the same every time; what goes wrong is told and the rest is kept."""
+
+from __future__ import annotations
+
+import filecmp
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bag_world import (
+    COLOURS,
+    PERIOD_NS,
+    START_NS,
+    TOPIC,
+    ColourSegmenter,
+    Recording,
+    draw_world,
+    patches_of,
+    stamp_of,
+    write_recording,
+)
+from test_reader import cut, drop_metadata, write_damaged_images
+
+from samlite_ros.bags.message_types import BAG_MESSAGES, QUERY_SET, STRING, TEXT_QUERY
+from samlite_ros.bags.outputs import OutputOptions
+from samlite_ros.bags.reader import BagReader
+from samlite_ros.bags.replay import ReplayOptions, parse_profile, read_parameter_file, replay
+from samlite_ros.bags.results import Answer, ResultBag
+from samlite_ros.bags.writer import BagWriter
+from samlite_ros.errors import BagError, ParameterError, SamliteError
+from samlite_ros.message_fields import header_message, image_message
+from samlite_ros.node.parameters import Parameters
+from samlite_ros.streaming.runner import LatencyProfile
+from samlite_ros.types import DecodeOptions, ImageEmbedding, PhraseResult, TextEmbedding
+
+PHRASES = ("red thing", "green thing", "yellow thing")
+EVERYTHING = OutputOptions(label_images=True, images=True, video=True)
+
+
+def answers_of(path: Path) -> list[Answer]:
+    with ResultBag(path) as bag:
+        answers = list(bag.answers())
+        assert not bag.reader.faults
+    return answers
+
+
+def keyframes_only(**more: object) -> ReplayOptions:
+    values: dict = {
+        "phrases": PHRASES,
+        "parameters": Parameters(propagate=False),
+        "outputs": OutputOptions(timeline=False),
+        **more,
+    }
+    return ReplayOptions(**values)
+
+
+def test_every_frame_is_answered_once_with_its_own_stamp(recording: Recording, tmp_path: Path) -> None:
+    outcome = replay(recording.path, tmp_path / "out", keyframes_only(), ColourSegmenter())
+    answers = answers_of(tmp_path / "out")
+    assert [a.segmentation.stamp_ns for a in answers] == [stamp_of(i) for i in range(10)]
+    assert {a.segmentation.frame_id for a in answers} == {f"frame_of{TOPIC}"}
+    for index, answer in enumerate(answers):
+        red = [i.mask.full() for i in answer.segmentation.instances if i.matches[0].query.phrase == "red thing"]
+        assert len(red) == 1
+        assert np.array_equal(red[0], patches_of(draw_world(index), COLOURS["red"])[0].full())
+    assert not outcome.faults
+    assert outcome.summary["phrases"]["green thing"] == {
+        "answers": 10,
+        "seen_in": 5,
+        "most_at_once": 1,
+        "first_seen_s": 0.5,
+        "last_seen_s": 0.9,
+    }
+    assert [q["outcome"] for q in outcome.summary["queries"]] == ["FOUND", "FOUND", "NOT_FOUND"]
+
+
+@pytest.mark.parametrize("propagate", [False, True])
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_two_runs_give_identical_bytes(recording: Recording, tmp_path: Path, propagate: bool, storage: str) -> None:
+    outputs = OutputOptions(storage=storage, compressed=True, label_images=True, images=True)
+    options = keyframes_only(
+        parameters=Parameters(propagate=propagate), profile=LatencyProfile(0.1, 0.02), outputs=outputs
+    )
+    for name in ("first", "second"):
+        replay(recording.path, tmp_path / name, options, ColourSegmenter())
+    names = sorted(p.name for p in (tmp_path / "first").iterdir())
+    assert len(names) == 4  # messages, metadata, summary, timeline
+    same, different, missing = filecmp.cmpfiles(tmp_path / "first", tmp_path / "second", names, shallow=False)
+    assert sorted(same) == names, (different, missing)
+
+
+def test_several_cameras_share_the_network_in_turn(tmp_path: Path) -> None:
+    write_recording(tmp_path / "in", frames=12, topics=("/left/image", "/right/image"))
+    options = keyframes_only(
+        image_topics=("left=/left/image", "right=/right/image"), profile=LatencyProfile(0.15, 0.0), outputs=EVERYTHING
+    )
+    outcome = replay(tmp_path / "in", tmp_path / "out", options, ColourSegmenter())
+    answers = answers_of(tmp_path / "out")
+    assert [a.segmentation.camera for a in answers][:6] == ["left", "right"] * 3
+    assert [(a.published_ns - START_NS) // 1_000_000 for a in answers][:3] == [150, 300, 450]
+    assert outcome.summary["cameras"]["left"]["answers"] == sum(a.segmentation.camera == "left" for a in answers)
+    with BagReader(tmp_path / "out") as reader:
+        assert {"/samlite/left/segmentation", "/samlite/right/label_image", "/left/image"} <= set(reader.topics)
+    assert (tmp_path / "out" / "overlay_left.mp4").stat().st_size > 0
+    assert (tmp_path / "out" / "timeline.png").stat().st_size > 0
+
+
+def test_latency_delays_answers_on_the_virtual_clock(recording: Recording, tmp_path: Path) -> None:
+    options = keyframes_only(profile=LatencyProfile(0.1, 0.05))  # 250 ms for three phrases
+    replay(recording.path, tmp_path / "out", options, ColourSegmenter())
+    seen = [(a.segmentation.stamp_ns - START_NS, a.published_ns - START_NS) for a in answers_of(tmp_path / "out")]
+    assert seen == [
+        (0, 250_000_000),
+        (200_000_000, 500_000_000),
+        (400_000_000, 750_000_000),
+        (700_000_000, 1_000_000_000),
+    ]
+
+
+def test_carried_masks_answer_every_frame_at_its_own_time(recording: Recording, tmp_path: Path) -> None:
+    options = keyframes_only(parameters=Parameters(propagate=True), profile=LatencyProfile(0.1, 0.05))
+    outcome = replay(recording.path, tmp_path / "out", options, ColourSegmenter())
+    answers = answers_of(tmp_path / "out")
+    assert [a.segmentation.stamp_ns for a in answers] == [stamp_of(i) for i in range(10)]
+    assert all(a.published_ns == a.segmentation.stamp_ns for a in answers)
+    assert any(i.propagated for a in answers for i in a.segmentation.instances)
+    assert outcome.summary["age_ms"]["max"] > 200
+
+
+SCRIPT = """
+- {at: 0, id: a, text: red thing}
+- {at: 0.3, id: a, text: blue thing}
+- {at: 0.6, action: remove, id: a}
+- {at: 0.6, client: other, text: green thing, lifetime: 0.2}
+"""
+
+
+def phrases_by_frame(answers: Sequence[Answer]) -> list[list[str]]:
+    return [[r.query.phrase for r in a.segmentation.results] for a in answers]
+
+
+def test_script_adds_replaces_removes_and_expires(recording: Recording, tmp_path: Path) -> None:
+    (tmp_path / "queries.yaml").write_text(SCRIPT)
+    options = keyframes_only(phrases=(), script=tmp_path / "queries.yaml")
+    outcome = replay(recording.path, tmp_path / "out", options, ColourSegmenter())
+    want = [["red thing"]] * 3 + [["blue thing"]] * 3 + [["green thing"]] * 2
+    assert phrases_by_frame(answers_of(tmp_path / "out")) == want  # frames 8 and 9: nothing is asked any more
+    assert [q["state"] for q in outcome.summary["queries"]] == ["REMOVED", "EXPIRED"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("- {at: 1, txt: red}", "entry 1: unknown key txt"),
+        ("- {at: soon, text: red}", "at \\[s\\] must be a number"),
+        ("- {at: -1, text: red}", "must not be negative"),
+        ("- {action: forget, text: red}", "action is 'forget'"),
+        ("- {text: 7}", "text must be str"),
+        ("- red", "expected keys and values"),
+        ("red", "expected a list of entries"),
+        ("- {text: red, score_threshold: high}", "score_threshold must be a number"),
+        ("[", "script"),
+    ],
+)
+def test_wrong_script_is_refused(recording: Recording, tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "queries.yaml").write_text(text)
+    options = keyframes_only(script=tmp_path / "queries.yaml")
+    with pytest.raises(ParameterError, match=words):
+        replay(recording.path, tmp_path / "out", options, ColourSegmenter())
+
+
+def test_queries_are_taken_from_the_bag(tmp_path: Path) -> None:
+    def query(client: str, text: str, action: int = 0) -> object:
+        new = BAG_MESSAGES.new
+        return new(
+            TEXT_QUERY,
+            header=header_message(BAG_MESSAGES, 0, ""),
+            client=client,
+            id="1",
+            action=action,
+            text=text,
+            score_threshold=0.0,
+            mask_threshold=0.0,
+            max_instances=0,
+            lifetime=new("builtin_interfaces/msg/Duration", sec=0, nanosec=0),
+            max_rate=0.0,
+            priority=0,
+            cameras=[],
+            exemplars=[],
+        )
+
+    with BagWriter(tmp_path / "in") as bag:
+        for topic, kind in ((TOPIC, "sensor_msgs/msg/Image"), ("/q", TEXT_QUERY), ("/set", QUERY_SET)):
+            bag.add_topic(topic, kind)
+        bag.add_topic("/query_text", STRING)
+        log_offset_ns = 40 * PERIOD_NS  # the recorder's clock is another one than the camera's
+        asked = {
+            1: [("/q", query("a", "red thing"))],
+            4: [("/q", query("a", "", action=1)), ("/query_text", BAG_MESSAGES.new(STRING, data="blue thing,"))],
+            7: [("/set", BAG_MESSAGES.new(QUERY_SET, header=header_message(BAG_MESSAGES, 0, ""), client="text",
+                                          queries=[query("text", "green thing")]))],
+        }  # fmt: skip
+        for index in range(10):
+            log_time_ns = stamp_of(index) + log_offset_ns
+            bag.write(TOPIC, log_time_ns, image_message(BAG_MESSAGES, draw_world(index), "rgb8", stamp_of(index), ""))
+            for topic, message in asked.get(index, []):
+                bag.write(topic, log_time_ns + 1_000_000, message)
+    options = keyframes_only(phrases=(), queries_from_bag=True)
+    outcome = replay(tmp_path / "in", tmp_path / "out", options, ColourSegmenter())
+    assert not outcome.faults
+    want = [["red thing"]] * 4 + [["blue thing"]] * 3 + [["green thing"]] * 2
+    # Whoever asks after a frame that nobody wanted to see still gets it answered: four times red.
+    assert phrases_by_frame(answers_of(tmp_path / "out")) == want
+
+
+def test_bag_without_queries_is_refused(recording: Recording, tmp_path: Path) -> None:
+    with pytest.raises(BagError, match="no recorded queries"):
+        replay(recording.path, tmp_path / "out", keyframes_only(queries_from_bag=True), ColourSegmenter())
+
+
+def test_nothing_to_search_for_is_refused(recording: Recording, tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="nothing to search for"):
+        replay(recording.path, tmp_path / "out", keyframes_only(phrases=()), ColourSegmenter())
+
+
+def test_results_are_not_overwritten(recording: Recording, tmp_path: Path) -> None:
+    replay(recording.path, tmp_path / "out", keyframes_only(), ColourSegmenter())
+    with pytest.raises(BagError, match="holds a bag already"):
+        replay(recording.path, tmp_path / "out", keyframes_only(), ColourSegmenter())
+
+
+def damage_cut(path: Path) -> None:
+    write_recording(path, frames=60)
+    cut(path)
+
+
+def damage_metadata(path: Path) -> None:
+    write_recording(path, frames=60, storage="sqlite3")
+    drop_metadata(path)
+
+
+def damage_order(path: Path) -> None:
+    write_recording(path, frames=60, order=[*range(1, 60), 0])
+
+
+@pytest.mark.parametrize(
+    ("make", "least_answers", "words"),
+    [
+        (damage_cut, 20, "ends in the middle"),
+        (damage_metadata, 60, "metadata.yaml is missing"),
+        (damage_order, 60, "recorded after one with a newer stamp"),
+        (write_damaged_images, 2, "rgb77"),
+    ],
+)
+def test_bad_bag_keeps_its_results(
+    tmp_path: Path, make: Callable[[Path], object], least_answers: int, words: str
+) -> None:
+    make(tmp_path / "in")
+    outcome = replay(tmp_path / "in", tmp_path / "out", keyframes_only(phrases=("red thing",)), ColourSegmenter())
+    stamps = [a.segmentation.stamp_ns for a in answers_of(tmp_path / "out")]
+    assert stamps == sorted(set(stamps))
+    assert len(stamps) >= least_answers
+    assert any(words in fault for fault in outcome.faults)
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["faults"] == list(outcome.faults)
+
+
+class FailingSegmenter(ColourSegmenter):
+    """Fails at the fifth frame."""
+
+    def segment(
+        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]
+    ) -> list[PhraseResult]:
+        if len(self.embedded) == 5:
+            raise SamliteError("the network is tired")
+        return super().segment(image, text, options)
+
+
+def test_failure_of_the_network_keeps_the_results_so_far(recording: Recording, tmp_path: Path) -> None:
+    outcome = replay(recording.path, tmp_path / "out", keyframes_only(), FailingSegmenter())
+    assert len(answers_of(tmp_path / "out")) == 4
+    assert outcome.faults == ("ended after 4 of 10 frames: the network is tired",)
+
+
+def test_rejected_query_is_a_fault(recording: Recording, tmp_path: Path) -> None:
+    outcome = replay(
+        recording.path, tmp_path / "out", keyframes_only(phrases=("red thing", "x" * 2000)), ColourSegmenter()
+    )
+    assert len(answers_of(tmp_path / "out")) == 10
+    assert any("was rejected: text has 2000 characters" in fault for fault in outcome.faults)
+
+
+def test_original_images_are_copied(recording: Recording, tmp_path: Path) -> None:
+    replay(recording.path, tmp_path / "out", keyframes_only(outputs=EVERYTHING), ColourSegmenter())
+    with BagReader(recording.path) as before, BagReader(tmp_path / "out") as after:
+        assert [m.data for m in after.messages([TOPIC])] == [m.data for m in before.messages([TOPIC])]
+
+
+@pytest.mark.parametrize(
+    ("text", "encode_s", "decode_s"),
+    [("orin-nx", 0.608, 0.342), ("thor", 0.08064, 0.04536), ("100", 0.064, 0.036), ("80,20", 0.08, 0.02), ("0", 0, 0)],
+)
+def test_latency_profiles(text: str, encode_s: float, decode_s: float) -> None:
+    profile = parse_profile(text)
+    assert (profile.encode_s, profile.decode_s) == pytest.approx((encode_s, decode_s))
+
+
+@pytest.mark.parametrize("text", ["fast", "-1", "1,2,3", ""])
+def test_wrong_latency_profile_is_refused(text: str) -> None:
+    with pytest.raises(ParameterError, match="latency"):
+        parse_profile(text)
+
+
+def test_parameter_file_is_that_of_the_node(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(
+        "/**:\n  ros__parameters:\n    max_mask_age: 3\nsamlite:\n  ros__parameters:\n    propagate: true\n"
+    )
+    parameters = read_parameter_file(path)
+    assert (parameters.max_mask_age, parameters.propagate) == (3.0, True)
+    path.write_text("other_node: {}")
+    with pytest.raises(ParameterError, match="no section"):
+        read_parameter_file(path)
