@@ -45,34 +45,39 @@ class Background:
 
 def _draw_planes(world: World, camera: Camera) -> Image:
     """uint8 (H, W, 3): floor and wall without shadows."""
+    h, w = camera.size
     wall_foot = np.array([0.0, world.wall_m, 0.0])
     east, north, up = np.eye(3)
     ahead = np.array(camera.pose.position_m) + 2.0 * camera.axes[2]
-    floor = _draw_plane(world.floor, camera, np.zeros(3), east, north, ahead)
     (left, right), _ = camera.project(wall_foot + np.array([[-3.0, 0, 0], [3.0, 0, 0]]))
-    rows = left[1] + (right[1] - left[1]) * (np.array([0.0, camera.size[1]]) - left[0]) / (right[0] - left[0])
-    if rows.max() <= 0:
-        return floor
-    wall = _draw_plane(world.wall, camera, wall_foot, east, up, wall_foot + ahead * east)
-    above = np.zeros(camera.size, np.uint8)
-    corners = np.array([[-1, -2], [camera.size[1] + 1, -2], [camera.size[1] + 1, rows[1]], [-1, rows[0]]])
-    cv2.fillConvexPoly(above, np.round(corners).astype(np.int32), 255)
-    cv2.copyTo(wall, above, floor)
-    return floor
+    foot_px = left[1] + (right[1] - left[1]) * (np.array([0.0, w]) - left[0]) / (right[0] - left[0])
+    first, last = (int(np.clip(row, 0, h)) for row in (foot_px.min() - 2, foot_px.max() + 2))
+    image = np.empty((h, w, 3), np.uint8)
+    if first < h:
+        image[first:] = _draw_plane(world.floor, camera, (first, h), np.zeros(3), east, north, ahead)
+    if foot_px.max() > 0:
+        wall = _draw_plane(world.wall, camera, (0, last), wall_foot, east, up, wall_foot + ahead * east)
+        above = np.zeros((last, w), np.uint8)
+        corners = np.array([[-1, -2], [w + 1, -2], [w + 1, foot_px[1]], [-1, foot_px[0]]])
+        cv2.fillConvexPoly(above, np.round(corners).astype(np.int32), 255)
+        cv2.copyTo(wall, above, image[:last])
+    return image
 
 
-def _draw_plane(surface: Surface, camera: Camera, origin_m: Array, u_m: Array, v_m: Array, near_m: Array) -> Image:
-    """uint8 (H, W, 3): a textured plane that fills the image; `near_m` is a point near what is seen of it."""
+def _draw_plane(
+    surface: Surface, camera: Camera, rows: tuple[int, int], origin_m: Array, u_m: Array, v_m: Array, near_m: Array
+) -> Image:
+    """uint8 (rows, W, 3): a textured plane that fills these rows; `near_m` is a point near what is seen of it."""
     step = surface.period_m / textures.SIZE_PX
     c, s = np.cos(surface.angle_rad) * step, np.sin(surface.angle_rad) * step
     u, v = c * u_m + s * v_m, c * v_m - s * u_m
     tile = [round(float((near_m - origin_m) @ a / (a @ a)) / textures.SIZE_PX) - textures.TILES // 2 for a in (u, v)]
     corner = origin_m + textures.SIZE_PX * (tile[0] * u + tile[1] * v)
-    h, w = camera.size
+    to_rows = np.array([[1.0, 0, 0], [0, 1, -rows[0]], [0, 0, 1]])
     grey = cv2.warpPerspective(
         textures.surface_texture(surface.texture),
-        camera.plane_homography(corner, u, v),
-        (w, h),
+        to_rows @ camera.plane_homography(corner, u, v),
+        (camera.size[1], rows[1] - rows[0]),
         borderMode=cv2.BORDER_REPLICATE,
     )
     ramp = np.linspace(surface.dark, surface.light, 256) * 255
@@ -114,6 +119,6 @@ def shadow_outline_m(thing: Thing, light: Light, time_s: float) -> Array:
 
 def _fill_floor(canvas: Image, camera: Camera, outline_m: Array) -> None:
     """Fill an outline on the floor, seen by the camera, in a quarter-size canvas."""
-    pixels, depth = camera.project(np.pad(outline_m, ((0, 0), (0, 1))))
+    pixels, depth = camera.project(np.column_stack([outline_m, np.zeros(len(outline_m))]))
     if depth.min() > 0.1:
         cv2.fillConvexPoly(canvas, np.round(pixels * (16 / _SHADE_SCALE) - 8).astype(np.int32), 255, cv2.LINE_AA, 4)

@@ -6,6 +6,7 @@ World: x right, y forward, z up [m], floor at z = 0. Image: x right, y down [px]
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ class Camera:
     focal_px: float
     size: tuple[int, int]
 
-    @property
+    @cached_property
     def axes(self) -> Array:
         """float64 (3, 3): rows are the camera's right, up and forward in the world."""
         yaw, pitch = self.pose.yaw_rad, self.pose.pitch_rad

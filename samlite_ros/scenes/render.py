@@ -95,7 +95,7 @@ def render_scene(
 def _without_hidden(world: World, camera: Camera) -> World:
     """Drop what is almost wholly hidden, out of the image or too small, so that every object can be seen."""
     while True:
-        _, objects = draw_ids(_visible_views(world, camera, 0.0), camera.size)
+        _, objects = draw_ids(silhouettes(world, camera, 0.0), camera.size)
         least_px = _LEAST_AREA_PX * (camera.size[1] / 640) ** 2
         kept = {
             o.track_id
@@ -107,24 +107,56 @@ def _without_hidden(world: World, camera: Camera) -> World:
         world = replace(world, things=tuple(t for t in world.things if t.track_id in kept))
 
 
-def _visible_views(world: World, camera: Camera, time_s: float) -> list[tuple[View, Outline]]:
-    """Views and outlines of the things that touch the image, far to near."""
-    h, w = camera.size
+@dataclass(frozen=True, eq=False)
+class Silhouette:
+    """What one thing covers of an image.
+
+    Args:
+        view: The thing as the camera sees it.
+        outline: float64 (N, 2): its convex outline [px].
+        x0, y0: Corner of its window in the image [px].
+        coverage: uint8 (h, w): how much of each pixel of the window it covers, 255 = all.
+    """
+
+    view: View
+    outline: Outline
+    x0: int
+    y0: int
+    coverage: Image
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Index of the window in the image."""
+        h, w = self.coverage.shape
+        return slice(self.y0, self.y0 + h), slice(self.x0, self.x0 + w)
+
+
+def silhouettes(world: World, camera: Camera, time_s: float) -> list[Silhouette]:
+    """The things that touch the image, far to near."""
     views = [view for thing in world.things if (view := view_of(thing, camera, time_s)) is not None]
     views.sort(key=lambda view: -view.depth_m)
-    pairs = [(view, outline_px(view)) for view in views]
-    return [
-        (view, outline)
-        for view, outline in pairs
-        if (outline.max(0) > 0).all() and outline[:, 0].min() < w and outline[:, 1].min() < h
-    ]
+    drawn = (silhouette(view, camera.size) for view in views)
+    return [one for one in drawn if one is not None]
 
 
-def draw_ids(views: Sequence[tuple[View, Outline]], size: tuple[int, int]) -> tuple[Image, tuple[ObjectTruth, ...]]:
+def silhouette(view: View, size: tuple[int, int]) -> Silhouette | None:
+    """What a thing covers of an image of this size (H, W); None where it lies outside."""
+    outline = outline_px(view)
+    (left, top), (right, bottom) = outline.min(0), outline.max(0)
+    h, w = size
+    if right <= 0 or bottom <= 0 or left >= w or top >= h:
+        return None
+    x0, y0 = max(int(left) - 1, 0), max(int(top) - 1, 0)
+    coverage = np.zeros((min(int(bottom) + 2, h) - y0, min(int(right) + 2, w) - x0), np.uint8)
+    fill(coverage, outline, (x0, y0), 255, smooth=True)
+    return Silhouette(view, outline, x0, y0, coverage)
+
+
+def draw_ids(drawn: Sequence[Silhouette], size: tuple[int, int]) -> tuple[Image, tuple[ObjectTruth, ...]]:
     """Draw the id map.
 
     Args:
-        views: Views with their outlines, far to near.
+        drawn: Silhouettes, far to near.
         size: (H, W) [px].
 
     Returns:
@@ -132,53 +164,31 @@ def draw_ids(views: Sequence[tuple[View, Outline]], size: tuple[int, int]) -> tu
     """
     ids = np.zeros(size, np.uint8)
     inside = []
-    for view, outline in views:
-        alpha, x0, y0 = _coverage(outline, size)
-        window = alpha >= 128
-        ids[y0 : y0 + alpha.shape[0], x0 : x0 + alpha.shape[1]][window] = view.thing.track_id
-        inside.append(int(np.count_nonzero(window)))
-    truths = (_truth(view, outline, area, ids) for (view, outline), area in zip(views, inside, strict=True))
+    for one in drawn:
+        covered = one.coverage >= 128
+        ids[one.window][covered] = one.view.thing.track_id
+        inside.append(int(np.count_nonzero(covered)))
+    truths = (_truth(one, area, ids) for one, area in zip(drawn, inside, strict=True))
     return ids, tuple(truth for truth in truths if truth is not None)
 
 
-def _window(outline: Outline, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """(x0, y0, x1, y1) of an outline's pixels inside the image."""
-    (left, top), (right, bottom) = outline.min(0), outline.max(0)
-    h, w = size
-    return (
-        max(int(left) - 1, 0),
-        max(int(top) - 1, 0),
-        min(int(right) + 2, w),
-        min(int(bottom) + 2, h),
-    )
-
-
-def _coverage(outline: Outline, size: tuple[int, int]) -> tuple[Image, int, int]:
-    """uint8 (h, w): how much of each pixel an outline covers, 255 = all, over its window; x0, y0 of the window."""
-    x0, y0, x1, y1 = _window(outline, size)
-    alpha = np.zeros((max(y1 - y0, 0), max(x1 - x0, 0)), np.uint8)
-    if alpha.size:
-        fill(alpha, outline, (x0, y0), 255, smooth=True)
-    return alpha, x0, y0
-
-
-def _truth(view: View, outline: Outline, inside_px: int, ids: Image) -> ObjectTruth | None:
-    x0, y0, x1, y1 = _window(outline, ids.shape[:2])
-    seen = ids[y0:y1, x0:x1] == view.thing.track_id
+def _truth(drawn: Silhouette, inside_px: int, ids: Image) -> ObjectTruth | None:
+    thing = drawn.view.thing
+    seen = ids[drawn.window] == thing.track_id
     area = int(np.count_nonzero(seen))
     if not area:
         return None
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
-    box = (x0 + columns[0], y0 + rows[0], x0 + columns[-1] + 1, y0 + rows[-1] + 1)
+    box = (columns[0] + drawn.x0, rows[0] + drawn.y0, columns[-1] + 1 + drawn.x0, rows[-1] + 1 + drawn.y0)
     return ObjectTruth(
-        track_id=view.thing.track_id,
-        shape=view.thing.shape,
-        colour=view.thing.colour,
+        track_id=thing.track_id,
+        shape=thing.shape,
+        colour=thing.colour,
         box_xyxy=tuple(float(x) for x in box),  # type: ignore[arg-type]
         area_px=area,
-        depth_m=view.depth_m,
+        depth_m=drawn.view.depth_m,
         visible_fraction=area / inside_px,
-        image_fraction=min(inside_px / outline_area_px(outline), 1.0),
+        image_fraction=min(inside_px / outline_area_px(drawn.outline), 1.0),
     )
 
 
@@ -201,12 +211,11 @@ class Renderer:
             rng: Draws the sensor's noise and flicker.
             time_s: Time in the world [s].
         """
-        views = _visible_views(self.world, camera, time_s)
-        things = [view.thing for view, _ in views]
-        image = self._background.draw(camera, things, time_s)
-        for view, outline in views:
-            _blend(image, view, outline, self.world.light)
-        ids, objects = draw_ids(views, camera.size)
+        drawn = silhouettes(self.world, camera, time_s)
+        image = self._background.draw(camera, [one.view.thing for one in drawn], time_s)
+        for one in drawn:
+            _blend(image, one, self.world.light)
+        ids, objects = draw_ids(drawn, camera.size)
         return Scene(self._expose(image, rng), ids, objects, camera, round(time_s * 1e9))
 
     def _expose(self, image: Image, rng: np.random.Generator) -> Image:
@@ -218,29 +227,27 @@ class Renderer:
         return textures.add_noise(image, gain, sensor.noise, rng)
 
 
-def _blend(image: Image, view: View, outline: Outline, light: Light) -> None:
+def _blend(image: Image, drawn: Silhouette, light: Light) -> None:
     """Paint one thing over the image."""
-    alpha, x0, y0 = _coverage(outline, image.shape[:2])
-    h, w = alpha.shape
-    if not alpha.size:
-        return
-    surface = paint(view, light, x0, y0, w, h)
-    if view.thing.grain:
-        surface *= _grain(view, outline, x0, y0, w, h)[..., None]
-    part = image[y0 : y0 + h, x0 : x0 + w]
+    h, w = drawn.coverage.shape
+    surface = paint(drawn.view, light, drawn.x0, drawn.y0, w, h)
+    if drawn.view.thing.grain:
+        surface *= _grain(drawn)[..., None]
     colour = np.clip(surface, 0, 255).astype(np.uint8)
-    solid = cv2.merge([alpha] * 3)
+    solid = cv2.merge([drawn.coverage] * 3)
+    part = image[drawn.window]
     under = cv2.multiply(part, 255 - solid, scale=1 / 255)
     part[:] = cv2.add(under, cv2.multiply(colour, solid, scale=1 / 255))
 
 
-def _grain(view: View, outline: Outline, x0: int, y0: int, w: int, h: int) -> NDArray[np.float32]:
+def _grain(drawn: Silhouette) -> NDArray[np.float32]:
     """float32 (h, w): an object's surface texture around 1, fixed to the object."""
-    (left, top), (right, bottom) = outline.min(0), outline.max(0)
+    thing = drawn.view.thing
+    (left, top), (right, bottom) = drawn.outline.min(0), drawn.outline.max(0)
     sx, sy = 31 / max(right - left, 1), 31 / max(bottom - top, 1)
-    to_texture = np.array([[sx, 0, (x0 - left) * sx], [0, sy, (y0 - top) * sy]])
-    tile = textures.grain(view.thing.grain_index)
-    warped = cv2.warpAffine(
-        tile, to_texture, (w, h), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT
-    )
-    return np.asarray(1 + view.thing.grain * warped, np.float32)
+    to_texture = np.array([[sx, 0, (drawn.x0 - left) * sx], [0, sy, (drawn.y0 - top) * sy]])
+    tile = textures.grain(thing.grain_index)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = drawn.coverage.shape[::-1]
+    warped = cv2.warpAffine(tile, to_texture, size, flags=flags, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(1 + thing.grain * warped, np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from samlite_ros.scenes.camera import Camera, CameraPose
-from samlite_ros.scenes.render import TRAINING_STREAM, draw_ids, render_scene
+from samlite_ros.scenes.render import TRAINING_STREAM, draw_ids, render_scene, silhouette
 from samlite_ros.scenes.solids import outline_area_px, outline_px, view_of
 from samlite_ros.scenes.vocabulary import COLOURS, HELD_OUT_PAIRS, SHAPES
 from samlite_ros.scenes.world import Thing, WorldOptions
@@ -62,7 +62,7 @@ def test_held_out_pairs_are_not_rendered() -> None:
 def test_mask_is_the_outline(shape: str) -> None:
     view = view_of(thing(shape), CAMERA, 0.0)
     outline = outline_px(view)
-    ids, (truth,) = draw_ids([(view, outline)], CAMERA.size)
+    ids, (truth,) = draw_ids([silhouette(view, CAMERA.size)], CAMERA.size)
     border = outline.astype(np.float32)
     depth = np.array([[cv2.pointPolygonTest(border, (x + 0.5, y + 0.5), True) for x in range(640)] for y in range(480)])
     assert (ids[depth > 0] == 1).all()
@@ -73,7 +73,7 @@ def test_mask_is_the_outline(shape: str) -> None:
 
 def test_ball_is_a_disc_where_the_camera_sees_its_centre() -> None:
     view = view_of(thing("ball"), CAMERA, 0.0)
-    ids, (truth,) = draw_ids([(view, outline_px(view))], CAMERA.size)
+    ids, (truth,) = draw_ids([silhouette(view, CAMERA.size)], CAMERA.size)
     (centre,), (depth,) = CAMERA.project(np.array([[0.0, 0.0, 0.15]]))
     radius = 600.0 * 0.15 / depth
     y, x = np.mgrid[0:480, 0:640] + 0.5
@@ -85,7 +85,7 @@ def test_ball_is_a_disc_where_the_camera_sees_its_centre() -> None:
 def test_nearer_object_hides_the_farther_one() -> None:
     near = thing("box", track_id=2, position_m=(0.0, -0.35))
     views = [view_of(one, CAMERA, 0.0) for one in (thing("ball"), near)]
-    _, (ball, box) = draw_ids([(view, outline_px(view)) for view in views], CAMERA.size)
+    _, (ball, box) = draw_ids([silhouette(view, CAMERA.size) for view in views], CAMERA.size)
     assert ball.visible_fraction < 0.9
     assert box.visible_fraction == 1.0
     assert ball.depth_m > box.depth_m
@@ -93,8 +93,7 @@ def test_nearer_object_hides_the_farther_one() -> None:
 
 def test_object_at_the_border_knows_how_much_of_it_is_inside() -> None:
     view = view_of(thing("ball", position_m=(0.8, 0.0)), CAMERA, 0.0)
-    outline = outline_px(view)
-    _, (truth,) = draw_ids([(view, outline)], CAMERA.size)
+    _, (truth,) = draw_ids([silhouette(view, CAMERA.size)], CAMERA.size)
     assert 0.2 < truth.image_fraction < 0.9
     assert truth.visible_fraction == 1.0
 
