@@ -2,6 +2,7 @@
 """A planner asks where the red ball is, and prints each answer. Run beside a samlite node."""
 
 import rclpy
+
 from samlite_ros.msg import Segmentation, TextQuery
 
 rclpy.init()

@@ -5,7 +5,6 @@
 An argument that is left empty leaves the value of the parameter file in force.
 """
 
-import json
 from pathlib import Path
 
 from launch import LaunchDescription
@@ -40,9 +39,9 @@ def start_node(context):
     # Typed values: launch_ros would otherwise read a phrase like "yes" as YAML and send a bool.
     texts = ("image_transport", "model", "device")
     parameters: dict = {name: ParameterValue(value(name), value_type=str) for name in texts if value(name)}
-    if value("queries"):
-        phrases = [phrase.strip() for phrase in value("queries").split(",") if phrase.strip()]
-        parameters["queries"] = ParameterValue(json.dumps(phrases), value_type=list[str])
+    phrases = [phrase.strip() for phrase in value("queries").split(",") if phrase.strip()]
+    if phrases:
+        parameters["queries"] = ParameterValue(phrases, value_type=list[str])
     if value("autostart"):
         parameters["autostart"] = is_true("autostart", value("autostart"))
     parameters["use_sim_time"] = is_true("use_sim_time", value("use_sim_time"))
@@ -56,6 +55,7 @@ def start_node(context):
             remappings=[("image", value("image"))],
             arguments=["--ros-args", "--log-level", value("log_level")],
             output="screen",
+            sigterm_timeout="15",  # a busy computer takes its time to unload torch
         )
     ]
 

@@ -24,17 +24,17 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from samlite_ros.msg import QuerySet, QueryStatus, QueryStatusArray, Segmentation, TextQuery
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from samlite_ros.message_fields import image_message, time_message
+from samlite_ros.msg import QuerySet, QueryStatus, QueryStatusArray, Segmentation, TextQuery
 from samlite_ros.node.messages import RCLPY, compressed_message
 
 FAKE_NODE = [sys.executable, str(Path(__file__).with_name("fake_segmenter.py"))]
 REAL_NODE = [sys.executable, "-m", "samlite_ros.node.main"]
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 RELIABLE = QoSProfile(depth=50)
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -81,6 +81,7 @@ class NodeProcess:
             arguments += ["-p", f"{name}:={_as_yaml(value)}"]
         for name, value in (remappings or {}).items():
             arguments += ["-r", f"{name}:={value}"]
+        self.domain = domain
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed with the process
         self.process = subprocess.Popen(
             [*command, *arguments],
@@ -209,6 +210,12 @@ class Client:
         """Publish a TextQuery."""
         message = TextQuery(client=client, id=id, text=text, **fields)
         self.publisher("/samlite/query", TextQuery, QoSProfile(depth=1000)).publish(message)
+
+    def wait_until_queries_are_read(self) -> None:
+        """Wait until the node has read every query published so far: it answers them in order."""
+        marker = f"marker {time.monotonic_ns()}"
+        self.query(marker, action=TextQuery.REMOVE)
+        self.wait_for_status(marker, reason=QueryStatus.REASON_UNKNOWN_QUERY)
 
     def query_text(self, text: str) -> None:
         """Publish comma-separated phrases."""

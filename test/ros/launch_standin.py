@@ -64,15 +64,13 @@ class IncludeLaunchDescription:
 
 class ParameterValue:
     def __init__(self, value, *, value_type):
-        self.value, self.value_type = value, value_type
-
-    def evaluate(self):
-        return self.value if self.value_type is str else yaml.safe_load(self.value)
+        assert isinstance(value, list if value_type == list[str] else value_type)
+        self.value = value
 
 
 class Node:
     def __init__(
-        self, *, package, executable, name, namespace="", parameters=(), remappings=(), arguments=(), output=""
+        self, *, package, executable, name, namespace="", parameters=(), remappings=(), arguments=(), **how_to_run
     ):
         self.package, self.executable, self.name, self.namespace = package, executable, name, namespace
         self.parameters, self.remappings, self.arguments = parameters, remappings, arguments
@@ -97,7 +95,7 @@ class Node:
 
 
 def _as_yaml(value):
-    value = value.evaluate() if isinstance(value, ParameterValue) else value
+    value = value.value if isinstance(value, ParameterValue) else value
     return yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
 
 

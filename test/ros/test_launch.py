@@ -1,0 +1,114 @@
+"""The launch files: the command lines that they start, these started, and the real `launch` where it is installed."""
+
+import contextlib
+import importlib.util
+import sys
+
+import pytest
+from graph import NodeProcess, graph
+from launch_standin import command_lines
+from ros_install import find_in_ros
+
+SHARE = find_in_ros("share/samlite_ros")
+SAMLITE = SHARE / "launch/samlite.launch.py"
+DEMO = SHARE / "launch/demo.launch.py"
+REAL_LAUNCH = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+path, *pairs = sys.argv[1:]
+given = [tuple(pair.split(":=")) for pair in pairs]
+service = LaunchService()
+source = PythonLaunchDescriptionSource(path)
+service.include_launch_description(LaunchDescription([IncludeLaunchDescription(source, launch_arguments=given)]))
+sys.exit(service.run())
+"""
+
+
+def start_of(words):
+    """The command line with its executable's path."""
+    return [sys.executable, str(find_in_ros(f"lib/samlite_ros/{words[0]}")), *words[1:]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, ["-r", "__node:=samlite"]),
+        ({}, ["--params-file", str(SHARE / "config/samlite.yaml")]),
+        ({}, ["-p", "use_sim_time:=false"]),
+        ({"use_sim_time": "true"}, ["-p", "use_sim_time:=true"]),
+        ({"params_file": "/my.yaml"}, ["--params-file", "/my.yaml"]),
+        ({"namespace": "robot1"}, ["-r", "__ns:=/robot1"]),
+        ({"image": "/front/color"}, ["-r", "image:=/front/color"]),
+        ({"image_transport": "compressed"}, ["-p", "image_transport:=compressed"]),
+        ({"model": "123"}, ["-p", "model:='123'"]),
+        ({"device": "cpu"}, ["-p", "device:=cpu"]),
+        ({"queries": "red mug, exit sign,"}, ["-p", "queries:=[red mug, exit sign]"]),
+        ({"queries": "yes, 2"}, ["-p", "queries:=['yes', '2']"]),
+        ({"autostart": "false"}, ["-p", "autostart:=false"]),
+        ({"log_level": "debug"}, ["--log-level", "debug"]),
+    ],
+)
+def test_arguments_reach_the_command_line(arguments, expected):
+    (words,) = command_lines(SAMLITE, **arguments)
+    assert words[0] == "samlite_node"
+    assert any(words[i : i + 2] == expected for i in range(len(words))), words
+
+
+@pytest.mark.parametrize("name", ["model", "queries", "autostart", "image_transport", "device"])
+def test_an_argument_left_empty_leaves_the_parameter_file_in_force(name):
+    (words,) = command_lines(SAMLITE)
+    assert not any(word.startswith(f"{name}:=") for word in words)
+
+
+@pytest.mark.parametrize("queries", [",", " , "])
+def test_queries_that_are_blank_set_nothing(queries):
+    (words,) = command_lines(SAMLITE, queries=queries)
+    assert not any(word.startswith("queries:=") for word in words)
+
+
+def test_a_truth_value_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="autostart must be true or false, got 'maybe'"):
+        command_lines(SAMLITE, autostart="maybe")
+
+
+def test_the_demo_opens_rviz_on_demand():
+    assert [words[0] for words in command_lines(DEMO)] == ["scene_camera", "samlite_node"]
+    assert [words[0] for words in command_lines(DEMO, rviz="true")] == ["scene_camera", "rviz2", "samlite_node"]
+
+
+def test_the_command_line_starts_a_node_that_searches():
+    (words,) = command_lines(SAMLITE, queries="red ball, yes", model="demo")
+    with graph(start_of(words)) as (client, node):
+        client.wait_until_active("red ball", "parameters")
+        client.wait_until_active("yes", "parameters")
+        assert node.interrupt(20) == 0
+
+
+def answers_rest_on_a_search(client):
+    client.listen_to_outputs("segmentation")
+    answers = client.received["/samlite/segmentation"]
+    client.wait_for(lambda: any(a.keyframe_stamp.sec for a in answers), "answer that rests on a search")
+
+
+def test_the_demo_s_command_lines_answer_frames():
+    camera, node = command_lines(DEMO, queries="ball", rate="5.0")
+    with (
+        graph(start_of(node)) as (client, _),
+        contextlib.closing(NodeProcess(start_of(camera), client.node.context.get_domain_id())),
+    ):
+        answers_rest_on_a_search(client)
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("launch_ros"), reason="launch_ros is not installed")
+@pytest.mark.parametrize(
+    ("path", "arguments"), [(SAMLITE, ["queries:=red ball, yes"]), (DEMO, ["queries:=yes,red ball", "rate:=5.0"])]
+)
+def test_real_launch(path, arguments):
+    command = [sys.executable, "-c", REAL_LAUNCH, str(path), *arguments]
+    with graph(command) as (client, launch):
+        client.wait_until_active("yes", "parameters")
+        if path == DEMO:
+            answers_rest_on_a_search(client)
+        assert launch.interrupt(30) == 0
