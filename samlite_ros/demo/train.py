@@ -1,8 +1,7 @@
-"""`samlite train-demo`: train the demo checkpoint from scratch."""
+"""Train the demo checkpoint from scratch: what `samlite train-demo` does."""
 
 from __future__ import annotations
 
-import argparse
 import logging
 from pathlib import Path
 
@@ -39,27 +38,3 @@ def train_demo(folder: Path, recipe: Recipe, threads: int = 1, workers: int = 2)
     export(trainer.average, trainer.tokenizer, folder / "model")
     draw_curve(trainer.log_path, folder / "curve.png")
     return folder / "model"
-
-
-def main() -> None:
-    """Command line of `python -m samlite_ros.demo.train`."""
-    parser = argparse.ArgumentParser(description="Train the demo checkpoint from scratch.")
-    add_arguments(parser)
-    run(parser.parse_args())
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command to a parser."""
-    parser.add_argument("--folder", type=Path, default=Path("train-demo"), help="scenes, states, log, result")
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch")
-    parser.add_argument("--workers", type=int, default=2, help="processes that render")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Run the command."""
-    train_demo(args.folder, Recipe(), args.threads, args.workers)
-    return 0
-
-
-if __name__ == "__main__":
-    main()

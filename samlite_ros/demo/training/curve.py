@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from matplotlib import pyplot
+
 _MEASURES = {
     "recall": "recall",
     "precision": "precision",
@@ -22,8 +24,6 @@ def draw_curve(log: Path, picture: Path) -> None:
         log: `log.jsonl` of a training.
         picture: PNG to write.
     """
-    from matplotlib import pyplot
-
     entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.6), dpi=90)
     trained = [entry for entry in entries if "losses" in entry]
