@@ -18,6 +18,7 @@ from samlite_ros.message_fields import (
 from samlite_ros.msg import Segmentation as SegmentationMessage
 from samlite_ros.node.messages import RCLPY, compressed_message
 from samlite_ros.node.qos import LATCHED, PICTURE, RESULT, QosWatch
+from samlite_ros.overlay import draw_overlay
 from samlite_ros.types import Frame, Segmentation, Vocabulary
 
 
@@ -101,8 +102,6 @@ class CameraOutputs:
         raw, jpeg = self._overlay.get_subscription_count() > 0, self._overlay_jpeg.get_subscription_count() > 0
         if not raw and not jpeg:
             return
-        from samlite_ros.overlay import draw_overlay
-
         picture = draw_overlay(frame.image, answer)
         if raw:
             self._overlay.publish(image_message(RCLPY, picture, "rgb8", answer.stamp_ns, answer.frame_id))

@@ -99,7 +99,9 @@ class Parameters:
     keep_text_encoder: bool = _param(
         True, "false frees the text encoder's memory; it is loaded again for a new phrase.", Change.CONFIGURE
     )
-    torch_threads: int = _param(0, "CPU threads of torch; 0 = one for a small network, else torch's choice.", Change.CONFIGURE, low=0, high=1024)
+    torch_threads: int = _param(
+        0, "CPU threads of torch; 0 = one for a small network, else torch's choice.", Change.CONFIGURE, low=0, high=1024
+    )
     opencv_threads: int = _param(0, "CPU threads of OpenCV; 0 = OpenCV's choice.", Change.CONFIGURE, low=0, high=1024)
     autostart: bool = _param(
         True, "Configure and activate at start; false = wait for a lifecycle manager.", Change.START

@@ -209,7 +209,21 @@ class Client:
     def query(self, id: str, text: str = "", client: str = "planner", **fields: Any) -> None:
         """Publish a TextQuery."""
         message = TextQuery(client=client, id=id, text=text, **fields)
-        self.publisher("/samlite/query", TextQuery, QoSProfile(depth=1000)).publish(message)
+        self._query_publisher().publish(message)
+
+    def _query_publisher(self) -> Any:
+        """We see the node's subscription before it sees us: what is published in between is lost."""
+        is_new = "/samlite/query" not in self._publishers
+        publisher = self.publisher("/samlite/query", TextQuery, QoSProfile(depth=1000))
+        if is_new:
+            probe = TextQuery(client="probe", id="probe", action=TextQuery.REMOVE)
+            self._repeat_until(lambda: publisher.publish(probe), lambda: ("probe", "probe") in self.statuses)
+        return publisher
+
+    def _repeat_until(self, act: Callable[[], None], condition: Callable[[], bool]) -> None:
+        while not condition():
+            act()
+            self.wait_for(lambda due_s=time.monotonic() + 0.2: condition() or time.monotonic() > due_s, "connection")
 
     def wait_until_queries_are_read(self) -> None:
         """Wait until the node has read every query published so far: it answers them in order."""
@@ -219,7 +233,13 @@ class Client:
 
     def query_text(self, text: str) -> None:
         """Publish comma-separated phrases."""
-        self.publisher("/samlite/query_text", String, RELIABLE).publish(String(data=text))
+        is_new = "/samlite/query_text" not in self._publishers
+        publisher = self.publisher("/samlite/query_text", String, RELIABLE)
+        if is_new:
+            self._repeat_until(
+                lambda: publisher.publish(String(data="probe")), lambda: ("text", "probe") in self.statuses
+            )
+        publisher.publish(String(data=text))
 
     def query_set(self, client: str, **phrases: str) -> None:
         """Publish a latched set."""
