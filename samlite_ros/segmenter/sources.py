@@ -72,6 +72,20 @@ def cached_checkpoint(name: str) -> Path | None:
     return folder if complete else None
 
 
+def cached_config(name: str) -> Path | None:
+    """config.json of a hub checkpoint, from the hub client's cache, else from the hub; None = from neither."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HTTPError
+
+    try:
+        return Path(hf_hub_download(name, "config.json"))
+    except (
+        HTTPError,
+        OSError,
+    ):  # of httpx or its successor, whichever the client uses; its own errors derive from both
+        return None
+
+
 def download_checkpoint(name: str) -> Path:
     """Fetch weights, configuration and tokenizer from the hub, into the hub client's cache.
 
@@ -81,9 +95,8 @@ def download_checkpoint(name: str) -> Path:
     Raises:
         ModelLoadError: No such checkpoint, no access to it, or no network.
     """
-    from httpx import HTTPError
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, HTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     refuse_wrong_name(name)
     try:

@@ -1,0 +1,84 @@
+"""`samlite`: one command, many subcommands, each in its own module and imported only when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import NamedTuple
+
+from samlite_ros import __version__
+from samlite_ros.errors import SamliteError
+
+INTERRUPTED = 130
+
+
+class Command(NamedTuple):
+    """A subcommand: its module has `add_parser(parser)`, which declares arguments, and `run(arguments) -> int`."""
+
+    module: str
+    help: str
+
+
+COMMANDS: dict[str, Command] = {
+    "segment": Command("samlite_ros.commands.segment", "find phrases in image files"),
+    "info": Command("samlite_ros.commands.info", "parameters and memory of a model's parts, beside SAM3's"),
+    "download": Command("samlite_ros.commands.download", "fetch a checkpoint from the hub ahead of time"),
+    "demo": Command("samlite_ros.commands.demo", "see the package work on a rendered camera"),
+    "evaluate": Command(
+        "samlite_ros.commands.evaluate", "answers in a bag against truth, or a model on rendered scenes"
+    ),
+    "replay": Command("samlite_ros.commands.replay", "a bag through the node's code, into a new bag"),
+    "compare": Command("samlite_ros.commands.compare", "two results side by side: where they differ"),
+    "make-bag": Command("samlite_ros.commands.make_bag", "a small bag with ground truth, from rendered scenes"),
+    "train-demo": Command("samlite_ros.commands.train_demo", "train the demo checkpoint from scratch"),
+    "bench": Command("samlite_ros.commands.bench", "what reuse buys and what it costs, on this machine"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; errors that the package raises on purpose become one line.
+
+    Args:
+        argv: Arguments without the program's name; None = those of the process.
+
+    Returns:
+        Exit status: 0 = done, 1 = failed, 2 = wrong usage, 130 = interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    name = next((word for word in words if not word.startswith("-")), "")
+    try:
+        parser, command = _build_parser(name)
+        arguments = parser.parse_args(words)
+        status: int = command.run(arguments) if command else 0
+        sys.stdout.flush()
+        return status
+    except SamliteError as error:
+        print(f"samlite {name}: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader, `head` for example, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _build_parser(chosen: str) -> tuple[argparse.ArgumentParser, ModuleType | None]:
+    """The parser, with the chosen subcommand's arguments only, and that subcommand's module."""
+    parser = argparse.ArgumentParser("samlite", description="Find things by name in images and camera streams.")
+    parser.add_argument("--version", action="version", version=f"samlite_ros {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    module = None
+    for name, command in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=command.help)
+        if name == chosen:
+            module = importlib.import_module(command.module)
+            module.add_parser(subparser)
+    return parser, module
+
+
+if __name__ == "__main__":
+    sys.exit(main())

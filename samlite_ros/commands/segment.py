@@ -1,0 +1,182 @@
+"""`samlite segment`: find phrases in image files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.commands.image_arguments import split_arguments
+from samlite_ros.errors import ImageDecodeError
+from samlite_ros.masks import encode_rle
+from samlite_ros.types import DecodeOptions, Frame, Instance, PhraseResult, Query, QueryKey, QueryMatch
+
+if TYPE_CHECKING:
+    from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter
+
+DESCRIPTION = """Find phrases in image files. Every argument that names an existing image is an image; every other one
+is a phrase, unless it looks like a path (an image's suffix, or a slash), which is an error. --phrase takes any
+phrase. Exit status: 0 = all images were read, 1 = not all, or the model could not be loaded, 2 = wrong usage."""
+
+
+def add_parser(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = DESCRIPTION
+    parser.add_argument("items", nargs="+", metavar="IMAGE|PHRASE", help="image files, then phrases")
+    parser.add_argument("--phrase", action="append", default=[], help="a phrase, whatever it looks like; repeatable")
+    parser.add_argument("--model", default="demo", help="demo, a local folder or a hub id (default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: %(default)s)")
+    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16 (default: %(default)s)")
+    parser.add_argument("--threshold", type=_share, default=0.5, help="least score, 0 to 1 (default: %(default)s)")
+    parser.add_argument("--image-size", type=int, help="side of the network's input [px] (default: the model's own)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="write overlays and masks (PNG) there")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Segment every image; those that cannot be read are named, and the others still done."""
+    try:
+        images, phrases = split_arguments(arguments.items, arguments.phrase)
+    except ValueError as error:
+        print(f"samlite segment: {error}", file=sys.stderr)
+        return 2
+    segmenter = _load(arguments)
+    text = segmenter.embed_text(phrases)
+    options = [DecodeOptions(arguments.threshold)] * len(phrases)
+    names = _output_names(images)
+    entries: list[dict[str, Any]] = []
+    failed = False
+    for path in images:
+        try:
+            image = read_image(path)
+        except ImageDecodeError as error:
+            print(f"samlite segment: {error}", file=sys.stderr)
+            failed = True
+            continue
+        results = segmenter.segment(segmenter.embed_image(Frame(image, 0)), text, options)
+        entries += [_entry(path, result) for result in results]
+        if not arguments.json:
+            print("\n".join(_table(path, results)))
+        if arguments.out:
+            _write_pictures(arguments.out, names[path], image, results)
+    if arguments.json:
+        print(json.dumps(entries))
+    return 1 if failed else 0
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Read an image file; uint8 (H, W, 3), RGB.
+
+    Raises:
+        ImageDecodeError: It cannot be read, or is no image.
+    """
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise ImageDecodeError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise ImageDecodeError(f"{path} is not an image that can be read: it is damaged, or of an unknown format")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _load(arguments: argparse.Namespace) -> Sam3LiteTextSegmenter:
+    from samlite_ros.segmenter import SegmenterOptions, load_segmenter
+
+    return load_segmenter(
+        SegmenterOptions(
+            model=arguments.model, device=arguments.device, dtype=arguments.dtype, image_size=arguments.image_size
+        )
+    )
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _entry(path: Path, result: PhraseResult) -> dict[str, Any]:
+    """One element of the JSON list."""
+    instances = [
+        {
+            "score": round(float(score), 6),
+            "box_xyxy": [round(float(v), 2) for v in box],
+            "area": mask.area,
+            "rle": {"size": list(mask.size), "counts": encode_rle(mask).tolist()},
+        }
+        for score, box, mask in zip(result.scores, result.boxes_xyxy, result.masks, strict=True)
+    ]
+    return {
+        "image": str(path),
+        "phrase": result.phrase,
+        "presence": round(result.presence, 6),
+        "instances": instances,
+    }
+
+
+def _table(path: Path, results: Sequence[PhraseResult]) -> Iterator[str]:
+    """One line per instance, and one for each phrase that was not found."""
+    width = max(len("label"), *(len(r.phrase) for r in results))
+    yield f"{path}"
+    yield f"  {'label':{width}}  score  {'box x0 y0 x1 y1 [px]':>23}  area [px]"
+    for result in results:
+        if not len(result.scores):
+            yield f"  {result.phrase:{width}}  not found (presence {result.presence:.2f})"
+        for score, box, mask in zip(result.scores, result.boxes_xyxy, result.masks, strict=True):
+            corners = " ".join(f"{v:5.0f}" for v in box)
+            yield f"  {result.phrase:{width}}  {score:5.2f}  {corners}  {mask.area:9d}"
+
+
+def _output_names(images: Sequence[Path]) -> dict[Path, str]:
+    """Names without suffix for each image's outputs, all different."""
+    names: dict[Path, str] = {}
+    for path in images:
+        name, number = path.stem, 1
+        while name in names.values():
+            number += 1
+            name = f"{path.stem}-{number}"
+        names[path] = name
+    return names
+
+
+def _write_pictures(folder: Path, name: str, image: NDArray[np.uint8], results: Sequence[PhraseResult]) -> None:
+    """NAME_overlay.png, and NAME_PHRASE_NUMBER.png for each mask: 255 inside."""
+    from samlite_ros.overlay import draw_overlay
+
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_png(
+        folder / f"{name}_overlay.png", cv2.cvtColor(draw_overlay(image, _instances(results)), cv2.COLOR_RGB2BGR)
+    )
+    for result in results:
+        words = "-".join("".join(c if c.isalnum() else " " for c in result.phrase).split())[:60]
+        for number, mask in enumerate(result.masks, 1):
+            _write_png(folder / f"{name}_{words}_{number}.png", mask.full().astype(np.uint8) * 255)
+
+
+def _write_png(path: Path, image: NDArray[Any]) -> None:
+    _, data = cv2.imencode(".png", image)
+    data.tofile(path)
+
+
+def _instances(results: Sequence[PhraseResult]) -> list[Instance]:
+    """As the overlay wants them: one class per phrase."""
+    out = []
+    for class_id, result in enumerate(results):
+        query = Query(QueryKey("samlite", result.phrase), result.phrase, class_id)
+        for score, box, mask in zip(result.scores, result.boxes_xyxy, result.masks, strict=True):
+            x0, y0, x1, y1 = (float(v) for v in box)
+            match = QueryMatch(query, float(score))
+            out.append(Instance(0, (match,), float(score), False, 0, (x0, y0, x1, y1), mask))
+    return out
