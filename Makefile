@@ -45,7 +45,7 @@ bench-streaming: env  ## accuracy at every camera frame on slow hardware
 	@$(in_env) samlite bench streaming $(BENCH_ARGS)
 
 train-demo: env  ## train the demo checkpoint (hours on a CPU)
-	@$(in_env) python3 -m samlite_ros.demo.train $(TRAIN_ARGS)
+	@$(in_env) samlite train-demo $(TRAIN_ARGS)
 
 acceptance: env  ## the long tests
 	@$(in_env) $(pytest) -m acceptance $(TEST_ARGS)

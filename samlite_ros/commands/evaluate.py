@@ -1,10 +1,10 @@
-"""`samlite evaluate`: how good are the answers?"""
+"""`samlite evaluate`: how good are the answers? Those in a bag, against truth; or a model's, on rendered scenes."""
 
 from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentParser, Namespace, _SubParsersAction
+from argparse import ArgumentParser, Namespace, _ArgumentGroup
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +26,71 @@ _SHOWN = (
 )
 
 
-def add_parser(subparsers: _SubParsersAction[ArgumentParser]) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser("evaluate", help="recall, precision and timing on rendered scenes")
-    parser.add_argument("--scenes", type=int, required=True, metavar="N", help="number of rendered scenes")
-    parser.add_argument("--seed", type=int, default=0, help="which scenes; no seed is one that training used")
+def add_parser(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = __doc__
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all measures here")
-    parser.add_argument("--picture", type=Path, metavar="PNG", help="draw recall and IoU by object size here")
-    parser.add_argument("--model", default="demo", help="demo, a local folder or a hub id")
-    parser.add_argument("--threads", type=int, default=0, help="threads of torch; 0 = what suits the network")
-    parser.set_defaults(run=run)
+    _add_bag_arguments(parser.add_argument_group("answers in a bag, against truth"))
+    _add_scene_arguments(parser.add_argument_group("a model, on rendered scenes"))
+
+
+def _add_bag_arguments(group: _ArgumentGroup) -> None:
+    gate = {"action": "append", "default": [], "metavar": "METRIC[@PHRASE]=VALUE"}
+    group.add_argument("result", type=Path, nargs="?", metavar="RESULT", help="a bag with answers")
+    group.add_argument("--truth", type=Path, help="COCO instances with stamps (.json, or a folder of them), or a bag")
+    group.add_argument("-o", "--out", type=Path, metavar="DIR", help="folder for the report and the pictures")
+    group.add_argument("--baseline", type=Path, metavar="JSON", help="an earlier report to compare with")
+    group.add_argument("--fail-below", help="fail where a metric is below (above, where less is better)", **gate)
+    group.add_argument("--fail-drop", help="fail where a metric is worse than the baseline by more", **gate)
+    group.add_argument("--worst", type=int, default=9, metavar="N", help="number of worst frames to draw")
+    group.add_argument("--images", type=Path, metavar="BAG", help="where their images are; default: in the result")
+    group.add_argument("--image-topic", action="append", default=[], metavar="[NAME=]TOPIC")
+    group.add_argument("--no-contours", action="store_true", help="leave out the contour measure F, which is slow")
+    group.add_argument(
+        "--grace-ms", type=float, default=0.0, help="streaming IoU: an answer so late still stands for its frame [ms]"
+    )
+
+
+def _add_scene_arguments(group: _ArgumentGroup) -> None:
+    group.add_argument("--scenes", type=int, metavar="N", help="number of rendered scenes")
+    group.add_argument("--seed", type=int, default=0, help="which scenes; no seed is one that training used")
+    group.add_argument("--picture", type=Path, metavar="PNG", help="draw recall and IoU by object size here")
+    group.add_argument("--model", default="demo", help="demo, a local folder or a hub id")
+    group.add_argument("--threads", type=int, default=0, help="threads of torch; 0 = what suits the network")
 
 
 def run(args: Namespace) -> int:
-    """Evaluate, print and write; 1 where the model cannot be loaded."""
+    """Evaluate, print and write; 1 where a limit is not held or nothing can be evaluated, 2 for wrong usage."""
+    if (args.result is None) == (args.scenes is None) or (args.result is not None and args.truth is None):
+        print("samlite evaluate: give RESULT --truth TRUTH, or --scenes N", file=sys.stderr)
+        return 2
+    return _run_bag(args) if args.result is not None else _run_scenes(args)
+
+
+def _run_bag(args: Namespace) -> int:
+    from samlite_ros.bags.evaluate import EvaluateOptions, evaluate_bag
+    from samlite_ros.bags.evaluation import EvaluationOptions
+    from samlite_ros.bags.report import parse_gate, table
+
+    options = EvaluateOptions(
+        folder=args.out,
+        report=args.json,
+        baseline=args.baseline,
+        fail_below=tuple(parse_gate(text) for text in args.fail_below),
+        fail_drop=tuple(parse_gate(text) for text in args.fail_drop),
+        worst=args.worst,
+        images=args.images,
+        image_topics=tuple(args.image_topic),
+        evaluation=EvaluationOptions(contours=not args.no_contours, grace_ns=round(args.grace_ms * 1e6)),
+    )
+    verdict = evaluate_bag(args.result, args.truth, options)
+    print(table(verdict.content))
+    for line in (*(f"failed: {f}" for f in verdict.failures), *(f"fault: {f}" for f in verdict.faults)):
+        print(line, file=sys.stderr)
+    return 1 if verdict.failures or verdict.faults else 0
+
+
+def _run_scenes(args: Namespace) -> int:
     from samlite_ros.demo.evaluate_scenes import evaluate_scenes
     from samlite_ros.segmenter import SegmenterOptions, load_segmenter
 

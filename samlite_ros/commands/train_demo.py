@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace, _SubParsersAction
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 
-def add_parser(subparsers: _SubParsersAction[ArgumentParser]) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "train-demo",
-        help="train the demo checkpoint from scratch on rendered scenes",
-        description="Renders the scenes, trains a fixed number of steps, and writes the checkpoint to FOLDER/model and "
-        "the learning curve to FOLDER/curve.png. An interrupted call continues when it is repeated.",
+def add_parser(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Renders the scenes, trains a fixed number of steps, and writes the checkpoint to FOLDER/model and the learning "
+        "curve to FOLDER/curve.png. An interrupted call continues when it is repeated."
     )
     parser.add_argument("--folder", type=Path, default=Path("train-demo"), help="scenes, states, log, result")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch; more help only on an idle machine")
     parser.add_argument("--workers", type=int, default=2, help="processes that render")
-    parser.set_defaults(run=run)
 
 
 def run(args: Namespace) -> int:

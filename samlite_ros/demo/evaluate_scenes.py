@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from samlite_ros.demo.scene_questions import Question, questions
 from samlite_ros.masks import mask_from_array, mask_iou
-from samlite_ros.scenes.render import ObjectTruth, Scene, render_scene
+from samlite_ros.scenes.render import Scene, render_scene
 from samlite_ros.scenes.vocabulary import HELD_OUT_PAIRS
 from samlite_ros.scenes.world import WorldOptions
 from samlite_ros.types import DecodeOptions, Frame, Mask, PhraseResult, Segmenter
@@ -20,6 +22,8 @@ from samlite_ros.types import DecodeOptions, Frame, Mask, PhraseResult, Segmente
 LEAST_AREA_PX = 48 * 48
 """Smaller objects, and detections smaller than this without an object, count neither for nor against."""
 IOU = 0.5
+MASK_SIDES_PX = (48, 64, 96)
+"""Sides of masks for which the best possible IoU is told; the demo network's have 48."""
 SIZE_EDGES_PX = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 400)
 """Bins of the square root of the visible area [px]."""
 _SEEDS_PER_SET = 1_000_000
@@ -69,6 +73,21 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else float("nan")
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """How well one object was met.
+
+    Args:
+        area_px: Its visible pixels.
+        iou: IoU with the detection that took it; 0 = missed.
+        ceilings: IoU that a perfect mask of MASK_SIDES_PX cells a side has once it is up-sampled.
+    """
+
+    area_px: int
+    iou: float
+    ceilings: tuple[float, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
     """How one question was answered.
@@ -78,14 +97,14 @@ class Answer:
         count: Objects and detections of at least 48 x 48 px.
         detected: Number of detections of any size.
         presence_right: Whether presence was judged right; None where only smaller objects are there.
-        best_ious: (object, IoU with the detection matched to it or 0) for objects of any size.
+        attempts: One per object of any size.
     """
 
     question: Question
     count: Count
     detected: int
     presence_right: bool | None
-    best_ious: tuple[tuple[ObjectTruth, float], ...]
+    attempts: tuple[Attempt, ...]
 
 
 def scene_seed(seed: int, index: int) -> int:
@@ -119,8 +138,24 @@ def answer(scene: Scene, question: Question, result: PhraseResult, presence_thre
         count=count,
         detected=len(result.masks),
         presence_right=(present == bool(targets)) if judged else None,
-        best_ious=tuple(zip(targets, taken, strict=True)),
+        attempts=tuple(
+            Attempt(thing.area_px, iou, tuple(mask_ceiling(scene.mask(thing.track_id), side) for side in MASK_SIDES_PX))
+            for thing, iou in zip(targets, taken, strict=True)
+            if question.kind == "colour and shape"
+        ),
     )
+
+
+def mask_ceiling(mask: NDArray[np.bool_], side_px: int) -> float:
+    """IoU that a perfect mask keeps when it passes through side_px x side_px cells.
+
+    Args:
+        mask: bool (H, W).
+        side_px: Side of the network's masks.
+    """
+    cells = cv2.resize(mask.astype(np.float32), (side_px, side_px), interpolation=cv2.INTER_AREA)
+    back = cv2.resize(cells, mask.shape[::-1], interpolation=cv2.INTER_LINEAR) >= 0.5
+    return float((back & mask).sum() / (back | mask).sum())
 
 
 def _best_free(mask: Mask, masks: Sequence[Mask], taken: Sequence[float]) -> tuple[int | None, float]:
@@ -266,15 +301,23 @@ def _by(pairs: Sequence[Answer], word: str) -> dict[str, dict[str, float]]:
 
 def _by_size(answers: Iterable[Answer]) -> list[dict[str, float]]:
     """Recall and IoU of single objects named by colour and shape, by the square root of their visible area."""
-    seen = [pair for a in answers if a.question.kind == "colour and shape" for pair in a.best_ious]
-    return [row for row in (_size_row(seen, low, high) for low, high in pairwise(SIZE_EDGES_PX)) if row["objects"]]
+    attempts = [attempt for a in answers for attempt in a.attempts]
+    rows = (_size_row(attempts, low, high) for low, high in pairwise(SIZE_EDGES_PX))
+    return [row for row in rows if row["objects"]]
 
 
-def _size_row(seen: Sequence[tuple[ObjectTruth, float]], low: int, high: int) -> dict[str, float]:
-    ious = [iou for thing, iou in seen if low <= thing.area_px**0.5 < high]
-    found = [iou for iou in ious if iou]
-    mean = float(np.mean(found)) if found else float("nan")
-    return {"from": low, "to": high, "objects": len(ious), "recall": _share(len(found), len(ious)), "mean_iou": mean}
+def _size_row(attempts: Sequence[Attempt], low: int, high: int) -> dict[str, float]:
+    inside = [attempt for attempt in attempts if low <= attempt.area_px**0.5 < high]
+    found = [attempt.iou for attempt in inside if attempt.iou]
+    ceilings = np.array([attempt.ceilings for attempt in inside]).reshape(-1, len(MASK_SIDES_PX))
+    return {
+        "from": low,
+        "to": high,
+        "objects": len(inside),
+        "recall": _share(len(found), len(inside)),
+        "mean_iou": float(np.mean(found)) if found else float("nan"),
+        **{f"ceiling_{side}": float(ceilings[:, i].mean()) for i, side in enumerate(MASK_SIDES_PX) if inside},
+    }
 
 
 def _counts(answers: Sequence[Answer]) -> dict[str, int]:

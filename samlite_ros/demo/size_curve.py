@@ -20,6 +20,9 @@ def draw_size_curve(rows: Sequence[dict[str, float]], picture: Path) -> None:
     axes.plot(size, [row["recall"] for row in rows], "o-", label="recall at IoU 0.5")
     found = [(x, row["mean_iou"]) for x, row in zip(size, rows, strict=True) if row["mean_iou"] is not None]
     axes.plot([x for x, _ in found], [iou for _, iou in found], "s--", label="mean IoU of what is found")
+    for side, style in ((48, ":"), (96, "-.")):
+        ceiling = [row[f"ceiling_{side}"] for row in rows]
+        axes.plot(size, ceiling, style, color="grey", lw=1, label=f"best possible IoU with {side} x {side} masks")
     for x, row in zip(size, rows, strict=True):
         axes.annotate(f"{row['objects']}", (x, 0.02), fontsize=7, ha="center", color="grey")
     axes.axvline(48, color="grey", lw=1, ls=":")
