@@ -10,8 +10,8 @@ from pathlib import Path
 def add_parser(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
-        "Renders the scenes, trains a fixed number of steps, and writes the checkpoint to FOLDER/model and the learning "
-        "curve to FOLDER/curve.png. An interrupted call continues when it is repeated."
+        "Renders the scenes, trains a fixed number of steps, and writes the checkpoint to FOLDER/model and the "
+        "learning curve to FOLDER/curve.png. An interrupted call continues when it is repeated."
     )
     parser.add_argument("--folder", type=Path, default=Path("train-demo"), help="scenes, states, log, result")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch; more help only on an idle machine")
