@@ -11,8 +11,8 @@ import numpy as np
 from samlite_ros.bags.cases import Case, FoundInstance, make_case
 from samlite_ros.bags.matching import match_greedily
 from samlite_ros.bags.metrics import Scores, score
-from samlite_ros.bags.results import Answer
-from samlite_ros.bags.truth import Truth, TruthKey
+from samlite_ros.bags.results import Answer, FrameKey
+from samlite_ros.bags.truth import Truth
 from samlite_ros.errors import BagError
 from samlite_ros.masks import mask_from_array
 from samlite_ros.types import NO_STAMP, Segmentation
@@ -118,7 +118,7 @@ class _Camera:
 class _Judge:
     truth: Truth
     options: EvaluationOptions
-    cases: dict[tuple[TruthKey, str], Case] = field(default_factory=dict)
+    cases: dict[tuple[FrameKey, str], Case] = field(default_factory=dict)
     streaming: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     frames: list[FrameError] = field(default_factory=list)
     asked: set[str] = field(default_factory=set)
@@ -139,7 +139,7 @@ class _Judge:
         known = [r.query.phrase for r in segmentation.results if r.keyframe_stamp_ns != NO_STAMP]
         self.searched.update((segmentation.camera, phrase) for phrase in known)
         camera.newest = segmentation
-        key = TruthKey(camera.name, segmentation.stamp_ns)
+        key = FrameKey(camera.name, segmentation.stamp_ns)
         if key in self.truth.frames:
             self._judge_frame(key, segmentation)
 
@@ -172,7 +172,7 @@ class _Judge:
             self.cameras[name] = _Camera(true_name, stamps)
         return self.cameras[name]
 
-    def _judge_frame(self, key: TruthKey, answer: Segmentation) -> None:
+    def _judge_frame(self, key: FrameKey, answer: Segmentation) -> None:
         error = 0.0
         for phrase in self._judged(answer):
             case = self._compare(key, phrase, answer, self.options.contours)
@@ -183,7 +183,7 @@ class _Judge:
     def _see_until(self, camera: _Camera, before_ns: int | None) -> None:
         """Look at what stood at each true frame up to a moment [ns]; None = to the end."""
         while camera.seen < len(camera.stamps) and (before_ns is None or camera.stamps[camera.seen] < before_ns):
-            key = TruthKey(camera.name, camera.stamps[camera.seen])
+            key = FrameKey(camera.name, camera.stamps[camera.seen])
             camera.seen += 1
             standing = camera.newest
             judged = self._judged(standing) if standing is not None else []
@@ -193,7 +193,7 @@ class _Judge:
             for phrase in judged:
                 self._see(key, phrase, standing)
 
-    def _see(self, key: TruthKey, phrase: str, standing: Segmentation) -> None:
+    def _see(self, key: FrameKey, phrase: str, standing: Segmentation) -> None:
         case = self.cases.get((key, phrase)) if standing.stamp_ns == key.stamp_ns else None
         case = case or self._compare(key, phrase, standing, contours=False)
         counted = ~case.crowd & (case.true_areas >= self.options.min_visible_px)
@@ -204,7 +204,7 @@ class _Judge:
         asked = dict.fromkeys(r.query.phrase for r in answer.results)
         return [p for p in asked if p in self.truth.phrases and (answer.camera, p) in self.searched]
 
-    def _compare(self, key: TruthKey, phrase: str, answer: Segmentation, contours: bool) -> Case:
+    def _compare(self, key: FrameKey, phrase: str, answer: Segmentation, contours: bool) -> Case:
         found = list(_found(answer, phrase))
         frame = self.truth.frames[key]
         if frame.size != answer.size:

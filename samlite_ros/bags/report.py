@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from samlite_ros.bags.evaluation import Evaluation, PhraseScores
-from samlite_ros.errors import BagError
+from samlite_ros.errors import BagError, ParameterError
 
 Metrics = Mapping[str, float | None]
 """Values by name; None = not defined for this truth."""
@@ -138,13 +138,17 @@ def parse_gate(text: str) -> Gate:
     """Read 'metric=value' or 'metric@phrase=value'.
 
     Raises:
-        ValueError: It is not of this form.
+        ParameterError: It is not of this form.
     """
-    name, separator, value = text.rpartition("=")
+    name, _, value = text.rpartition("=")
     metric, _, phrase = name.partition("@")
-    if not separator or not metric:
-        raise ValueError(f"{text!r} is not metric=value or metric@phrase=value")
-    return Gate(metric.strip(), float(value), phrase.strip() or OVERALL)
+    try:
+        limit = float(value)
+    except ValueError:
+        limit = math.nan
+    if not metric or math.isnan(limit):
+        raise ParameterError(f"limit {text!r}: expected metric=value or metric@phrase=value")
+    return Gate(metric.strip(), limit, phrase.strip() or OVERALL)
 
 
 def check_below(content: Mapping[str, Any], gates: Sequence[Gate]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +16,13 @@ from samlite_ros.message_fields import stamp_ns
 from samlite_ros.message_reading import read_segmentation
 from samlite_ros.query_requests import normalise_phrase
 from samlite_ros.types import Query, Segmentation
+
+
+class FrameKey(NamedTuple):
+    """Which image: the camera's name, '' where there is one, and the stamp [ns]."""
+
+    camera: str
+    stamp_ns: int
 
 
 class Answer(NamedTuple):
@@ -129,3 +136,11 @@ def name_phrases(answer: Segmentation, names: ClassNames) -> Segmentation:
             replace(i, matches=tuple(replace(m, query=named(m.query)) for m in i.matches)) for i in answer.instances
         ),
     )
+
+
+def find_answers(result: Path, wanted: Sequence[FrameKey]) -> dict[FrameKey, Segmentation]:
+    """The answers to chosen frames."""
+    keys = set(wanted)
+    with ResultBag(result) as bag:
+        found = ((FrameKey(a.camera, a.stamp_ns), a) for a, _ in bag.answers())
+        return {key: answer for key, answer in found if key in keys}

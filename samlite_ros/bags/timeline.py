@@ -54,6 +54,7 @@ def _draw_ages(axes: Axes, answers: Sequence[AnswerRecord], cameras: Sequence[st
         mine = [a for a in answers if a.camera == camera]
         times_s = [(a.stamp_ns - start_ns) / 1e9 for a in mine]
         axes.plot(times_s, [a.age_ms for a in mine], ".-", markersize=3, linewidth=0.7, label=camera or None)
+    axes.set_ylim(bottom=0)
     axes.set_ylabel("age [ms]")
     axes.set_title("age of the newest knowledge in each answer", fontsize=9, loc="left")
     if len(cameras) > 1:
@@ -66,4 +67,5 @@ def _draw_phrases(axes: Axes, answers: Sequence[AnswerRecord], phrases: Sequence
         axes.plot([t for t, n in asked if not n], [row] * sum(not n for _, n in asked), "|", color="lightgray")
         axes.plot([t for t, n in asked if n], [row] * sum(n > 0 for _, n in asked), "|", color="tab:green")
     axes.set_yticks(range(len(phrases)), phrases)
+    axes.set_ylim(len(phrases) - 0.5, -0.5)
     axes.set_title("seen (green) and looked for in vain (gray)", fontsize=9, loc="left")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +15,12 @@ from numpy.typing import NDArray
 from samlite_ros.bags.cases import TrueInstance
 from samlite_ros.bags.message_types import IMAGE, LABEL_INFO, SEGMENTATION, deserialize
 from samlite_ros.bags.reader import BagReader
-from samlite_ros.bags.results import ClassNames, ResultBag, to_label_info
+from samlite_ros.bags.results import ClassNames, FrameKey, ResultBag, to_label_info
 from samlite_ros.errors import BagError
 from samlite_ros.masks import NOTHING, decode_rle, encode_rle, mask_from_array
 from samlite_ros.message_fields import NS_PER_S, stamp_ns
 from samlite_ros.query_requests import normalise_phrase
 from samlite_ros.types import Mask
-
-
-class TruthKey(NamedTuple):
-    """Which image: the camera's name, '' where there is one, and the stamp [ns]."""
-
-    camera: str
-    stamp_ns: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +65,7 @@ class Truth:
     """
 
     phrases: frozenset[str]
-    frames: Mapping[TruthKey, TrueFrame]
+    frames: Mapping[FrameKey, TrueFrame]
     regions_only: bool = False
 
 
@@ -103,7 +96,7 @@ def _is_json_folder(path: Path) -> bool:
 
 def _read_coco_files(files: Iterable[Path]) -> Truth:
     phrases: set[str] = set()
-    frames: dict[TruthKey, TrueFrame] = {}
+    frames: dict[FrameKey, TrueFrame] = {}
     for path in files:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -113,12 +106,12 @@ def _read_coco_files(files: Iterable[Path]) -> Truth:
     return Truth(frozenset(phrases), frames)
 
 
-def _add_coco(content: dict[str, Any], stem: str, phrases: set[str], frames: dict[TruthKey, TrueFrame]) -> None:
+def _add_coco(content: dict[str, Any], stem: str, phrases: set[str], frames: dict[FrameKey, TrueFrame]) -> None:
     names = {c["id"]: normalise_phrase(c["name"]) for c in content["categories"]}
     phrases.update(names.values())
     by_id = {}
     for image in content["images"]:
-        key = TruthKey(str(image.get("camera", "")), _image_stamp_ns(image, stem))
+        key = FrameKey(str(image.get("camera", "")), _image_stamp_ns(image, stem))
         by_id[image["id"]] = frames[key] = TrueFrame((int(image["height"]), int(image["width"])))
     for a in content["annotations"]:
         track_id = int(a.get("track_id", a.get("instance_id", 0)))
@@ -194,7 +187,7 @@ def _read_label_images(reader: BagReader, topic: str) -> Truth:
     for message in reader.messages([topic]):
         content = deserialize(message.data, IMAGE)
         stamp = stamp_ns(content.header.stamp)
-        frames[TruthKey("", stamp)] = _frame_of_labels(_label_pixels(content), names.at(stamp))
+        frames[FrameKey("", stamp)] = _frame_of_labels(_label_pixels(content), names.at(stamp))
     return Truth(frozenset(phrases), frames, regions_only=True)
 
 
@@ -231,7 +224,7 @@ def _read_answers(path: Path) -> Truth:
                 counts = encode_rle(instance.mask)
                 for phrase in dict.fromkeys(m.query.phrase for m in instance.matches):
                     frame.annotations.append(_Annotation(phrase, counts, instance.track_id, False))
-            frames[TruthKey(answer.camera, answer.stamp_ns)] = frame
+            frames[FrameKey(answer.camera, answer.stamp_ns)] = frame
         if bag.reader.faults:
             raise BagError(f"truth {path} is damaged: {'; '.join(bag.reader.faults)}")
     return Truth(frozenset(phrases), frames)

@@ -35,13 +35,15 @@ def add_parser(parser: ArgumentParser) -> None:
 
 
 def _add_bag_arguments(group: _ArgumentGroup) -> None:
-    gate = {"action": "append", "default": [], "metavar": "METRIC[@PHRASE]=VALUE"}
     group.add_argument("result", type=Path, nargs="?", metavar="RESULT", help="a bag with answers")
     group.add_argument("--truth", type=Path, help="COCO instances with stamps (.json, or a folder of them), or a bag")
     group.add_argument("-o", "--out", type=Path, metavar="DIR", help="folder for the report and the pictures")
     group.add_argument("--baseline", type=Path, metavar="JSON", help="an earlier report to compare with")
-    group.add_argument("--fail-below", help="fail where a metric is below (above, where less is better)", **gate)
-    group.add_argument("--fail-drop", help="fail where a metric is worse than the baseline by more", **gate)
+    for option, limit in (
+        ("--fail-below", "fail where a metric is below this (above, where less is better)"),
+        ("--fail-drop", "fail where a metric is worse than in the baseline by more than this"),
+    ):
+        group.add_argument(option, action="append", default=[], metavar="METRIC[@PHRASE]=VALUE", help=limit)
     group.add_argument("--worst", type=int, default=9, metavar="N", help="number of worst frames to draw")
     group.add_argument("--images", type=Path, metavar="BAG", help="where their images are; default: in the result")
     group.add_argument("--image-topic", action="append", default=[], metavar="[NAME=]TOPIC")

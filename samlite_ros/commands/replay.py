@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,15 +47,17 @@ def _add_node(parser: ArgumentParser) -> None:
     parser.add_argument("--model", help="demo, a local folder or a hub id; default: that of the parameters")
     parser.add_argument("--params", type=Path, metavar="YAML", help="the node's parameter file")
     parser.add_argument(
-        "--propagate", action="store_true", default=None, help="answer every frame at once, with masks carried to it"
+        "--propagate",
+        action=BooleanOptionalAction,
+        help="answer every frame at once, with masks carried to it, or only those the network saw, with what it found; "
+        "default: with --latency as the parameters say, without it every frame is answered with what was found in it",
     )
-    parser.add_argument("--keyframes-only", dest="propagate", action="store_false", help="answer what the network saw")
     parser.add_argument(
         "--latency",
         default="0",
         metavar="PROFILE",
         help="how long a pass takes: orin-nx, thor, milliseconds with one phrase, or milliseconds ENCODE,DECODE; "
-        "default 0: every frame is a keyframe",
+        "default: no time",
     )
 
 
@@ -97,9 +99,12 @@ def run(args: Namespace) -> int:
 def _options(args: Namespace) -> ReplayOptions:
     from samlite_ros.bags.outputs import OutputOptions
     from samlite_ros.bags.replay import ReplayOptions, parse_profile, read_parameter_file
+    from samlite_ros.bags.virtual_node import NO_LATENCY
     from samlite_ros.node.parameters import Parameters
 
-    chosen = {"model": args.model, "propagate": args.propagate}
+    profile = parse_profile(args.latency)
+    exact = False if profile == NO_LATENCY else None
+    chosen = {"model": args.model, "propagate": exact if args.propagate is None else args.propagate}
     parameters = read_parameter_file(args.params) if args.params else Parameters()
     return ReplayOptions(
         image_topics=tuple(args.image_topic),
@@ -107,7 +112,7 @@ def _options(args: Namespace) -> ReplayOptions:
         script=args.script,
         queries_from_bag=args.queries_from_bag,
         parameters=replace(parameters, **{k: v for k, v in chosen.items() if v is not None}),
-        profile=parse_profile(args.latency),
+        profile=profile,
         outputs=OutputOptions(
             storage=args.storage,
             compressed=args.compress,

@@ -1,0 +1,28 @@
+"""`samlite compare`: two results side by side."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+
+def add_parser(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = __doc__
+    parser.add_argument("a", type=Path, metavar="A", help="a bag with answers")
+    parser.add_argument("b", type=Path, metavar="B", help="another, of the same images")
+    parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="folder for the report and the contact sheet")
+    parser.add_argument("--worst", type=int, default=6, metavar="N", help="number of frames on the sheet")
+    parser.add_argument("--images", type=Path, metavar="BAG", help="where the images are; default: in A")
+    parser.add_argument("--image-topic", action="append", default=[], metavar="[NAME=]TOPIC")
+
+
+def run(args: Namespace) -> int:
+    """Compare, print and write; 0 whatever they differ in."""
+    from samlite_ros.bags.compare import compare, table, to_json, write_comparison
+
+    comparison = compare(args.a, args.b)
+    print(table(to_json(comparison)))
+    if args.out:
+        write_comparison(args.a, args.b, comparison, args.out, args.worst, args.images, args.image_topic)
+    return 0
