@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +13,7 @@ from samlite_ros.types import Instance, Mask
 
 NOTHING = 255
 """Label of a pixel that belongs to no class, in the mono8 label image."""
+_LEVELS = np.arange(256, dtype=np.float32)
 
 
 def encode_rle(mask: Mask) -> NDArray[np.uint32]:
@@ -26,10 +28,11 @@ def encode_rle(mask: Mask) -> NDArray[np.uint32]:
     """
     height, width = mask.size
     h, w = mask.inside.shape
-    columns = np.zeros((w, h + 2), np.int8)  # a zero above and below each column ends every run inside its column
-    columns[:, 1:-1] = mask.inside.T
-    column, row = np.nonzero(np.diff(columns, axis=1))  # starts and ends in turn
-    position = (column + mask.x0).astype(np.int64) * height + (row + mask.y0)
+    columns = np.zeros((w, h + 1), bool)  # a zero above each column ends the run of the one before
+    columns[:, 1:] = mask.inside.T
+    flat = np.append(columns, False)
+    column, row = np.divmod(np.flatnonzero(flat[1:] != flat[:-1]), h + 1)  # starts and ends in turn
+    position = (column + mask.x0) * height + (row + mask.y0)
     edges = _join_touching(position)
     counts = np.diff(np.concatenate(([0], edges, [height * width]))).astype(np.uint32)
     return counts[:-1] if len(counts) > 1 and counts[-1] == 0 else counts
@@ -138,9 +141,9 @@ def label_images(instances: Sequence[Instance], size: tuple[int, int]) -> LabelI
     index = np.zeros(size, np.uint16)
     for number, instance in enumerate(instances, 1):
         mask = instance.mask
-        weight = (mask.probability * np.float32(instance.confidence)).astype(np.uint8)
+        weight = cv2.LUT(mask.probability, (_LEVELS * np.float32(instance.confidence)).astype(np.uint8))
         wins = mask.inside & ((weight > confidence[mask.window]) | (index[mask.window] == 0))
-        label[mask.window][wins] = instance.matches[0].query.class_id
-        confidence[mask.window][wins] = weight[wins]
-        index[mask.window][wins] = number
+        np.copyto(label[mask.window], instance.matches[0].query.class_id, where=wins)
+        np.copyto(confidence[mask.window], weight, where=wins)
+        np.copyto(index[mask.window], number, where=wins)
     return LabelImages(label, confidence, index)
