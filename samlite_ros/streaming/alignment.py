@@ -116,7 +116,8 @@ class Alignment:
     Args:
         poses: float32 (K, 2, 3): keyframe to current frame [work px].
         cost: float32 (K,): mean difference [levels]; outline disagreement included.
-        share: float32 (K,): weighted share of the template points that agree.
+        share: float32 (K,): weighted share of all template points that agree.
+        agreement: float32 (K,): weighted share of those in sight that agree; 1 where next to none is in sight.
         inliers: bool (K, 96): which.
         rejected: bool (K,): the alignment is not believed; the pose is the start.
     """
@@ -124,6 +125,7 @@ class Alignment:
     poses: Poses
     cost: NDArray[np.float32]
     share: NDArray[np.float32]
+    agreement: NDArray[np.float32]
     inliers: NDArray[np.bool_]
     rejected: NDArray[np.bool_]
 
@@ -285,7 +287,9 @@ def _judge(
 ) -> Alignment:
     """Which alignments to believe."""
     agrees = residuals.magnitude < INLIER_LEVELS
-    share = (agrees * residuals.weight).sum(1) / (batch.weight.sum(1) + np.float32(1e-6))
+    agreeing, in_sight = (agrees * residuals.weight).sum(1), residuals.weight.sum(1)
+    share = agreeing / (batch.weight.sum(1) + np.float32(1e-6))
+    agreement = (agreeing + 1) / (in_sight + 1)
     growth = scale_of(poses) / scale_of(start)
     center = batch.center[:, None]
     shift = (transform(poses, center) - transform(start, center))[:, 0]
@@ -297,7 +301,7 @@ def _judge(
         | (share < LEAST_SHARE)
     )
     poses = np.where(rejected[:, None, None], start, poses)
-    return Alignment(poses, residuals.cost, share, agrees & (residuals.weight > 0), rejected)
+    return Alignment(poses, residuals.cost, share, agreement, agrees & (residuals.weight > 0), rejected)
 
 
 def _where(choose: NDArray[np.bool_], a: _Residuals, b: _Residuals) -> _Residuals:

@@ -25,8 +25,8 @@ from samlite_ros.types import (
 
 MISS_FACTOR = 0.8
 """Confidence falls by it for each keyframe in which the network did not find the thing again."""
-FULL_SHARE = 0.5
-"""Share of agreeing template points from which a thing counts as consistent."""
+FULL_AGREEMENT = 0.7
+"""Share of agreeing template points in sight from which a thing counts as consistent."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def answer_carried(
 def reliability(track: Track, stamp_ns: int, max_age_s: float) -> float:
     """Factor on a score, 0 to 1: falls with age, with disagreement of the template, and with misses."""
     age = min(max((stamp_ns - track.keyframe_ns) / 1e9 / max_age_s, 0.0), 1.0) if max_age_s > 0 else 1.0
-    consistency = 0.5 + 0.5 * min(track.share / FULL_SHARE, 1.0)
+    consistency = 0.5 + 0.5 * min(track.agreement / FULL_AGREEMENT, 1.0)
     return (1 - 0.5 * age) * consistency * MISS_FACTOR**track.misses
 
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.streaming.alignment import Covering
+from samlite_ros.streaming.alignment import Covering, align, stack
 from samlite_ros.streaming.appearance import PaddedKeyframe
 from samlite_ros.streaming.change import is_still
 from samlite_ros.streaming.compose import Settlement, gather_evidence, settle, to_mask
 from samlite_ros.streaming.detections import Detection, nested_with
 from samlite_ros.streaming.flow import WorkImage, dense_flow, no_flow
-from samlite_ros.streaming.learning import Lesson, LessonQueue, align_learnt, learn
+from samlite_ros.streaming.learning import BUILD_ITERATIONS, Lesson, LessonQueue, align_learnt, learn
 from samlite_ros.streaming.recognition import Recogniser
 from samlite_ros.streaming.snapshot import Snapshot
 from samlite_ros.streaming.tracks import PhraseMatch, Track, TrackBatch, corner_shift_px
@@ -44,6 +44,7 @@ class Carrier:
         self.tracks: list[Track] = []
         self.snapshots: list[Snapshot] = []
         self.image: WorkImage | None = None
+        self._rate_hz = 30.0
         self._batch = TrackBatch([])
         self._settlement: Settlement | None = None
         self._lessons = LessonQueue()
@@ -53,6 +54,8 @@ class Carrier:
     def advance(self, image: WorkImage) -> None:
         """Carry all tracks to the next frame."""
         before, self.image = self.image, image
+        if before is not None:
+            self._rate_hz = 1e9 / max(image.stamp_ns - before.stamp_ns, 1)
         if before is None or not self.snapshots:
             return
         for snapshot in self.snapshots:
@@ -76,7 +79,7 @@ class Carrier:
             raise ValueError(
                 f"only the newest frame can become a keyframe: got stamp {frame.stamp_ns}, newest {newest}"
             )
-        snapshot = Snapshot(frame, self.image, self.tracks, self._settlement)
+        snapshot = Snapshot(frame, self.image, self.tracks, self._settlement, self.snapshots)
         self.snapshots.append(snapshot)
         return snapshot
 
@@ -114,7 +117,7 @@ class Carrier:
         if not tracks:
             return
         for track in tracks:
-            self._recogniser.remember(track)
+            self._recogniser.remember(track, self._rate_hz)
         gone = {t.track_id for t in tracks}
         self.tracks = [t for t in self.tracks if t.track_id not in gone]
         self._batch = TrackBatch(self.tracks)
@@ -124,7 +127,8 @@ class Carrier:
         image = self.image
         if image is None:
             return []
-        claims = [claim for t in self.tracks if (claim := gather_evidence(t, image)) is not None]
+        certain = [t for t in self.tracks if not t.in_doubt]
+        claims = [claim for t in certain if (claim := gather_evidence(t, image)) is not None]
         self._settlement = settle(claims, image.size)
         drawn = []
         for claim, margin in zip(claims, self._settlement.margins, strict=True):
@@ -178,6 +182,7 @@ class Carrier:
         align_learnt(image, learnt, [x.snapshot for x in lessons], self._covering)
         for lesson, (new, old) in zip(lessons, learnt, strict=True):
             self._replace(new, old, lesson.snapshot)
+        self._date_back([(x, new) for x, (new, old) in zip(lessons, learnt, strict=True) if old is None])
         self._batch = TrackBatch(self.tracks)
 
     def _replace(self, new: Track, old: Track | None, source: Snapshot) -> None:
@@ -190,6 +195,17 @@ class Carrier:
             if motion is not None and snapshot is not source:
                 snapshot.replace_model(new.track_id, motion, new.pose)
         self.tracks[self.tracks.index(old)] = new
+
+    def _date_back(self, learnt: Sequence[tuple[Lesson, Track]]) -> None:
+        """Find new things also in the keyframes that were taken before their first model was there."""
+        for snapshot in self.snapshots:
+            known = [(x, t) for x, t in learnt if x.snapshot.stamp_ns < snapshot.stamp_ns and t.model.alignment]
+            if not known:
+                continue
+            starts = np.stack([x.pose_in(snapshot) for x, _ in known])
+            found = align(snapshot.image, stack([t.model for _, t in known]), starts, BUILD_ITERATIONS, None)
+            for (_, track), pose in zip(known, found.poses, strict=True):
+                snapshot.enter(track, pose)
 
     def _covering(self, tracks: Sequence[Track]) -> Covering | None:
         """What covered which of the tracks in the last answer."""

@@ -18,6 +18,8 @@ from samlite_ros.types import Mask
 SHAPE_SOFTNESS = 1.5
 """Signed distance [fine px] that counts as one unit of log-odds."""
 COLOR_FACTOR = 2.0
+UNLIKE = -3.0
+"""Evidence of a pixel that does not look like the keyframe: enough to take away the inside of an object."""
 WINDOW_MARGIN_PX = 7
 UNKNOWN_BIAS = -0.5
 UNKNOWN_SLOPE_BORDER, UNKNOWN_SLOPE_COVERED = 0.03, 0.12
@@ -123,7 +125,7 @@ def _appearance(
     template = _warp(track.model.color, back, (x1 - x0, y1 - y0), None)
     difference = cv2.absdiff(template, image.color[y0:y1, x0:x1])
     mean = cv2.transform(difference, np.full((1, 3), 1 / 3, np.float32)).astype(np.float32)
-    likeness = np.clip((14 - cv2.blur(mean, (3, 3))) / 8, -2.5, 1.0)
+    likeness = np.clip((14 - cv2.blur(mean, (3, 3))) / 8, UNLIKE, 1.0)
     if not track.misses:
         likeness = np.maximum(colors, likeness)
     return np.where(distance > 0, likeness, colors)

@@ -26,10 +26,11 @@ class Candidate:
 
     Args:
         phrases: What it answers to.
-        center: (2,) where it is, or is expected [work px].
+        center: (2,) where it is, or was last [work px].
         size_px: Longer side of its box [work px].
         histogram: Its colours.
         unseen_s: For how long it has been out of sight [s].
+        expected: (2,) where its motion would have taken it since [work px]; None = where it was.
     """
 
     phrases: frozenset[str]
@@ -37,6 +38,14 @@ class Candidate:
     size_px: float
     histogram: NDArray[np.float32]
     unseen_s: float = 0.0
+    expected: NDArray[np.float32] | None = None
+
+    def distance_px(self, point: NDArray[np.float32]) -> float:
+        """Distance of a point (2,) from the way that it may have taken [work px]."""
+        way = np.zeros(2, np.float32) if self.expected is None else self.expected - self.center
+        length = float(way @ way)
+        part = float(np.clip((point - self.center) @ way / length, 0.0, 1.0)) if length > 0 else 0.0
+        return float(np.hypot(*(point - self.center - np.float32(part) * way)))
 
 
 def overlaps(
@@ -95,7 +104,7 @@ def _likeness(detection: Candidate, track: Candidate) -> float:
     if not detection.phrases & track.phrases:
         return 0.0
     reach = REACH * track.size_px + REACH_PX_PER_S * track.unseen_s
-    distance = float(np.hypot(*(detection.center - track.center)))
+    distance = track.distance_px(detection.center)
     colors = similarity(detection.histogram, track.histogram)
     if distance > reach or colors < LEAST_LIKENESS:
         return 0.0

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.streaming.alignment import Covering, align, stack
+from samlite_ros.streaming.alignment import Alignment, Covering, align, stack
 from samlite_ros.streaming.appearance import PaddedKeyframe, build_model
 from samlite_ros.streaming.detections import Detection
 from samlite_ros.streaming.flow import WorkImage
+from samlite_ros.streaming.geometry import Poses
 from samlite_ros.streaming.snapshot import Snapshot
-from samlite_ros.streaming.tracks import Track, start_pose, update_from_alignment
+from samlite_ros.streaming.tracks import Track, start_by_color, start_pose, update_from_alignment
 
 BUILDS_PER_FRAME = 3
 BUILD_ITERATIONS = 4
@@ -40,6 +41,22 @@ class Lesson:
     nested_ids: frozenset[int]
     track_id: int
     detection: Detection
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """bool (M, N): the grid points of the keyframe that lie on the thing."""
+        return self.snapshot.at_grid(self.keyframe.labels) == self.index + 1
+
+    def pose_now(self) -> tuple[Poses, bool]:
+        """Where the advected points have gone, and whether they agree on it."""
+        inside = self.inside
+        return start_pose(self.snapshot.grid[inside], self.snapshot.points[inside])
+
+    def pose_in(self, later: Snapshot) -> Poses:
+        """Where they were in a later keyframe; their present place where that is not known."""
+        inside = self.inside
+        points = later.points_of.get(self.snapshot.stamp_ns, self.snapshot.points)
+        return start_pose(self.snapshot.grid[inside], points[inside])[0]
 
 
 class LessonQueue:
@@ -75,8 +92,7 @@ def learn(lesson: Lesson, old: Track | None, background: NDArray[np.float32]) ->
     """
     snapshot, keyframe = lesson.snapshot, lesson.keyframe
     model = build_model(keyframe, lesson.index, lesson.nested, background)
-    inside = snapshot.at_grid(keyframe.labels) == lesson.index + 1
-    pose, fits = start_pose(snapshot.grid[inside], snapshot.points[inside])
+    pose, fits = lesson.pose_now()
     motion = snapshot.motion_since(old) if old is not None else None
     if not fits and motion is not None:
         pose = motion
@@ -121,10 +137,34 @@ def align_learnt(
         if motion is not None:
             rows.append(row)
             starts.append(motion)
-    batch = stack([t.model for t in new_tracks]).take(rows)
-    hidden_by = covering([new_tracks[row] for row in rows])
-    found = align(image, batch, np.stack(starts), BUILD_ITERATIONS, hidden_by).best_per_object(rows)
-    for row, track in enumerate(new_tracks):
+    found = _align_rows(image, new_tracks, rows, starts, covering)
+    _take_over(new_tracks, found)
+    lost = [t for t in new_tracks if t.lost]
+    searched = [(t, start) for t in lost if (start := start_by_color(image, t, t.pose)) is not None]
+    if searched:
+        tracks = [t for t, _ in searched]
+        rows = [*range(len(tracks)), *range(len(tracks))]
+        starts = [*(t.pose for t in tracks), *(start for _, start in searched)]
+        _take_over(tracks, _align_rows(image, tracks, rows, starts, covering))
+
+
+def _align_rows(
+    image: WorkImage,
+    tracks: Sequence[Track],
+    rows: Sequence[int],
+    starts: Sequence[Poses],
+    covering: Callable[[Sequence[Track]], Covering | None],
+) -> Alignment:
+    """The best alignment of each track over all its starts; `rows` tells whose each start is."""
+    batch = stack([t.model for t in tracks]).take(rows)
+    hidden_by = covering([tracks[row] for row in rows])
+    return align(image, batch, np.stack(starts), BUILD_ITERATIONS, hidden_by).best_per_object(rows)
+
+
+def _take_over(tracks: Sequence[Track], found: Alignment) -> None:
+    """First poses of new models: there is nothing to smooth over yet."""
+    for row, track in enumerate(tracks):
         velocity = track.velocity
         update_from_alignment(track, found, row)
-        track.velocity, track.share = velocity, float(found.share[row])
+        track.velocity = velocity
+        track.share, track.agreement = float(found.share[row]), float(found.agreement[row])

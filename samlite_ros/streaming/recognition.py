@@ -27,6 +27,7 @@ class _Gone:
     track_id: int
     candidate: Candidate
     last_seen_ns: int
+    velocity_px_s: NDArray[np.float32]
 
 
 class Recogniser:
@@ -45,9 +46,10 @@ class Recogniser:
         """Forget the things that are gone; ids are not used again."""
         self._gone = []
 
-    def remember(self, track: Track) -> None:
-        """A track ends."""
-        self._gone.append(_Gone(track.track_id, _candidate(track, track.center, 0.0), track.last_seen_ns))
+    def remember(self, track: Track, rate_hz: float) -> None:
+        """A track ends; `rate_hz` is that of the frames."""
+        velocity = track.velocity * np.float32(rate_hz)
+        self._gone.append(_Gone(track.track_id, _candidate(track, track.center, 0.0), track.last_seen_ns, velocity))
 
     def identify(
         self,
@@ -92,13 +94,16 @@ class Recogniser:
         """Ids and looks of the things that no detection overlaps."""
         now = snapshot.stamp_ns
         self._gone = [g for g in self._gone if now - g.last_seen_ns < MEMORY_S * 1e9]
-        return [
-            (
-                t.track_id,
-                _candidate(t, snapshot.centers.get(t.track_id, t.center), max(now - t.last_seen_ns, 0) / 1e9),
-            )
-            for t in tracks
-        ] + [(g.track_id, replace(g.candidate, unseen_s=max(now - g.last_seen_ns, 0) / 1e9)) for g in self._gone]
+        known = []
+        for track in tracks:
+            unseen_s = max(now - track.last_seen_ns, 0) / 1e9
+            center = snapshot.centers.get(track.track_id, track.center)
+            known.append((track.track_id, _candidate(track, center, unseen_s)))
+        for gone in self._gone:
+            unseen_s = max(now - gone.last_seen_ns, 0) / 1e9
+            expected = gone.candidate.center + gone.velocity_px_s * np.float32(unseen_s)
+            known.append((gone.track_id, replace(gone.candidate, unseen_s=unseen_s, expected=expected)))
+        return known
 
 
 def _overlaps(

@@ -11,7 +11,7 @@ from samlite_ros.streaming.appearance import KeyframeMask
 from samlite_ros.streaming.change import change_map
 from samlite_ros.streaming.compose import Settlement
 from samlite_ros.streaming.flow import DenseFlow, WorkImage, point_grid
-from samlite_ros.streaming.geometry import Poses, compose, invert
+from samlite_ros.streaming.geometry import Poses, compose, invert, transform
 from samlite_ros.streaming.tracks import Track
 from samlite_ros.types import Frame
 
@@ -26,14 +26,23 @@ class Snapshot:
         image: The same, prepared.
         tracks: All tracks at that moment.
         settlement: Who owned which pixel then; None = nothing known.
+        others: Earlier keyframes that are still in use.
     """
 
-    def __init__(self, frame: Frame, image: WorkImage, tracks: Sequence[Track], settlement: Settlement | None) -> None:
+    def __init__(
+        self,
+        frame: Frame,
+        image: WorkImage,
+        tracks: Sequence[Track],
+        settlement: Settlement | None,
+        others: Sequence[Snapshot],
+    ) -> None:
         self.frame, self.image, self.settlement = frame, image, settlement
         self.grid = point_grid(image.size)
         self.points = self.grid
         self.poses: dict[int, Poses] = {t.track_id: t.pose for t in tracks}
         self.centers: dict[int, NDArray[np.float32]] = {t.track_id: t.center for t in tracks}
+        self.points_of: dict[int, NDArray[np.float32]] = {s.stamp_ns: s.points for s in others}
         self.frames_since = 0
         self.searched: frozenset[str] = frozenset()
         self.found: list[tuple[int, KeyframeMask]] = []
@@ -72,6 +81,11 @@ class Snapshot:
     def replace_model(self, track_id: int, motion: Poses, new_pose: Poses) -> None:
         """A track got another model, whose pose is now `new_pose`: rewrite its pose at this keyframe."""
         self.poses[track_id] = compose(invert(motion), new_pose)
+
+    def enter(self, track: Track, pose: Poses) -> None:
+        """A track that was not known then was there, at this pose (2, 3)."""
+        self.poses[track.track_id] = pose
+        self.centers[track.track_id] = transform(pose, track.model.center[None])[0]
 
     def is_unchanged(self, box_xyxy: tuple[int, int, int, int]) -> bool:
         """Whether nothing has changed in and around a box [work px] since this keyframe."""

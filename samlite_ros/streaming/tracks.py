@@ -20,10 +20,12 @@ HIDDEN_SHARE = 0.35
 """Where fewer template points agree, the motion is not learnt from the alignment."""
 LOST_SHARE, LOST_COST = 0.5, 9.0
 """Where fewer agree or they differ more, other starting poses are tried."""
+LEAST_AGREEMENT = 0.25
 MOST_LOST = 3
 """... for so many tracks a frame, the worst."""
 LEAST_FLOW_POINTS = 10
 SEARCH_MARGIN_PX = 10
+LEAST_SEARCH_SHIFT_PX = 1.5
 INTERIOR_WEIGHT = 0.9
 REST_REACH_PX = 1.0
 REST_FACTOR, REST_MARGIN = 1.1, 0.3
@@ -59,7 +61,8 @@ class Track:
         matches: What it answers to, best score first.
         pose: (2, 3): keyframe to current frame [work px].
         velocity: (2,): shift of its center per frame [work px].
-        share: Share of the template points that agree, smoothed over frames.
+        share: Share of all template points that agree, smoothed over frames.
+        agreement: Share of the template points in sight that agree, smoothed over frames.
         cost: Mean difference of the template points [levels].
         inliers: bool (96,): template points that agree.
         nested: Ids of tracks that share pixels with it in the keyframe; they do not compete for pixels.
@@ -77,6 +80,7 @@ class Track:
     inliers: NDArray[np.bool_]
     nested: frozenset[int] = frozenset()
     share: float = 1.0
+    agreement: float = 1.0
     cost: float = 0.0
     misses: int = 0
     still: bool = False
@@ -90,6 +94,11 @@ class Track:
     def lost(self) -> bool:
         """The alignment is doubtful: other starting poses are worth a try."""
         return self.share < LOST_SHARE or self.cost > LOST_COST
+
+    @property
+    def in_doubt(self) -> bool:
+        """What is at its place does not look like it: nothing should be drawn."""
+        return self.agreement < LEAST_AGREEMENT
 
     @property
     def last_seen_ns(self) -> int:
@@ -180,13 +189,17 @@ class TrackBatch:
         interior = self.points.weight[index] >= INTERIOR_WEIGHT
         if interior.sum() >= LEAST_FLOW_POINTS:
             starts.append(compose(translation(np.median(point_flow[interior], 0)), before))
-        track = self.tracks[index]
-        if not track.misses:
-            center = transform(predicted, track.model.center[None])[0]
-            shift = find_by_color(image, track.model, center) - center
-            if np.hypot(*shift) > 1.5:
-                starts.append(compose(translation(shift), predicted))
-        return starts
+        start = start_by_color(image, self.tracks[index], predicted)
+        return starts if start is None else [*starts, start]
+
+
+def start_by_color(image: WorkImage, track: Track, pose: Poses) -> Poses | None:
+    """Where a track's colours are, near a pose (2, 3); None = there already, or its colours are not to be trusted."""
+    if track.misses:
+        return None
+    center = transform(pose, track.model.center[None])[0]
+    shift = find_by_color(image, track.model, center) - center
+    return compose(translation(shift), pose) if np.hypot(*shift) > LEAST_SEARCH_SHIFT_PX else None
 
 
 def corner_shift_px(model: ObjectModel, pose: Poses) -> float:
@@ -203,6 +216,7 @@ def update_from_alignment(track: Track, found: Alignment, index: int) -> None:
     share = float(found.share[index])
     track.pose = found.poses[index]
     track.share = 0.5 * track.share + 0.5 * share
+    track.agreement = 0.5 * track.agreement + 0.5 * float(found.agreement[index])
     track.cost = float(found.cost[index])
     track.inliers = found.inliers[index] & (share >= HIDDEN_SHARE)
     if share > HIDDEN_SHARE and not found.rejected[index]:
