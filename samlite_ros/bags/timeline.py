@@ -67,5 +67,5 @@ def _draw_phrases(axes: Axes, answers: Sequence[AnswerRecord], phrases: Sequence
         axes.plot([t for t, n in asked if not n], [row] * sum(not n for _, n in asked), "|", color="lightgray")
         axes.plot([t for t, n in asked if n], [row] * sum(n > 0 for _, n in asked), "|", color="tab:green")
     axes.set_yticks(range(len(phrases)), phrases)
-    axes.set_ylim(len(phrases) - 0.5, -0.5)
+    axes.set_ylim(max(len(phrases), 1) - 0.5, -0.5)
     axes.set_title("seen (green) and looked for in vain (gray)", fontsize=9, loc="left")

@@ -11,7 +11,7 @@ import numpy as np
 
 from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE
 from samlite_ros.bags.writer import BagWriter
-from samlite_ros.masks import mask_bounds_xyxy, mask_from_array
+from samlite_ros.masks import encode_rle, mask_bounds_xyxy, mask_from_array
 from samlite_ros.message_fields import image_message
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Mask, PhraseResult, TextEmbedding
 
@@ -97,3 +97,24 @@ def write_recording(
                 message = image_message(BAG_MESSAGES, draw_world(index), "rgb8", stamp_of(index), f"frame_of{topic}")
                 bag.write(topic, stamp_of(place) + 5_000_000, message)
     return Recording(path, frames)
+
+
+def coco_truth(frames: int = 10, phrases: Sequence[str] = tuple(f"{c} thing" for c in COLOURS)) -> dict:
+    """The truth of the world as COCO instances: run lengths, stamps, track ids."""
+    images, annotations = [], []
+    for index in range(frames):
+        images.append({"id": index + 1, "stamp_ns": stamp_of(index), "height": SIZE[0], "width": SIZE[1]})
+        for category_id, phrase in enumerate(phrases, 1):
+            for mask in patches_of(draw_world(index), COLOURS[phrase.split()[0]]):
+                annotations.append(
+                    {
+                        "id": len(annotations) + 1,
+                        "image_id": index + 1,
+                        "category_id": category_id,
+                        "track_id": category_id,
+                        "iscrowd": 0,
+                        "segmentation": {"size": list(SIZE), "counts": encode_rle(mask).tolist()},
+                    }
+                )
+    categories = [{"id": number, "name": phrase} for number, phrase in enumerate(phrases, 1)]
+    return {"images": images, "categories": categories, "annotations": annotations}

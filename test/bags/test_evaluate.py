@@ -1,0 +1,349 @@
+"""Results against truth of every kind, limits, comparison; the measures themselves are in test_metrics."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pycocotools.mask as coco_mask
+import pytest
+from bag_world import (
+    COLOURS,
+    SIZE,
+    ColourSegmenter,
+    Recording,
+    coco_truth,
+    draw_world,
+    patches_of,
+    stamp_of,
+    write_recording,
+)
+
+from samlite_ros.bags.compare import compare
+from samlite_ros.bags.compare import to_json as comparison_to_json
+from samlite_ros.bags.evaluate import EvaluateOptions, Verdict, evaluate_bag
+from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE, LABEL_INFO
+from samlite_ros.bags.outputs import OutputOptions
+from samlite_ros.bags.replay import ReplayOptions, replay
+from samlite_ros.bags.report import parse_gate, worst_frames
+from samlite_ros.bags.writer import BagWriter
+from samlite_ros.cli import main
+from samlite_ros.errors import BagError, ParameterError
+from samlite_ros.message_fields import image_message, label_info_message
+from samlite_ros.node.parameters import Parameters
+from samlite_ros.streaming.runner import LatencyProfile
+from samlite_ros.types import Query, QueryKey, Vocabulary
+
+PHRASES = ("red thing", "green thing", "yellow thing")
+NUMBERS = EvaluateOptions(worst=0)
+
+
+@pytest.fixture(scope="module")
+def results(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Replays of one recording: exact, carried (with tracks), late (300 ms a pass), and of a world seen wrongly."""
+    folder = tmp_path_factory.mktemp("results")
+    outputs = OutputOptions(timeline=False, images=True, label_images=True)
+    options = {
+        "exact": ReplayOptions(phrases=PHRASES, parameters=Parameters(propagate=False), outputs=outputs),
+        "carried": ReplayOptions(phrases=PHRASES, parameters=Parameters(propagate=True), outputs=outputs),
+        "late": ReplayOptions(
+            phrases=PHRASES, parameters=Parameters(propagate=False), profile=LatencyProfile(0.3, 0.0), outputs=outputs
+        ),
+    }
+    for name, chosen in options.items():
+        replay(recording.path, folder / name, chosen, ColourSegmenter())
+    replay(recording.path, folder / "wrong", options["exact"], WrongSegmenter())
+    return {name: folder / name for name in (*options, "wrong")}
+
+
+class WrongSegmenter(ColourSegmenter):
+    """Takes green for yellow in the last three frames."""
+
+    def segment(self, image, text, options):  # type: ignore[no-untyped-def]
+        found = super().segment(image, text, options)
+        if len(self.embedded) <= 7:
+            return found
+        by_phrase = {r.phrase: r for r in found}
+        green = by_phrase["green thing"]
+        swapped = {"yellow thing": green, "green thing": by_phrase["yellow thing"]}
+        return [type(r)(r.phrase, *_content(swapped.get(r.phrase, r))) for r in found]
+
+
+def _content(result):  # type: ignore[no-untyped-def]
+    return result.presence, result.scores, result.boxes_xyxy, result.masks
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps(coco_truth()))
+    return path
+
+
+def overall(verdict: Verdict) -> dict[str, float | None]:
+    return verdict.content["overall"]
+
+
+def test_exact_result_is_perfect(results: dict[str, Path], truth: Path) -> None:
+    verdict = evaluate_bag(results["exact"], truth, NUMBERS)
+    for name in ("precision", "recall", "mean_iou", "ap", "cgf1", "pmf1", "il_mcc", "streaming_iou", "j", "f"):
+        assert overall(verdict)[name] == pytest.approx(1, abs=1e-3), name
+    assert overall(verdict)["absent_rate"] == 0
+    assert overall(verdict)["absent_frames"] == 15  # green in five frames, yellow in ten
+    assert overall(verdict)["answered"] == 1
+    assert overall(verdict)["idf1"] is None  # nothing is tracked
+    assert verdict.content["phrases_unasked"] == ["blue thing"]
+    assert verdict.content["phrases"]["red thing"]["cgf1"] is None  # never absent
+
+
+def test_carried_result_keeps_identities_and_tells_its_age(results: dict[str, Path], truth: Path) -> None:
+    verdict = evaluate_bag(results["carried"], truth, NUMBERS)
+    assert overall(verdict)["idf1"] > 0.9
+    assert overall(verdict)["age_p50_ms"] == 100
+    assert sum(verdict.content["age_histogram"]["counts"]) == overall(verdict)["instances_found"]
+
+
+def test_streaming_iou_compares_what_stood_at_each_frame(results: dict[str, Path], truth: Path) -> None:
+    """A pass takes 3 frames and then begins with the newest one before: frame 0 stands at 3, 4, 5; frame 2 at 6, 7, 8;
+    frame 5 at 9. Red is 24 px wide and moves 3 px a frame."""
+    verdict = evaluate_bag(results["late"], truth, NUMBERS)
+    red = [(24 - shift) / (24 + shift) for shift in (9, 12, 15, 12, 15, 18, 12)]
+    assert verdict.content["phrases"]["red thing"]["streaming_iou"] == pytest.approx(np.mean(red), abs=1e-6)
+    green = [0, 0, 0, 0, 1]  # there from frame 5 on, stands still; first seen in frame 5
+    assert verdict.content["phrases"]["green thing"]["streaming_iou"] == pytest.approx(np.mean(green), abs=1e-6)
+    assert verdict.content["start_up_frames"] == 3
+    assert overall(verdict)["precision"] == 1  # the frames that were answered, 0, 2, 5 and 8, are right
+    assert verdict.content["answered_frames"] == 4
+
+
+def per_stamp_files(folder: Path) -> Path:
+    whole = coco_truth()
+    folder.mkdir()
+    for image in whole["images"]:
+        annotations = [a for a in whole["annotations"] if a["image_id"] == image["id"]]
+        named = {"id": image["id"], "height": image["height"], "width": image["width"]}
+        part = {"images": [named], "categories": whole["categories"], "annotations": annotations}
+        (folder / f"{image['stamp_ns']}.json").write_text(json.dumps(part))
+    return folder
+
+
+def with_stamp_as_in_messages(folder: Path) -> Path:
+    whole = coco_truth()
+    for image in whole["images"]:
+        sec, nanosec = divmod(image.pop("stamp_ns"), 10**9)
+        image["stamp"] = {"sec": sec, "nanosec": nanosec}
+    return dump(folder, whole)
+
+
+def with_file_names(folder: Path) -> Path:
+    whole = coco_truth()
+    for image in whole["images"]:
+        image["file_name"] = f"images/{image.pop('stamp_ns')}.png"
+    return dump(folder, whole)
+
+
+def with_compressed_runs(folder: Path) -> Path:
+    whole = coco_truth()
+    for annotation in whole["annotations"]:
+        compressed = coco_mask.frPyObjects(annotation["segmentation"], *SIZE)
+        annotation["segmentation"] = {"size": list(SIZE), "counts": compressed["counts"].decode()}
+    return dump(folder, whole)
+
+
+def with_polygons(folder: Path) -> Path:
+    whole = coco_truth()
+    for annotation in whole["annotations"]:
+        pixels = coco_mask.decode(coco_mask.frPyObjects(annotation["segmentation"], *SIZE))
+        x, y, w, h = cv2.boundingRect(pixels)
+        annotation["segmentation"] = [[x, y, x + w, y, x + w, y + h, x, y + h]]
+    return dump(folder, whole)
+
+
+def dump(path: Path, content: dict) -> Path:
+    path.with_suffix(".json").write_text(json.dumps(content))
+    return path.with_suffix(".json")
+
+
+def label_bag(folder: Path) -> Path:
+    queries = tuple(Query(QueryKey("t", c), f"{c} thing", n) for n, c in enumerate(COLOURS))
+    with BagWriter(folder) as bag:
+        bag.add_topic("/truth/label_image", IMAGE)
+        bag.add_topic("/truth/label_info", LABEL_INFO)
+        bag.write(
+            "/truth/label_info", stamp_of(0), label_info_message(BAG_MESSAGES, Vocabulary(1, queries), stamp_of(0))
+        )
+        for index in range(10):
+            labels = np.full(SIZE, 255, np.uint8)
+            for number, colour in enumerate(COLOURS.values()):
+                for mask in patches_of(draw_world(index), colour):
+                    labels[mask.full()] = number
+            message = image_message(BAG_MESSAGES, labels, "mono8", stamp_of(index), "")
+            bag.write("/truth/label_image", stamp_of(index), message)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "make",
+    [per_stamp_files, with_stamp_as_in_messages, with_file_names, with_compressed_runs, with_polygons, label_bag],
+)
+def test_truth_of_every_kind_says_the_same(
+    results: dict[str, Path], tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    verdict = evaluate_bag(results["exact"], make(tmp_path / "truth"), NUMBERS)
+    assert (overall(verdict)["recall"], overall(verdict)["precision"]) == (1, 1)
+    assert overall(verdict)["mean_iou"] == pytest.approx(1, abs=1e-6)
+    assert overall(verdict)["absent_frames"] == 15
+
+
+def test_a_trusted_result_is_truth_too(results: dict[str, Path]) -> None:
+    verdict = evaluate_bag(results["late"], results["exact"], NUMBERS)
+    assert overall(verdict)["precision"] == 1
+    assert verdict.content["truth_frames"] == 10
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{}", "not COCO instances with stamps: KeyError"),
+        ("[1, 2]", "not COCO instances"),
+        ("no json", "not COCO instances"),
+        (json.dumps({**coco_truth(), "images": [{"id": 1, "height": 2, "width": 2}]}), "neither stamp_ns nor stamp"),
+        (json.dumps({"images": [], "categories": [], "annotations": []}), "no image in it"),
+        (
+            json.dumps({**coco_truth(), "categories": [{"id": n, "name": f"car {n}"} for n in range(1, 5)]}),
+            "none is in both",
+        ),
+    ],
+)
+def test_truth_that_cannot_be_used_is_refused(
+    results: dict[str, Path], tmp_path: Path, content: str, words: str
+) -> None:
+    (tmp_path / "truth.json").write_text(content)
+    with pytest.raises(BagError, match=words):
+        evaluate_bag(results["exact"], tmp_path / "truth.json", NUMBERS)
+
+
+def test_truth_of_other_stamps_is_refused(results: dict[str, Path], tmp_path: Path) -> None:
+    content = coco_truth()
+    for image in content["images"]:
+        image["stamp_ns"] += 7
+    (tmp_path / "truth.json").write_text(json.dumps(content))
+    with pytest.raises(BagError, match="no answer has a stamp that truth knows"):
+        evaluate_bag(results["exact"], tmp_path / "truth.json", NUMBERS)
+
+
+def test_bag_without_answers_is_refused(recording: Recording, truth: Path) -> None:
+    with pytest.raises(BagError, match=r"no samlite_ros/msg/Segmentation message in it; topics in this bag: /camera"):
+        evaluate_bag(recording.path, truth, NUMBERS)
+
+
+def test_bag_that_is_no_truth_is_refused(results: dict[str, Path], recording: Recording) -> None:
+    with pytest.raises(BagError, match="neither label images with LabelInfo nor Segmentation"):
+        evaluate_bag(results["exact"], recording.path, NUMBERS)
+
+
+def command(results: dict[str, Path], name: str, truth: Path, *more: str) -> int:
+    return main(["evaluate", str(results[name]), "--truth", str(truth), "--no-contours", *more])
+
+
+@pytest.mark.parametrize(
+    ("name", "gate", "status"),
+    [
+        ("exact", "recall=0.99", 0),
+        ("wrong", "recall=0.99", 1),
+        ("wrong", "recall@red thing=0.99", 0),
+        ("wrong", "recall@green thing=0.5", 1),
+        ("wrong", "absent_rate=0.1", 1),  # less is better: fails above
+        ("exact", "absent_rate=0.0", 0),
+        ("exact", "idf1=0.1", 1),  # not defined: cannot be held
+        ("exact", "no_such_metric=1", 1),
+        ("exact", "recall@car=1", 1),
+        ("exact", "recall", 1),
+    ],
+)
+def test_limit_gives_the_exit_status(
+    results: dict[str, Path], truth: Path, capsys: pytest.CaptureFixture[str], name: str, gate: str, status: int
+) -> None:
+    assert command(results, name, truth, "--fail-below", gate) == status
+    assert bool(capsys.readouterr().err) == bool(status)
+
+
+def test_loss_against_a_baseline_fails_with_pictures(
+    results: dict[str, Path], truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    baseline, out = tmp_path / "old.json", tmp_path / "out"
+    assert command(results, "exact", truth, "--json", str(baseline)) == 0
+    drop = ["--baseline", str(baseline), "--fail-drop", "recall=0.05", "-o", str(out)]
+    assert command(results, "exact", truth, *drop) == 0
+    assert not (out / "worst_frames.jpg").exists()  # no frame is wrong
+    assert command(results, "wrong", truth, *drop) == 1
+    assert "failed: recall went from 1 to 0.8, worse by more than 0.05" in capsys.readouterr().err
+    assert command(results, "wrong", truth, "--baseline", str(baseline), "--fail-drop", "recall=0.3") == 0
+    sheet = cv2.imread(str(out / "worst_frames.jpg"))
+    assert sheet.shape[1] == 3 * 480  # three frames are wrong
+    assert cv2.imread(str(out / "measures.png")) is not None
+
+
+def test_worst_frames_are_those_that_got_worse() -> None:
+    def frames(*errors: float) -> dict:
+        return {"frames": [{"camera": "", "stamp_ns": i, "error": e} for i, e in enumerate(errors)]}
+
+    assert [f[1] for f in worst_frames(frames(0, 3, 2, 1), None, 2)] == [1, 2]
+    assert [f[1] for f in worst_frames(frames(0, 3, 2, 1), frames(0, 3, 0, 0.5), 2)] == [2, 3]
+
+
+@pytest.mark.parametrize("text", ["recall", "=1", "recall=high", "recall@red", ""])
+def test_wrong_limit_is_refused(text: str) -> None:
+    with pytest.raises(ParameterError, match="expected metric=value"):
+        parse_gate(text)
+
+
+def test_wrong_baseline_is_refused(results: dict[str, Path], truth: Path, tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_text("{}")
+    with pytest.raises(BagError, match="not an evaluation written by samlite evaluate"):
+        evaluate_bag(results["exact"], truth, EvaluateOptions(baseline=tmp_path / "old.json"))
+
+
+def test_compare_finds_where_two_results_differ(results: dict[str, Path], tmp_path: Path) -> None:
+    content = comparison_to_json(compare(results["exact"], results["wrong"]))
+    assert content["phrases"]["red thing"] == {
+        "frames": 10,
+        "only_a": 0,
+        "only_b": 0,
+        "mean_iou": 1.0,
+        "differing_frames": 0,
+    }
+    assert content["phrases"]["green thing"]["only_a"] == 3
+    assert content["phrases"]["yellow thing"]["only_b"] == 3
+    assert [w["stamp_ns"] for w in content["worst"]] == [stamp_of(i) for i in (7, 8, 9)]
+    assert main(["compare", str(results["exact"]), str(results["wrong"]), "-o", str(tmp_path / "out")]) == 0
+    assert json.loads((tmp_path / "out" / "comparison.json").read_text()) == content
+    assert cv2.imread(str(tmp_path / "out" / "worst_frames.jpg")).shape[1] == 2 * 480
+
+
+def test_a_result_equals_itself(results: dict[str, Path], tmp_path: Path) -> None:
+    content = comparison_to_json(compare(results["exact"], results["exact"]))
+    assert (content["agreement"], content["worst"]) == (1.0, [])
+
+
+def test_results_of_other_frames_cannot_be_compared(results: dict[str, Path], tmp_path: Path) -> None:
+    write_recording(tmp_path / "in", frames=11, order=[10])
+    replay(tmp_path / "in", tmp_path / "out", ReplayOptions(phrases=PHRASES), ColourSegmenter())
+    with pytest.raises(BagError, match="no answered frame in common"):
+        compare(results["exact"], tmp_path / "out")
+
+
+def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate"]) == 2
+    assert "RESULT --truth TRUTH" in capsys.readouterr().err
+
+
+def test_evaluation_is_written_as_strict_json(results: dict[str, Path], truth: Path, tmp_path: Path) -> None:
+    command(results, "exact", truth, "--json", str(tmp_path / "now.json"))
+    text = (tmp_path / "now.json").read_text()
+    assert "NaN" not in text
+    assert not any(isinstance(v, float) and math.isnan(v) for v in json.loads(text)["overall"].values())
