@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoTokenizer, Sam3LiteTextConfig, Sam3LiteTextModel
 
 from samlite_ros.errors import ModelLoadError
@@ -164,6 +165,7 @@ def _pretrained(folder: Path, config: Any, dtype: torch.dtype) -> Any:
         dtype=dtype,
         attn_implementation=config._attn_implementation,
         use_safetensors=True,
+        ignore_mismatched_sizes=True,  # they are reported, and refused below with their names
         local_files_only=True,
         output_loading_info=True,
     )
@@ -171,6 +173,12 @@ def _pretrained(folder: Path, config: Any, dtype: torch.dtype) -> Any:
     missing = sorted(loading["missing_keys"])
     if missing:  # transformers fills them with random numbers and goes on
         raise ModelLoadError(f"{folder} lacks {len(missing)} of the network's weights, the first is {missing[0]}")
+    if mismatched := sorted(loading["mismatched_keys"]):
+        name, found, wanted = mismatched[0]
+        raise ModelLoadError(
+            f"{folder} does not fit its config.json: {name} is {tuple(found)}, expected {tuple(wanted)}"
+            f" ({len(mismatched)} such weights)"
+        )
     return model
 
 
@@ -179,7 +187,7 @@ def _as_load_errors(name: str) -> Iterator[None]:
     """Whatever the libraries raise while loading becomes one line that names the model."""
     try:
         yield
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError, StrictDataclassError) as error:
         reason = " ".join(str(error).split())[:400]
         raise ModelLoadError(f"model {name!r} cannot be loaded: {type(error).__name__}: {reason}") from error
 

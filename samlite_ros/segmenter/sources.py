@@ -36,7 +36,7 @@ def find_checkpoint(name: str) -> Path:
     if name == "demo":
         return DEMO_FOLDER
     path = Path(name).expanduser()
-    if path.is_dir():
+    if name and path.is_dir():
         return path
     refuse_wrong_name(name)
     return cached_checkpoint(name) or download_checkpoint(name)
