@@ -19,7 +19,7 @@ from samlite_ros.bench.figures import Figure, figure
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.peers import Peers
 from samlite_ros.bench.timing import Sample, interleave
-from samlite_ros.bench.workload import camera_frame, late_phrase, phrases, segmenter_options
+from samlite_ros.bench.workload import camera_frame, late_phrase, phrases, segmenter_options, waiting_for
 from samlite_ros.segmenter import load_segmenter
 from samlite_ros.segmenter.decoder import decode
 from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter
@@ -69,6 +69,7 @@ class Sides:
         self._image = segmenter.embed_image(frame)
         self._text = segmenter.embed_text(phrases(1))
         self._unheard = counter()
+        self.finish = waiting_for(segmenter.checkpoint.device)
 
     def constant_phrases(self, count: int) -> dict[str, Callable[[], object]]:
         """The same phrases every frame: the peers' ways, ours, and the parts of the bound."""
@@ -135,7 +136,7 @@ def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]
         figures += measure_frames(model, sides, options, on_step)
         on_step(f"{model}: late query")
         rounds = options.rounds_of(model)
-        samples = interleave(_warm(sides.late_query()), rounds)
+        samples = interleave(_warm(sides.late_query()), rounds, finish=sides.finish)
         waits = [sides.longest_block_s() for _ in range(rounds)]
         figures += figures_of_late_query(model, samples, waits)
     return figures
@@ -147,7 +148,7 @@ def measure_frames(model: str, sides: Sides, options: BenchOptions, on_step: Cal
     for count in options.phrase_counts:
         row = f"{model}, {count} phrase{'s' if count > 1 else ''}"
         step = partial(_tell, on_step, row)
-        samples = interleave(_warm(sides.constant_phrases(count)), options.rounds_of(model, count), step)
+        samples = interleave(_warm(sides.constant_phrases(count)), options.rounds_of(model, count), step, sides.finish)
         figures += figures_of_frames(row, count, samples)
     return figures
 

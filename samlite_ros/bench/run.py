@@ -27,12 +27,13 @@ def run_parts(names: Sequence[str], options: BenchOptions, on_step: Callable[[st
     busy: dict[str, float] = {}
     skipped: dict[str, str] = {}
     for name in names:
-        module = import_module(f"samlite_ros.bench.{name}")
         with OthersLoad() as others:
             try:
-                report.figures += module.run(options, on_step)
+                report.figures += import_module(f"samlite_ros.bench.{name}").run(options, on_step)
             except SkippedPart as reason:
                 skipped[name] = str(reason)
+            except ModuleNotFoundError as error:  # ROS is optional
+                skipped[name] = f"there is no {error.name}"
         busy[name] = round(others.cores, 2)
     report.conditions = {"options": asdict(options), "cores_busy_with_others": busy, "skipped": skipped}
     return report

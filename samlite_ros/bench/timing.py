@@ -40,15 +40,20 @@ class Summary(NamedTuple):
     number: int
 
 
-def measure(call: Callable[[], object]) -> Sample:
-    """Time one call."""
+def measure(call: Callable[[], object], finish: Callable[[], object] | None = None) -> Sample:
+    """Time one call; `finish` waits for what it left running on a GPU."""
     wall, cpu = time.perf_counter(), time.process_time()
     call()
+    if finish is not None:
+        finish()
     return Sample(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 def interleave(
-    sides: Mapping[str, Callable[[], object]], rounds: int, on_call: Callable[[str], object] | None = None
+    sides: Mapping[str, Callable[[], object]],
+    rounds: int,
+    on_call: Callable[[str], object] | None = None,
+    finish: Callable[[], object] | None = None,
 ) -> dict[str, list[Sample]]:
     """Time several ways in turn, A B C, A B C ..., so that a change of the machine's speed meets all of them.
 
@@ -56,6 +61,7 @@ def interleave(
         sides: Name to call.
         rounds: Samples of each.
         on_call: Told each name before it runs.
+        finish: See `measure`.
 
     Returns:
         Samples by name; the i-th samples of all sides are neighbours in time.
@@ -65,7 +71,7 @@ def interleave(
         for name, call in sides.items():
             if on_call is not None:
                 on_call(name)
-            samples[name].append(measure(call))
+            samples[name].append(measure(call, finish))
     return samples
 
 

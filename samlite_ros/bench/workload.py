@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from string import ascii_lowercase
 
 import cv2
 import numpy as np
+import torch
 
 from samlite_ros.bench.machine import has_bfloat16
 from samlite_ros.bench.options import BenchOptions
@@ -82,7 +84,10 @@ def camera_frame(width: int = 1280, height: int = 720, seed: int = 1) -> Frame:
     return Frame(np.ascontiguousarray(image), stamp_ns=1_000_000_000, frame_id="camera")
 
 
-def _has_cuda(device: str) -> bool:
-    import torch
+def waiting_for(device: torch.device) -> Callable[[], object] | None:
+    """What waits until the device is idle, to time what it does; None = a CPU, which does not run ahead."""
+    return torch.cuda.synchronize if device.type == "cuda" else None
 
+
+def _has_cuda(device: str) -> bool:
     return device == "auto" and torch.cuda.is_available()

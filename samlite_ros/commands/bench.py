@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 from samlite_ros.bench.options import MODEL_NAMES, BenchOptions, quick
-from samlite_ros.errors import SamliteError
 
 PARTS = {
     "reuse": "time per frame for constant phrases, late queries and still scenes, against the usual wrappers",
@@ -53,18 +52,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--compare", type=Path, metavar="OLD.json", help="show old and new figures side by side")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Measure, print the tables, write bench.json and the pictures; 1 where something failed."""
-    try:
-        return _measure(arguments)
-    except SamliteError as error:
-        print(f"samlite bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-
-
-def _measure(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
+    """Measure, print the tables, write bench.json and the pictures."""
     from samlite_ros.bench.figures import comparison, load_report, save_report, tables
     from samlite_ros.bench.plots import draw_report
     from samlite_ros.bench.run import run_parts

@@ -1,0 +1,87 @@
+"""Memory of the network's parts, and of a process that answers frames, with and without the text encoder."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from samlite_ros.bench.figures import Figure, derived
+from samlite_ros.bench.options import BenchOptions
+from samlite_ros.bench.workload import camera_frame, phrases, segmenter_options
+from samlite_ros.segmenter import SegmenterOptions, load_segmenter
+from samlite_ros.types import DecodeOptions
+
+_MIB = 2**20
+_PHRASES = 8
+
+
+def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]:
+    """Measure every network of the options, each case in a process of its own.
+
+    'text encoder freed' is a process that answers the same phrases from a bank on disk.
+    """
+    figures: list[Figure] = []
+    for model in options.models:
+        with tempfile.TemporaryDirectory() as bank:
+            settings = replace(segmenter_options(model, options), text_bank_folder=Path(bank))
+            for case, keep in (("text encoder kept", True), ("text encoder freed", False)):
+                on_step(f"{model}: memory, {case}")
+                found = in_new_process(answer_one_frame, replace(settings, keep_text_encoder=keep))
+                figures += [derived(f"memory/{model}, {case}/{name}", "MiB", value) for name, value in found.items()]
+    return figures
+
+
+def in_new_process(function: Callable[[Any], dict[str, float]], argument: object) -> dict[str, float]:
+    """Call a function in a fresh interpreter, so that nothing measured before counts; it must be importable."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, (argument,))
+
+
+def answer_one_frame(options: SegmenterOptions) -> dict[str, float]:
+    """Load, answer a frame for 8 phrases, and say what that took [MiB].
+
+    Returns:
+        Resident memory with the libraries alone, after loading, after the frame, and its peak; the network's weights;
+        on CUDA the device's memory after the frame and its peak.
+    """
+    import torch
+    import transformers  # noqa: F401 - its memory is not the network's
+
+    sizes = {"libraries": resident_mib()}
+    segmenter = load_segmenter(options)
+    sizes["loaded"] = resident_mib()
+    text = segmenter.embed_text(phrases(_PHRASES))
+    model = segmenter.checkpoint.model
+    if not options.keep_text_encoder:
+        model.text_encoder = None  # the segmenter did it, but for random weights, which have no file to come back from
+        gc.collect()
+    segmenter.segment(segmenter.embed_image(camera_frame()), text, [DecodeOptions()] * _PHRASES)
+    sizes["after a frame"] = resident_mib()
+    sizes["peak"] = peak_mib()
+    sizes["weights"] = sum(p.numel() * p.element_size() for p in model.parameters()) / _MIB
+    if segmenter.checkpoint.device.type == "cuda":
+        sizes["GPU after a frame"] = torch.cuda.memory_allocated() / _MIB
+        sizes["GPU peak"] = torch.cuda.max_memory_allocated() / _MIB
+    return sizes
+
+
+def resident_mib(pid: int | str = "self") -> float:
+    """Resident memory of a process [MiB]."""
+    return _status_mib(pid, "VmRSS:")
+
+
+def peak_mib(pid: int | str = "self") -> float:
+    """The most resident memory that a process had [MiB]."""
+    return _status_mib(pid, "VmHWM:")
+
+
+def _status_mib(pid: int | str, name: str) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) / 1024
+    raise OSError(f"/proc/{pid}/status has no {name}")
