@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import time
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,7 @@ class NodeFacts:
         model_id: Of the loaded model; empty = none.
         active, pending: Numbers of queries.
         mismatches: A line for each peer whose QoS does not fit.
+        mask_age_limit_s: Older masks are withdrawn [s]; infinite where none are carried.
     """
 
     state: str
@@ -48,6 +50,7 @@ class NodeFacts:
     active: int
     pending: int
     mismatches: Sequence[str]
+    mask_age_limit_s: float = math.inf
 
 
 def _status(level: bytes, name: str, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
@@ -68,9 +71,16 @@ class NetworkReport:
         self._duty, self._failures = Rate(), Rate()
 
     def status(self, counters: NetworkCounters, facts: NodeFacts) -> DiagnosticStatus:
-        """WARN where jobs failed since the last report."""
-        failed = self._failures.update(counters.failures) > 0
-        message = f"failed: {counters.last_failure}" if failed else facts.model_id or "no model is loaded"
+        """ERROR where jobs failed since the last report, WARN where a pass outlasts its masks."""
+        level, message = OK, facts.model_id or "no model is loaded"
+        took_s = counters.encode_s + counters.decode_s
+        if self._failures.update(counters.failures) > 0:
+            level, message = ERROR, f"failed: {counters.last_failure}"
+        elif took_s > facts.mask_age_limit_s:
+            level = WARN
+            message = (
+                f"a pass took {took_s:.1f} s: its masks are older than max_mask_age ({facts.mask_age_limit_s:g} s)"
+            )
         values = {
             "model": facts.model_id,
             "duty": self._duty.update(counters.busy_s),
@@ -83,7 +93,7 @@ class NetworkReport:
             "failures": counters.failures,
             "last failure": counters.last_failure,
         }
-        return _status(ERROR if failed else OK, "network", message, values)
+        return _status(level, "network", message, values)
 
 
 class StreamReport:

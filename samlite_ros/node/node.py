@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections import deque
@@ -304,6 +305,7 @@ class SamliteNode(LifecycleNode):
             active=states.count(State.ACTIVE),
             pending=states.count(State.PENDING),
             mismatches=self._qos.mismatches(),
+            mask_age_limit_s=self._values.max_mask_age if self._values.propagate else math.inf,
         )
         message = self._report.message(facts, self._network.counters, self._values.image_timeout, self._now_ns())
         self._diagnostics_publisher.publish(message)

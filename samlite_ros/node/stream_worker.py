@@ -149,15 +149,13 @@ class StreamWorker:
 
     def take_job(self) -> KeyframeJob | None:
         """See `JobSource`."""
-        with self._pipeline_lock:
-            return self._pipeline.take_job() if self._active and self._listening else None
+        return self._take(StreamingPipeline.take_job)
 
     def take_late_job(self) -> KeyframeJob | None:
         """See `JobSource`."""
-        with self._pipeline_lock:
-            job = self._pipeline.take_late_job() if self._active and self._listening else None
-            self.may_have_late_job = job is not None
-            return job
+        job = self._take(StreamingPipeline.take_late_job)
+        self.may_have_late_job = job is not None
+        return job
 
     def deliver(self, result: KeyframeResult) -> None:
         """See `JobSource`."""
@@ -166,6 +164,15 @@ class StreamWorker:
     def abandon(self, job: KeyframeJob) -> None:
         """See `JobSource`."""
         self._mailbox.post(lambda: self._abandon(job))
+
+    def _take(self, take: Callable[[StreamingPipeline], KeyframeJob | None]) -> KeyframeJob | None:
+        """On the network's thread, which serves other cameras too: a failure here is this stream's own."""
+        try:
+            with self._pipeline_lock:
+                return take(self._pipeline) if self._active and self._listening else None
+        except Exception as error:
+            self._mailbox.post(partial(self._recover, f"{type(error).__name__}: {error}"))
+            return None
 
     def _run(self) -> None:
         while (delivery := self._mailbox.take()) is not None:
@@ -180,9 +187,12 @@ class StreamWorker:
         try:
             work()
         except Exception as error:
-            self.counters.failures += 1
-            self._reset()
-            self._on_failure(f"{type(error).__name__}: {error}")
+            self._recover(f"{type(error).__name__}: {error}")
+
+    def _recover(self, failure: str) -> None:
+        self.counters.failures += 1
+        self._reset()
+        self._on_failure(failure)
 
     def _take_image(self, message: Any) -> None:
         if not self._somebody_listens():

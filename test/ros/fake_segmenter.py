@@ -2,7 +2,8 @@
 
 The phrase "red thing" is found where the image is red, and so on for green and blue; "fail" raises in `segment`,
 "toolong" is refused by the text encoder; any other phrase is not there. The environment says how long a pass takes:
-FAKE_BLOCKS blocks of FAKE_BLOCK_S seconds each, burnt with the interpreter held, as the real network does.
+FAKE_BLOCKS blocks of FAKE_BLOCK_S seconds each, burnt with the interpreter held, as the real network does; loading
+takes FAKE_LOAD_S seconds.
 """
 
 import os
@@ -16,6 +17,7 @@ from samlite_ros.masks import mask_bounds_xyxy, mask_from_array
 from samlite_ros.types import ImageEmbedding, PhraseResult, TextEmbedding
 
 SCORE = 0.9
+WARM_UP_NS = 1  # stamp of the image that the node warms the network up with
 COLORS = ("red", "green", "blue")
 
 
@@ -34,7 +36,7 @@ class FakeSegmenter:
         return TextEmbedding(tuple(phrases), self.model_id, None)
 
     def embed_image(self, frame, on_block=None):
-        for _ in range(self.blocks):
+        for _ in range(self.blocks if frame.stamp_ns > WARM_UP_NS else 1):
             if on_block is not None:
                 on_block()
             burn(self.block_s)
@@ -68,6 +70,7 @@ def make(parameters):
     """What the node calls: the parameter `model` may name a failure."""
     if parameters.model == "missing":
         raise ModelLoadError("torch is not installed. Type: pip install torch")
+    time.sleep(float(os.environ.get("FAKE_LOAD_S", "0")))
     return FakeSegmenter(int(os.environ.get("FAKE_BLOCKS", "1")), float(os.environ.get("FAKE_BLOCK_S", "0")))
 
 

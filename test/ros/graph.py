@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from builtin_interfaces.msg import Duration
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -188,18 +189,19 @@ class Client:
             self._publishers[topic] = publisher
         return self._publishers[topic]
 
-    def send_image(self, rgb: np.ndarray, frame_id: str = "optical", topic: str = "/image", stamp_ns: int = 0) -> int:
-        """Publish an RGB image; stamps grow by 33 ms unless given. Returns the stamp [ns]."""
-        stamp_ns = stamp_ns or self.next_stamp()
-        message = image_message(RCLPY, rgb, "rgb8", stamp_ns, frame_id)
-        self.publisher(topic, Image, RELIABLE).publish(message)
+    def send_image(self, rgb: np.ndarray, frame_id: str = "optical", topic: str = "/image") -> int:
+        """Publish an RGB image, as JPEG on a topic below /compressed; returns its stamp [ns], 33 ms after the last."""
+        stamp_ns = self.next_stamp()
+        if topic.endswith("/compressed"):
+            message, kind = compressed_message(rgb, 95, stamp_ns, frame_id), CompressedImage
+        else:
+            message, kind = image_message(RCLPY, rgb, "rgb8", stamp_ns, frame_id), Image
+        self.publisher(topic, kind, RELIABLE).publish(message)
         return stamp_ns
 
-    def send_compressed(self, rgb: np.ndarray, topic: str = "/image/compressed") -> int:
-        """Publish a JPEG; returns its stamp [ns]."""
-        stamp_ns = self.next_stamp()
-        self.publisher(topic, CompressedImage, RELIABLE).publish(compressed_message(rgb, 95, stamp_ns, "optical"))
-        return stamp_ns
+    def restart_stamps(self, stamp_ns: int) -> None:
+        """The next image has this stamp [ns]."""
+        self._stamp_ns = stamp_ns - 33_000_000
 
     def next_stamp(self) -> int:
         """A stamp 33 ms after the last one [ns]."""
@@ -217,13 +219,20 @@ class Client:
         publisher = self.publisher("/samlite/query", TextQuery, QoSProfile(depth=1000))
         if is_new:
             probe = TextQuery(client="probe", id="probe", action=TextQuery.REMOVE)
-            self._repeat_until(lambda: publisher.publish(probe), lambda: ("probe", "probe") in self.statuses)
+            self.act_until(lambda: publisher.publish(probe), lambda: ("probe", "probe") in self.statuses, "connection")
         return publisher
 
-    def _repeat_until(self, act: Callable[[], None], condition: Callable[[], bool]) -> None:
-        while not condition():
-            act()
-            self.wait_for(lambda due_s=time.monotonic() + 0.2: condition() or time.monotonic() > due_s, "connection")
+    def act_until(self, act: Callable[[], Any], condition: Callable[[], Any], what: str) -> Any:
+        """Do something again and again, five times a second, until a condition holds; returns its value."""
+        due_s = [0.0]
+
+        def act_and_look() -> Any:
+            if time.monotonic() >= due_s[0]:
+                act()
+                due_s[0] = time.monotonic() + 0.2
+            return condition()
+
+        return self.wait_for(act_and_look, what)
 
     def wait_until_queries_are_read(self) -> None:
         """Wait until the node has read every query published so far: it answers them in order."""
@@ -236,8 +245,10 @@ class Client:
         is_new = "/samlite/query_text" not in self._publishers
         publisher = self.publisher("/samlite/query_text", String, RELIABLE)
         if is_new:
-            self._repeat_until(
-                lambda: publisher.publish(String(data="probe")), lambda: ("text", "probe") in self.statuses
+            self.act_until(
+                lambda: publisher.publish(String(data="probe")),
+                lambda: ("text", "probe") in self.statuses,
+                "connection",
             )
         publisher.publish(String(data=text))
 
@@ -247,11 +258,18 @@ class Client:
         qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self.publisher("/samlite/query_set", QuerySet, qos).publish(QuerySet(client=client, queries=queries))
 
+    def status_time_ns(self) -> int:
+        """The node's clock, as the newest statuses tell it [ns]."""
+        arrays = self.received.get("/samlite/query_status")
+        return stamp_of(arrays[-1].header.stamp) if arrays else 0
+
     def _on_statuses(self, message: QueryStatusArray) -> None:
         self.received.setdefault("/samlite/query_status", []).append(message)
         self.statuses = {(status.client, status.id): status for status in message.queries}
 
-    def wait_for_status(self, id: str, client: str = "planner", **fields: Any) -> QueryStatus:
+    def wait_for_status(
+        self, id: str, client: str = "planner", timeout_s: float = DEADLINE_S, **fields: Any
+    ) -> QueryStatus:
         """Wait until a query's status has these fields."""
 
         def found() -> QueryStatus | None:
@@ -261,7 +279,7 @@ class Client:
             return None
 
         try:
-            return self.wait_for(found, f"status of {client}/{id} with {fields}")
+            return self.wait_for(found, f"status of {client}/{id} with {fields}", timeout_s)
         except AssertionError as error:
             raise AssertionError(f"{error}; the last was {self.statuses.get((client, id))}") from None
 
@@ -269,18 +287,25 @@ class Client:
         """Wait until a query is searched for."""
         return self.wait_for_status(id, client, state=QueryStatus.ACTIVE)
 
-    def stream_until(self, rgb: np.ndarray, condition: Callable[[], Any], what: str, **options: Any) -> Any:
-        """Publish an image, with growing stamps, 30 times a second until a condition holds; returns its value."""
+    def stream_until(
+        self,
+        rgb: np.ndarray | Iterator[np.ndarray],
+        condition: Callable[[], Any],
+        what: str,
+        timeout_s: float = DEADLINE_S,
+        **options: Any,
+    ) -> Any:
+        """Publish an image or a film, with growing stamps, 30 times a second until a condition holds; gives its value."""
         due_s = [0.0]
 
         def send_and_look() -> Any:
             if time.monotonic() >= due_s[0]:
-                self.send_image(rgb, **options)
+                self.send_image(rgb if isinstance(rgb, np.ndarray) else next(rgb), **options)
                 due_s[0] = time.monotonic() + 1 / 30
             self.executor.spin_once(timeout_sec=0.005)
             return condition()
 
-        return self.wait_for(send_and_look, what)
+        return self.wait_for(send_and_look, what, timeout_s)
 
     def answer_to(self, rgb: np.ndarray, segmentations: list[Segmentation], **options: Any) -> Segmentation:
         """Publish an image until an answer rests on searches of this very scene; returns the answer."""
@@ -366,11 +391,17 @@ def time_of(stamp_ns: int) -> Any:
     return time_message(RCLPY, stamp_ns)
 
 
+def duration(seconds: int) -> Any:
+    """Duration message."""
+    return Duration(sec=seconds)
+
+
 def scene(*colors: str, size: tuple[int, int] = (48, 64)) -> np.ndarray:
-    """Gray image with a square of each colour, 12 px wide, side by side."""
+    """Gray image with a square of each colour, 12 px wide, side by side; "gray" leaves a place free."""
     image = np.full((*size, 3), 60, np.uint8)
     for i, color in enumerate(colors):
         x = 4 + 20 * i
-        image[10:22, x : x + 12] = 20
-        image[10:22, x : x + 12, ("red", "green", "blue").index(color)] = 220
+        if color != "gray":
+            image[10:22, x : x + 12] = 20
+            image[10:22, x : x + 12, ("red", "green", "blue").index(color)] = 220
     return image

@@ -1,4 +1,4 @@
-"""Queries over a real graph: replaced, removed, expired, rejected, from several planners, in bursts, across restarts."""
+"""Queries over a real graph: replaced, removed, expired, rejected, of several planners, in bursts, after restarts."""
 
 import math
 

@@ -6,7 +6,7 @@ import pytest
 
 from samlite_ros.errors import ImageDecodeError
 from samlite_ros.node.stream_worker import StreamWorker
-from samlite_ros.streaming.pipeline import KeyframeResult, StreamingOptions
+from samlite_ros.streaming.pipeline import KeyframeResult, StreamingOptions, StreamingPipeline
 from samlite_ros.types import Frame, PhraseResult, Query, QueryKey, Vocabulary
 
 DEADLINE_S = 20.0
@@ -194,5 +194,19 @@ def test_other_options_begin_afresh_and_keep_counters_and_queries(rig):
 def test_an_abandoned_job_makes_room_for_another(rig):
     rig.send(frame(5))
     rig.stream.abandon(rig.take_job())
+    rig.send(frame(6))
+    assert rig.take_job().frame.stamp_ns == 6
+
+
+def test_an_error_in_taking_a_job_is_told_and_the_stream_goes_on(rig, monkeypatch):
+    def break_down(pipeline):
+        raise RuntimeError("schedule broke")
+
+    rig.send(frame(5))
+    with monkeypatch.context() as patch:
+        patch.setattr(StreamingPipeline, "take_job", break_down)
+        assert rig.stream.take_job() is None
+    rig.wait_for(lambda: rig.failures)
+    assert rig.failures == ["RuntimeError: schedule broke"]
     rig.send(frame(6))
     assert rig.take_job().frame.stamp_ns == 6
