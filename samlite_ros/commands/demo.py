@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 from samlite_ros.errors import SamliteError
+from samlite_ros.scenes import KINDS
 
-ONLY_WITH_ROS = "samlite demo runs a ROS 2 graph, and there is no {}: source a ROS 2 installation, or type `make demo`"
+ONLY_WITH_ROS = "it runs a ROS 2 graph, and there is no {}: source a ROS 2 installation, or type `make demo`"
 
 
 def add_parser(parser: argparse.ArgumentParser) -> None:
@@ -25,21 +25,16 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the demo; 1 where something failed."""
+    """Run the demo; 1 where nothing was found, or what is absent was."""
     try:
         from samlite_ros.demo.report import report
         from samlite_ros.demo.run import DemoOptions, run_demo
         from samlite_ros.demo.scene_camera import DEFAULTS
     except ModuleNotFoundError as error:
-        print(ONLY_WITH_ROS.format(error.name), file=sys.stderr)
-        return 1
+        raise SamliteError(ONLY_WITH_ROS.format(error.name)) from error
+    if arguments.motion not in KINDS:
+        raise SamliteError(f"--motion must be one of {', '.join(KINDS)}, got {arguments.motion!r}")
     scene = replace(DEFAULTS, motion=arguments.motion, seed=arguments.seed, rate=arguments.rate)
-    try:
-        result = run_demo(DemoOptions(scene, arguments.model, arguments.seconds, arguments.out))
-    except (SamliteError, ValueError) as error:
-        print(f"samlite demo: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    result = run_demo(DemoOptions(scene, arguments.model, arguments.seconds, arguments.out))
     print(report(result, arguments.out, video=not arguments.no_video))
     return 0 if result.summary.recall > 0 and not result.absent.found else 1

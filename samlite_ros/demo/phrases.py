@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from samlite_ros.errors import SamliteError
 from samlite_ros.scenes import COLOURS, SHAPES, Scene, Sequence
 from samlite_ros.scenes.vocabulary import Meaning
 
@@ -18,12 +19,12 @@ def choose_phrases(sequence: Sequence) -> tuple[str, str]:
         of the sequence has (or, where all are there, a pair that none has).
 
     Raises:
-        ValueError: The sequence shows no object, or all pairs of colour and shape.
+        SamliteError: The sequence shows no object, or all pairs of colour and shape.
     """
     scenes = [sequence[i] for i in range(0, len(sequence), max(len(sequence) // _SAMPLES, 1))]
     area = _area_by_meaning(scenes)
     if not area:
-        raise ValueError("the sequence shows no object: choose another seed")
+        raise SamliteError("the sequence shows no object: choose another seed")
     target = area.most_common(1)[0][0]
     return target.plain_phrase, _absent(target, set(area)).plain_phrase
 
@@ -42,5 +43,5 @@ def _absent(target: Meaning, there: set[Meaning]) -> Meaning:
     others = [Meaning(colour, shape) for shape in SHAPES for colour in COLOURS]
     candidates = [m for m in same_shape if m.colour not in colours_there] + [m for m in others if m not in there]
     if not candidates:
-        raise ValueError("every colour and shape is in the sequence: choose another seed")
+        raise SamliteError("every colour and shape is in the sequence: choose another seed")
     return candidates[0]
