@@ -98,7 +98,7 @@ class QueryRegistry:
     """All standing queries of all clients.
 
     A query is PENDING until its phrase is embedded (`phrase_ready`), then ACTIVE and part of `vocabulary`. A refused
-    request also ends the query of its name: the name now stands for a question that is not being searched.
+    replacement leaves the query of its name as it was; both have a status then, told apart by their request stamps.
     """
 
     def __init__(self, options: QueryOptions | None = None) -> None:
@@ -174,7 +174,8 @@ class QueryRegistry:
     def phrase_failed(self, phrase: str, reason: Reason, message: str, now_ns: int) -> None:
         """The phrase cannot be embedded: its queries are REJECTED."""
         self.advance(now_ns)
-        for standing in [s for s in self._standing.values() if s.query.phrase == phrase]:
+        for key, standing in [(k, s) for k, s in self._standing.items() if s.query.phrase == phrase]:
+            self._drop(key)
             self._reject(standing.request, reason, message)
         self._changed()
 
@@ -213,7 +214,7 @@ class QueryRegistry:
 
     def statuses(self) -> list[QueryStatus]:
         """Of every standing query in the order of acceptance, then of those ended in the last 10 s."""
-        ended = [e.status for key, e in self._ended.items() if key not in self._standing]
+        ended = [ended.status for ended in self._ended.values()]
         return [self._status(standing) for standing in self._standing.values()] + ended
 
     def _apply(self, request: QueryRequest) -> None:
@@ -260,16 +261,14 @@ class QueryRegistry:
         )
 
     def _end(self, key: QueryKey, state: State) -> None:
-        standing = self._standing[key]
-        status = replace(self._status(standing), state=state)
-        del self._standing[key]
-        self._release(standing.query.phrase)
+        status = replace(self._status(self._standing[key]), state=state)
+        self._drop(key)
         self._keep_ended(status)
 
+    def _drop(self, key: QueryKey) -> None:
+        self._release(self._standing.pop(key).query.phrase)
+
     def _reject(self, request: QueryRequest, reason: Reason, message: str) -> QueryStatus:
-        standing = self._standing.pop(request.key, None)
-        if standing is not None:
-            self._release(standing.query.phrase)
         status = QueryStatus(
             request.key, request.stamp_ns, request.text, State.REJECTED, reason=reason, message=message
         )

@@ -161,11 +161,20 @@ def test_replacing_keeps_or_forgets_the_evidence():
     assert status_of(registry).outcome == Outcome.UNKNOWN
 
 
-def test_a_rejected_replacement_ends_the_query():
-    registry = ready_registry(ask())
-    registry.apply(ask(score_threshold=2.0), S)
-    assert status_of(registry).state == State.REJECTED
-    assert registry.vocabulary.queries == ()
+def test_a_rejected_replacement_leaves_the_query_as_it_was():
+    registry = ready_registry(ask(stamp_ns=1))
+    before = registry.vocabulary
+    registry.apply(ask(text="blue ball", score_threshold=2.0, stamp_ns=2), S)
+    assert registry.vocabulary is before
+    states = {status.request_stamp_ns: status.state for status in registry.statuses()}
+    assert states == {1: State.ACTIVE, 2: State.REJECTED}
+
+
+def test_a_good_replacement_clears_the_rejection():
+    registry = ready_registry(ask(stamp_ns=1))
+    registry.apply(ask(score_threshold=2.0, stamp_ns=2), S)
+    registry.apply(ask(stamp_ns=3), S)
+    assert [(s.request_stamp_ns, s.state) for s in registry.statuses()] == [(3, State.ACTIVE)]
 
 
 def test_clear_and_sets_touch_one_client_only():
