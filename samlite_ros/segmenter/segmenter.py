@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 
 from samlite_ros.errors import InferenceError
 from samlite_ros.segmenter.checkpoint import Checkpoint, load_checkpoint, set_threads
-from samlite_ros.segmenter.decoder import ImageFeatures, RawDecoding, TextFeatures, cut, decode, image_features
+from samlite_ros.segmenter.decoder import ImageFeatures, cut, image_features
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.segmenter.preprocess import to_pixel_values
-from samlite_ros.segmenter.selection import select_instances
+from samlite_ros.segmenter.selection import Selection, Wanted, select_instances
+from samlite_ros.segmenter.shared_decode import SharedDecoder, SharedImage
 from samlite_ros.segmenter.text_bank import TextBank
 from samlite_ros.segmenter.text_encoder import TextEncoder
 from samlite_ros.segmenter.text_store import TextStore
@@ -51,6 +53,8 @@ class Sam3LiteTextSegmenter:
         self.checkpoint = checkpoint
         self.options = options
         self._counts = SegmenterCounts()
+        self._decoder = SharedDecoder(checkpoint.model)
+        self._shared: WeakKeyDictionary[ImageFeatures, SharedImage] = WeakKeyDictionary()  # lives as long as its image
         self._encoder = TextEncoder(checkpoint, options.keep_text_encoder)
         store = None
         if options.text_bank_folder is not None:
@@ -116,15 +120,14 @@ class Sam3LiteTextSegmenter:
         results: list[PhraseResult] = []
         batch = self.options.decode_batch
         while (done := len(results)) < len(text.phrases):
-            raw = self._try_decode(image.features, cut(text.features, done, batch))
-            if raw is None:
+            selection = self._try_decode(image, text, options, done, batch)
+            if selection is None:
                 batch = 1
-                raw = self._try_decode(image.features, cut(text.features, done, batch))
-            if raw is None:
+                selection = self._try_decode(image, text, options, done, batch)
+            if selection is None:
                 raise InferenceError(f"no memory on {self.checkpoint.device} to decode one phrase: lower image_size")
-            chosen = select_instances(raw, text.phrases[done:], options[done:], image.size)
-            self._counts.non_finite += chosen.dropped
-            results += chosen.results
+            self._counts.non_finite += selection.dropped
+            results += selection.results
         self._counts.phrases_decoded += len(results)
         return results
 
@@ -145,12 +148,24 @@ class Sam3LiteTextSegmenter:
         self._free_memory()
         return None
 
-    def _try_decode(self, image: ImageFeatures, text: TextFeatures) -> RawDecoding | None:
-        """One pass; None = memory ran out, and was freed."""
+    def _try_decode(
+        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions], start: int, count: int
+    ) -> Selection | None:
+        """One pass over some of the phrases; None = memory ran out, and was freed."""
+        stop = start + count
+        wanted = Wanted(text.phrases[start:stop], options[start:stop], image.size)
         with suppress(torch.cuda.OutOfMemoryError):
-            return decode(self.checkpoint.model, image, text)
+            features = cut(text.features, start, count)
+            return select_instances(self._decoder, self._share(image.features), features, wanted)
         self._free_memory()
         return None
+
+    def _share(self, image: ImageFeatures) -> SharedImage:
+        """What all phrases share of one image, computed when the first of them is decoded."""
+        shared = self._shared.get(image)
+        if shared is None:
+            shared = self._shared[image] = self._decoder.prepare(image)
+        return shared
 
     def _free_memory(self) -> None:
         """Called when the handler has been left: until then the exception's traceback holds the tensors."""

@@ -1,20 +1,42 @@
-"""From raw decoding to results: which queries are kept, their boxes in pixels, their masks at camera resolution."""
+"""From proposals to results: which queries are kept, their boxes in pixels, their masks at camera resolution."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from samlite_ros.errors import InferenceError
-from samlite_ros.segmenter.decoder import RawDecoding
+from samlite_ros.segmenter.decoder import TextFeatures
+from samlite_ros.segmenter.shared_decode import Proposals, SharedImage
 from samlite_ros.segmenter.upsample import upsample_mask
 from samlite_ros.types import DecodeOptions, Mask, PhraseResult
 
 _LARGEST_LOGIT = 1e4
+
+
+class Decoder(Protocol):
+    """Proposes first, draws masks of what is kept afterwards; see `SharedDecoder`."""
+
+    def propose(self, image: SharedImage, text: TextFeatures) -> Proposals: ...
+
+    def masks(self, image: SharedImage, proposals: Proposals, kept: Sequence[torch.Tensor]) -> list[torch.Tensor]: ...
+
+
+class Wanted(NamedTuple):
+    """What to find in one image.
+
+    Args:
+        phrases, options: N each.
+        size: (H, W) of the camera image [px].
+    """
+
+    phrases: Sequence[str]
+    options: Sequence[DecodeOptions]
+    size: tuple[int, int]
 
 
 class Selection(NamedTuple):
@@ -24,45 +46,52 @@ class Selection(NamedTuple):
     dropped: int
 
 
-def select_instances(
-    raw: RawDecoding, phrases: Sequence[str], options: Sequence[DecodeOptions], size: tuple[int, int]
-) -> Selection:
-    """Keep the best queries of each phrase; only their masks leave the device and are up-sampled.
-
-    Args:
-        raw: Decoding of N phrases.
-        phrases, options: At least N; the first N are read.
-        size: (H, W) of the camera image [px].
+def select_instances(decoder: Decoder, image: SharedImage, text: TextFeatures, wanted: Wanted) -> Selection:
+    """Decode N phrases and keep the best queries of each; only their masks are drawn and leave the device.
 
     Raises:
         InferenceError: Not one number of a phrase is finite.
     """
-    scores = raw.scores.cpu().numpy()  # (N, Q)
-    presence = raw.presence.cpu().numpy()  # (N,)
-    boxes = raw.boxes_xyxy.cpu().numpy()  # (N, Q, 4)
+    proposals = decoder.propose(image, text)
+    scores = proposals.scores.cpu().numpy()  # (N, Q)
+    presence = proposals.presence.cpu().numpy()  # (N,)
+    boxes = proposals.boxes_xyxy.cpu().numpy()  # (N, Q, 4)
     finite = np.isfinite(scores) & np.isfinite(boxes).all(2)
-    results = []
-    for row, phrase in enumerate(phrases[: len(scores)]):
-        if not finite[row].any():
-            raise InferenceError(
-                f"the network's output for {phrase!r} is not a number: if dtype is float16, try bfloat16 or float32"
-            )
-        keep = _best(np.where(finite[row], scores[row], -1.0), options[row])
-        masks = _masks(raw.mask_logits[row], keep, size)
-        box = _to_pixels(boxes[row, keep], size)
-        results.append(PhraseResult(phrase, float(presence[row]), scores[row, keep], box, masks))
+    _refuse_nonsense(finite, wanted.phrases)
+    usable = np.where(finite, scores, -1.0)
+    kept = [_best(row, options) for row, options in zip(usable, wanted.options, strict=True)]
+    logits = decoder.masks(image, proposals, [torch.from_numpy(k).to(proposals.scores.device) for k in kept])
+    results = [
+        PhraseResult(
+            phrase,
+            float(presence[row]),
+            scores[row, kept[row]],
+            _to_pixels(boxes[row, kept[row]], wanted.size),
+            _up_sample(logits[row], wanted.size),
+        )
+        for row, phrase in enumerate(wanted.phrases)
+    ]
     return Selection(results, int((~finite).sum()))
 
 
-def _best(scores: NDArray[np.float32], options: DecodeOptions) -> NDArray[np.int64]:
+def _refuse_nonsense(finite: NDArray[np.bool_], phrases: Sequence[str]) -> None:
+    """An answer of "not found" would be a lie where the network has answered nothing."""
+    for phrase, row in zip(phrases, finite, strict=True):
+        if not row.any():
+            raise InferenceError(
+                f"the network's output for {phrase!r} is not a number: if dtype is float16, try bfloat16 or float32"
+            )
+
+
+def _best(scores: NDArray[Any], options: DecodeOptions) -> NDArray[np.int64]:
     """Indices of what passes, best first."""
     order = np.argsort(-scores, kind="stable")
     return order[scores[order] >= max(options.score_threshold, 0.0)][: options.max_instances]
 
 
-def _masks(logits: torch.Tensor, keep: NDArray[np.int64], size: tuple[int, int]) -> tuple[Mask, ...]:
-    chosen = logits[torch.from_numpy(keep).to(logits.device)].float().cpu()  # (K, h, w)
-    bounded = chosen.nan_to_num_(-_LARGEST_LOGIT, _LARGEST_LOGIT, -_LARGEST_LOGIT)
+def _up_sample(logits: torch.Tensor, size: tuple[int, int]) -> tuple[Mask, ...]:
+    """(K, h, w) to K masks at camera resolution."""
+    bounded = logits.float().cpu().nan_to_num(-_LARGEST_LOGIT, _LARGEST_LOGIT, -_LARGEST_LOGIT)
     return tuple(upsample_mask(mask, size) for mask in bounded)
 
 

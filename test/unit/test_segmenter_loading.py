@@ -304,7 +304,7 @@ def prepared():
 def test_lack_of_memory_is_survived_once(prepared):
     segmenter, image, text, options = prepared
     wanted = segmenter.segment(image, text, options)
-    Failing(segmenter.checkpoint.model.detr_encoder, 1, out_of_memory)
+    Failing(segmenter.checkpoint.model.detr_decoder.layers[0], 1, out_of_memory)
     found = segmenter.segment(image, text, options)
     assert [r.phrase for r in found] == list(text.phrases)
     for one, other in zip(found, wanted, strict=True):
@@ -316,7 +316,7 @@ def test_lack_of_memory_is_survived_once(prepared):
 
 def test_lasting_lack_of_memory_is_an_error(prepared):
     segmenter, image, text, options = prepared
-    Failing(segmenter.checkpoint.model.detr_encoder, 99, out_of_memory)
+    Failing(segmenter.checkpoint.model.detr_decoder.layers[0], 99, out_of_memory)
     with pytest.raises(InferenceError, match=r"no memory.*decode one phrase"):
         segmenter.segment(image, text, options)
     Failing(segmenter.checkpoint.model.vision_encoder.neck, 99, out_of_memory)

@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from samlite_ros.segmenter.decoder import RawDecoding
 from samlite_ros.segmenter.preprocess import to_pixel_values
-from samlite_ros.segmenter.selection import select_instances
+from samlite_ros.segmenter.selection import Wanted, select_instances
+from samlite_ros.segmenter.shared_decode import Proposals
 from samlite_ros.segmenter.upsample import LEAST_PROBABILITY, to_probability, upsample_mask
 from samlite_ros.types import DecodeOptions
 
@@ -56,13 +56,27 @@ def test_uniform_masks(value):
     assert mask.full().shape == (30, 40)
 
 
-def raw_decoding(scores, presence=0.9):
-    count = len(scores)
-    boxes = torch.tensor([[-0.1, 0.25, 0.5, 1.2]]).repeat(count, 1)
-    logits = torch.full((1, count, 6, 6), -9.0)
-    for i in range(count):
-        logits[0, i, i % 6, i % 6] = 5.0
-    return RawDecoding(torch.tensor([scores]), torch.tensor([presence]), boxes[None], logits)
+class FixedDecoder:
+    """Proposes fixed scores for one phrase, and draws one cell per mask."""
+
+    def __init__(self, scores):
+        self.scores = torch.tensor([scores])
+        self.drawn = []
+
+    def propose(self, _image, text):
+        boxes = torch.tensor([-0.1, 0.25, 0.5, 1.2]).expand(1, self.scores.shape[1], 4)
+        return Proposals(self.scores, torch.tensor([0.9]), boxes, self.scores, self.scores, text)
+
+    def masks(self, _image, _proposals, kept):
+        self.drawn += kept[0].tolist()
+        logits = torch.full((len(kept[0]), 6, 6), -9.0)
+        logits[:, 3, 3] = 5.0
+        return [logits]
+
+
+def select(decoder, options=None):
+    wanted = Wanted(["ball"], [options or DecodeOptions()], (60, 120))
+    return select_instances(decoder, None, None, wanted).results[0]
 
 
 @pytest.mark.parametrize(
@@ -76,14 +90,16 @@ def raw_decoding(scores, presence=0.9):
     ],
 )
 def test_options_are_honoured_best_first(options, kept):
-    result = select_instances(raw_decoding([0.5, 0.9, 0.2, 0.7]), ["ball"], [options], (60, 120)).results[0]
+    decoder = FixedDecoder([0.5, 0.9, 0.2, 0.7])
+    result = select(decoder, options)
     np.testing.assert_allclose(result.scores, kept)
     assert len(result.masks) == len(result.boxes_xyxy) == len(kept)
+    assert decoder.drawn == [1, 3, 0, 2][: len(kept)]
     assert result.presence == pytest.approx(0.9)
 
 
 def test_boxes_are_pixels_clipped_to_the_image():
-    result = select_instances(raw_decoding([0.9]), ["ball"], [DecodeOptions()], (60, 120)).results[0]
+    result = select(FixedDecoder([0.9]))
     np.testing.assert_allclose(result.boxes_xyxy, [[0, 15, 60, 60]])
 
 

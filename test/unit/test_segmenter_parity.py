@@ -10,10 +10,11 @@ from small_networks import Shape, make_frame, make_segmenter
 
 from samlite_ros.errors import Cancelled
 from samlite_ros.segmenter import SegmenterOptions, load_segmenter
-from samlite_ros.segmenter.decoder import cut, decode
+from samlite_ros.segmenter.decoder import TextFeatures, cut, decode
 from samlite_ros.segmenter.preprocess import to_pixel_values
+from samlite_ros.segmenter.shared_decode import SharedDecoder
 from samlite_ros.segmenter.upsample import to_probability
-from samlite_ros.types import DecodeOptions, Segmenter
+from samlite_ros.types import DecodeOptions, Segmenter, TextEmbedding
 
 LONGEST = "a red ball and the blue box " * 4 + "or thing"
 EVERYTHING = DecodeOptions(score_threshold=0.0, max_instances=1000)
@@ -59,18 +60,32 @@ def assert_equal(found, wanted):
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
 
 
-def test_decoding_equals_the_reference(case):
+def decode_batched(segmenter, image, text):
+    """The model's own forward, given shared features."""
+    model, step = segmenter.checkpoint.model, segmenter.options.decode_batch
+    raw = [decode(model, image, cut(text, i, step)) for i in range(0, len(text.features), step)]
+    return tuple(torch.cat([getattr(r, name) for r in raw]) for name in ("scores", "boxes_xyxy", "mask_logits"))
+
+
+def decode_shared(segmenter, image, text):
+    """What `segment` does: shared parts once, in batches, here with every query kept."""
+    decoder, step = SharedDecoder(segmenter.checkpoint.model), segmenter.options.decode_batch
+    shared, raw = decoder.prepare(image), []
+    for i in range(0, len(text.features), step):
+        found = decoder.propose(shared, cut(text, i, step))
+        everything = [torch.arange(found.scores.shape[1])] * len(found.scores)
+        raw.append((found.scores, found.boxes_xyxy, torch.stack(decoder.masks(shared, found, everything))))
+    return tuple(torch.cat(parts) for parts in zip(*raw, strict=True))
+
+
+@pytest.mark.parametrize("way", [decode_batched, decode_shared])
+@torch.inference_mode()
+def test_decoding_equals_the_reference(case, way):
     segmenter, phrases, size = case
     frame = make_frame(3, *size)
     segmenter.embed_text(phrases[-1:])  # so that the bank mixes old and new
     text, image = segmenter.embed_text(phrases), segmenter.embed_image(frame)
-    step = segmenter.options.decode_batch
-    with torch.inference_mode():
-        raw = [
-            decode(segmenter.checkpoint.model, image.features, cut(text.features, i, step))
-            for i in range(0, len(phrases), step)
-        ]
-    scores, boxes, masks = (torch.cat([getattr(r, n) for r in raw]) for n in ("scores", "boxes_xyxy", "mask_logits"))
+    scores, boxes, masks = way(segmenter, image.features, text.features)
     assert len(scores) == len(phrases)
     for i, phrase in enumerate(phrases):
         wanted = reference(segmenter, frame, phrase)
@@ -111,11 +126,12 @@ def test_it_is_a_segmenter(case):
 def test_the_attention_mask_reaches_the_model():
     segmenter = make_segmenter()
     text, image = segmenter.embed_text(["red ball"]), segmenter.embed_image(make_frame())
-    blind = type(text.features)(text.features.features, torch.ones_like(text.features.mask))
-    with torch.inference_mode():
-        seen = decode(segmenter.checkpoint.model, image.features, text.features)
-        unseen = decode(segmenter.checkpoint.model, image.features, blind)
-    assert float((seen.scores - unseen.scores).abs().max()) > 1e-3
+    blind = TextFeatures(text.features.features, torch.ones_like(text.features.mask))
+    seen, unseen = (
+        segmenter.segment(image, TextEmbedding(text.phrases, text.model_id, features), [EVERYTHING])[0]
+        for features in (text.features, blind)
+    )
+    assert np.abs(seen.scores - unseen.scores).max() > 1e-3
 
 
 class Passes:
@@ -148,7 +164,7 @@ def test_constant_phrases_pass_the_text_encoder_once():
 def test_phrases_on_one_frame_share_one_vision_pass(count):
     segmenter = make_segmenter(decode_batch=4)
     vision, decoder = Passes(segmenter.checkpoint.model.vision_encoder), []
-    segmenter.checkpoint.model.detr_encoder.register_forward_hook(lambda *_: decoder.append(1))
+    segmenter.checkpoint.model.dot_product_scoring.register_forward_hook(lambda *_: decoder.append(1))
     phrases = [f"thing {'a ' * i}" for i in range(count)]
     image = segmenter.embed_image(make_frame())
     segmenter.segment(image, segmenter.embed_text(phrases), [DecodeOptions()] * count)
