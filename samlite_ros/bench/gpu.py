@@ -1,0 +1,199 @@
+"""The network on a GPU: image, text and decode in half precision, eager and compiled, and the parity of its masks.
+
+Runs on a CPU too where the device is named, for tests; the rows name the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from samlite_ros.bench.figures import Figure, derived, figure
+from samlite_ros.bench.options import BenchOptions, SkippedPart
+from samlite_ros.bench.timing import measure
+from samlite_ros.bench.workload import camera_frame, phrases, segmenter_options, waiting_for
+from samlite_ros.segmenter import load_segmenter
+from samlite_ros.segmenter.decoder import cut, image_features
+from samlite_ros.segmenter.preprocess import to_pixel_values
+from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter
+from samlite_ros.segmenter.shared_decode import SharedDecoder
+
+_WARM_UP = 3
+_ROUNDS = 15
+_PARITY_PHRASES, _PARITY_MASKS = 4, 4
+
+Call = Callable[[], object]
+Compile = Callable[[Any], Any]
+
+
+class NetworkParts:
+    """The network's parts, each as a call on fixed inputs.
+
+    Args:
+        segmenter: Has the network.
+        kept: Masks kept per phrase.
+    """
+
+    def __init__(self, segmenter: Sam3LiteTextSegmenter, kept: int) -> None:
+        network = segmenter.checkpoint
+        self.device = network.device
+        self._model, self._kept = network.model, torch.arange(kept, device=network.device)
+        self._pixels = to_pixel_values(camera_frame().image, network.image_size, network.device, network.dtype)
+        tokens = [network.tokenizer(p, padding="max_length", max_length=32).input_ids for p in phrases(16)]
+        self._ids = torch.tensor(tokens, device=network.device)
+        self._text = segmenter.embed_text(phrases(16)).features
+        self._decoder = SharedDecoder(network.model)
+
+    def calls(self, counts: Sequence[int], compile_it: Compile) -> dict[str, Call]:
+        """Name to call: the image, and text and decode for each number of phrases at once.
+
+        Args:
+            counts: Numbers of phrases.
+            compile_it: Applied to what is computed.
+        """
+        with torch.inference_mode():
+            self._image = image_features(self._embed_image())
+        propose, masks = compile_it(self._decoder.propose), compile_it(self._decoder.masks)
+        calls: dict[str, Call] = {"image": compile_it(self._embed_image)}
+        for count in counts:
+            calls[f"text, {count}"] = partial(self._embed_text, count)
+            calls[f"decode, {count}"] = partial(self._decode, propose, masks, count)
+        return {name: torch.inference_mode()(call) for name, call in calls.items()}
+
+    def _embed_text(self, count: int) -> object:
+        return self._model.get_text_features(input_ids=self._ids[:count])
+
+    def _decode(self, propose: Callable[..., Any], masks: Callable[..., Any], count: int) -> object:
+        shared = self._decoder.prepare(self._image)
+        return masks(shared, propose(shared, cut(self._text, 0, count)), [self._kept] * count)
+
+    def _embed_image(self) -> Any:
+        return self._model.vision_encoder(self._pixels)
+
+
+def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]:
+    """Measure the full-size networks of the options on CUDA, eager and compiled, and the parity with float32.
+
+    Raises:
+        SkippedPart: There is no CUDA device, and no other was asked for.
+    """
+    if options.device == "auto" and not torch.cuda.is_available():
+        raise SkippedPart(f"torch {torch.__version__} sees no CUDA device")
+    figures: list[Figure] = []
+    for model in options.models:
+        on_step(f"{model}: parts on the device")
+        figures += measure_parts(model, options)
+        on_step(f"{model}: parity with float32")
+        figures += measure_parity(model, options)
+    return figures
+
+
+def measure_parts(model: str, options: BenchOptions) -> list[Figure]:
+    """Time, work and share of the peak for each part."""
+    parts = NetworkParts(load_segmenter(segmenter_options(model, options)), options.kept)
+    ways: dict[str, Compile] = {"eager": lambda call: call}
+    if parts.device.type == "cuda":
+        ways["compiled"] = torch.compile
+    peak = peak_flop_s(parts.device)
+    rounds = options.rounds or _ROUNDS
+    figures: list[Figure] = []
+    for way, compile_it in ways.items():
+        for part, call in parts.calls(options.phrase_counts, compile_it).items():
+            name = f"gpu/{model}, {parts.device.type}, {part}"
+            times = _times_s(call, rounds, parts.device)
+            figures.append(figure(f"{name}/{way}", "ms", [1e3 * t for t in times]))
+            if way == "eager":
+                work = count_flop(call)
+                figures.append(derived(f"{name}/work", "GFLOP", work / 1e9))
+                figures.append(figure(f"{name}/of peak", "%", [100 * work / t / peak for t in times]))
+    return figures
+
+
+def measure_parity(model: str, options: BenchOptions) -> list[Figure]:
+    """Overlap of masks in half precision with those of the same weights in float32, for float32's best queries.
+
+    With random weights masks are noise with long borders: the masks of real checkpoints agree better.
+    """
+    settings = segmenter_options(model, options)
+    half = "bfloat16" if settings.dtype in ("auto", "float32") else settings.dtype
+    wanted = drawn_masks(load_segmenter(replace(settings, dtype="float32")))
+    found = drawn_masks(load_segmenter(replace(settings, dtype=half)), [m.queries for m in wanted])
+    pairs = [
+        (a, b) for one, other in zip(wanted, found, strict=True) for a, b in zip(one.masks, other.masks, strict=True)
+    ]
+    overlaps = [float((a & b).sum() / (a | b).sum()) for a, b in pairs if (a | b).any()]
+    if not overlaps:
+        return []
+    name = f"gpu parity/{model}, {half}"
+    return [
+        derived(f"{name}/mean IoU", "", sum(overlaps) / len(overlaps)),
+        derived(f"{name}/least IoU", "", min(overlaps)),
+        derived(f"{name}/masks", "", len(overlaps)),
+    ]
+
+
+class DrawnMasks(NamedTuple):
+    """Masks of one phrase.
+
+    Args:
+        queries: int64 (K,), which queries they are of.
+        masks: bool (K, h, w).
+    """
+
+    queries: torch.Tensor
+    masks: torch.Tensor
+
+
+@torch.inference_mode()
+def drawn_masks(segmenter: Sam3LiteTextSegmenter, queries: Sequence[torch.Tensor] | None = None) -> list[DrawnMasks]:
+    """Masks of one image for a few phrases.
+
+    Args:
+        segmenter: Has the network.
+        queries: Of each phrase, the queries to draw; None = its best.
+    """
+    decoder = SharedDecoder(segmenter.checkpoint.model)
+    shared = decoder.prepare(image_features(_vision(segmenter)))
+    out = []
+    for place, phrase in enumerate(phrases(_PARITY_PHRASES)):
+        proposals = decoder.propose(shared, segmenter.embed_text([phrase]).features)
+        chosen = proposals.scores[0].topk(_PARITY_MASKS).indices if queries is None else queries[place]
+        out.append(DrawnMasks(chosen, decoder.masks(shared, proposals, [chosen])[0].float() > 0))
+    return out
+
+
+def _vision(segmenter: Sam3LiteTextSegmenter) -> Any:
+    network = segmenter.checkpoint
+    pixels = to_pixel_values(camera_frame().image, network.image_size, network.device, network.dtype)
+    return network.model.vision_encoder(pixels)
+
+
+def count_flop(call: Call) -> int:
+    """Floating-point operations of a call: matrix products, convolutions and attention."""
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops()
+
+
+def peak_flop_s(device: torch.device, side: int = 0) -> float:
+    """Operations per second of a large matrix product in bfloat16: the peak that the device shows.
+
+    Args:
+        device: Where.
+        side: Of the matrices; 0 = 8192 on CUDA, 512 elsewhere.
+    """
+    side = side or (8192 if device.type == "cuda" else 512)
+    a = torch.randn(side, side, device=device, dtype=torch.bfloat16)
+    return 2 * side**3 / min(_times_s(lambda: a @ a, 10, device))
+
+
+def _times_s(call: Call, rounds: int, device: torch.device) -> list[float]:
+    finish = waiting_for(device)
+    for _ in range(_WARM_UP):
+        measure(call, finish)
+    return [measure(call, finish).wall_s for _ in range(rounds)]

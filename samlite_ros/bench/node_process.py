@@ -1,0 +1,96 @@
+"""The node as it is, around a segmenter whose time is logged: `python -m samlite_ros.bench.node_process`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from samlite_ros.node.main import main
+from samlite_ros.node.node import load_network
+from samlite_ros.node.parameters import Parameters
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, Segmenter, TextEmbedding
+
+LOG_VARIABLE = "SAMLITE_BENCH_LOG"
+"""Names the log's path; a line has a frame's stamp [ns], and the network's elapsed and CPU time for it [s]."""
+
+
+class NetworkTime(NamedTuple):
+    """What the network took for one frame.
+
+    Args:
+        wall_s: Elapsed time [s].
+        cpu_s: CPU time of the network's thread [s]; all of it, where torch has one thread.
+    """
+
+    wall_s: float
+    cpu_s: float
+
+
+class LoggedSegmenter:
+    """A segmenter that logs how long the network took for each frame. See `samlite_ros.types.Segmenter`.
+
+    Args:
+        inner: Does the work.
+        log: Takes the lines.
+    """
+
+    def __init__(self, inner: Segmenter, log: TextIO) -> None:
+        self._inner = inner
+        self._log = log
+        self._embedding = NetworkTime(0.0, 0.0)
+
+    @property
+    def model_id(self) -> str:
+        """That of the inner segmenter."""
+        return self._inner.model_id
+
+    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
+        """As the inner segmenter."""
+        return self._inner.embed_text(phrases)
+
+    def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
+        """As the inner segmenter."""
+        start = _now()
+        image = self._inner.embed_image(frame, on_block)
+        self._embedding = _since(start)
+        return image
+
+    def segment(
+        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]
+    ) -> list[PhraseResult]:
+        """As the inner segmenter."""
+        start = _now()
+        results = self._inner.segment(image, text, options)
+        decoding = _since(start)
+        wall_s, cpu_s = (a + b for a, b in zip(self._embedding, decoding, strict=True))
+        self._log.write(f"{image.stamp_ns} {wall_s} {cpu_s}\n")
+        self._log.flush()
+        return results
+
+
+def _now() -> NetworkTime:
+    return NetworkTime(time.perf_counter(), time.thread_time())
+
+
+def _since(start: NetworkTime) -> NetworkTime:
+    now = _now()
+    return NetworkTime(now.wall_s - start.wall_s, now.cpu_s - start.cpu_s)
+
+
+def read_log(path: Path) -> dict[int, NetworkTime]:
+    """The network's time by the frame's stamp [ns]; a line that was cut off at the end is left out."""
+    lines = (line.split() for line in path.read_text().split("\n")[:-1])
+    return {int(stamp): NetworkTime(float(wall), float(cpu)) for stamp, wall, cpu in lines}
+
+
+def _load(log: TextIO) -> Callable[[Parameters], Segmenter]:
+    return lambda parameters: LoggedSegmenter(load_network(parameters), log)
+
+
+if __name__ == "__main__":
+    with Path(os.environ[LOG_VARIABLE]).open("w") as file:
+        sys.exit(main(segmenter_factory=_load(file)))
