@@ -27,6 +27,7 @@ from samlite_ros.message_reading import read_request, read_requests
 from samlite_ros.msg import QuerySet, QueryStatusArray, TextQuery
 from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
 from samlite_ros.node.diagnostics import NodeFacts, Report
+from samlite_ros.node.failure_log import FailureLog
 from samlite_ros.node.messages import RCLPY, frame_from_compressed, frame_from_image
 from samlite_ros.node.network_worker import NetworkWorker
 from samlite_ros.node.outputs import CameraOutputs
@@ -47,7 +48,7 @@ STATUS_REFRESH_S = 1.0
 STATUS_DUTY = 0.1
 """Largest share of the time spent with telling statuses: with 1,000 queries they are told less often."""
 NETWORK_JOIN_S, STREAM_JOIN_S = 3.5, 0.5
-THROTTLE_S = 5.0
+REFUSAL_THROTTLE_S = 1.0
 
 Transition = Callable[["SamliteNode", LifecycleState], TransitionCallbackReturn]
 
@@ -99,6 +100,7 @@ class SamliteNode(LifecycleNode):
         self._model_id = ""
         self._tasks: deque[Callable[[], None]] = deque()
         self._tasks_guard = self.create_guard_condition(self._run_tasks)
+        self._failure_log = FailureLog(self.get_logger().error)
         self._qos = QosWatch(self)
         self._outputs = [
             CameraOutputs(self._qos, name, self._values.overlay_jpeg_quality) for name in self._values.camera_names
@@ -279,7 +281,7 @@ class SamliteNode(LifecycleNode):
 
     def _tell_refusal(self, status: QueryStatus) -> None:
         who = f"query {status.key.id!r} of client {status.key.client!r}"
-        self.get_logger().warning(f"{who} is refused: {status.message}", throttle_duration_sec=THROTTLE_S)
+        self.get_logger().warning(f"{who} is refused: {status.message}", throttle_duration_sec=REFUSAL_THROTTLE_S)
 
     def _on_tick(self) -> None:
         self._registry.advance(self._now_ns())
@@ -343,7 +345,7 @@ class SamliteNode(LifecycleNode):
     def _on_failure(self, who: str, what: str) -> None:
         """On a worker's thread."""
         if self.context.ok():  # when ROS is shut down publishing fails, which is no news
-            self.get_logger().error(f"{who}: {what}", throttle_duration_sec=THROTTLE_S)
+            self._failure_log(who, what)
 
     def _post(self, task: Callable[[], None]) -> None:
         """Have it done on the executor's thread."""

@@ -73,12 +73,13 @@ class _Player:
         self._publishers[topic.name] = node.create_publisher(kind, topic.name, _qos_of(topic))
 
     def wait_for_subscribers(self) -> None:
-        """Wait until every topic has a subscriber, at most as long as the options say."""
+        """Wait until every topic has a subscriber, at most as long as the options say, and then their delay."""
         deadline_s = time.monotonic() + self._options.wait_s
         while time.monotonic() < deadline_s:
             if all(publisher.get_subscription_count() for publisher in self._publishers.values()):
-                return
+                break
             time.sleep(POLL_S)
+        time.sleep(self._options.delay_s)
 
     def run(self) -> int:
         """Publish; returns the number of messages."""
