@@ -7,14 +7,14 @@ the colours of the floor, and gray images.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.scenes import Sequence, SequenceOptions
-from samlite_ros.scenes.render import Renderer
+from samlite_ros.scenes.render import Renderer, Scene
 from samlite_ros.scenes.textures import add_noise
 from samlite_ros.scenes.world import Sensor, Thing, World
 from samlite_ros.types import Frame
@@ -44,7 +44,6 @@ class Difficulty:
         camouflage: The things have the colours of the floor.
         noise: Standard deviation of the sensor's noise [levels of 255].
         flicker: Standard deviation of the exposure, relative.
-        gray: The images have no colour.
     """
 
     name: str
@@ -60,7 +59,6 @@ class Difficulty:
     camouflage: bool = False
     noise: float = 4.6
     flicker: float = 0.02
-    gray: bool = False
 
 
 DEVELOPMENT = (
@@ -114,50 +112,48 @@ class StreamSequence:
     frames: int = 150
     rate_hz: float = 30.0
     size: tuple[int, int] = (480, 640)
-    _warped: bool = field(init=False, default=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_warped", self.difficulty.zoom_roll or self.difficulty.shake_px > 0)
+    @property
+    def things(self) -> tuple[Thing, ...]:
+        """Everything that there is to see at some time."""
+        return self._base().world.things
 
-    def __iter__(self) -> Iterator[TruthFrame]:
-        difficulty = self.difficulty
+    @property
+    def _warped(self) -> bool:
+        return self.difficulty.zoom_roll or self.difficulty.shake_px > 0
+
+    def _base(self) -> Sequence:
+        """The sequence before anything is made harder; larger where it is going to be warped."""
         factor = MARGIN if self._warped else 1.0
-        size = round(self.size[0] * factor), round(self.size[1] * factor)
         options = SequenceOptions(
-            size=size,
+            size=(round(self.size[0] * factor), round(self.size[1] * factor)),
             rate_hz=self.rate_hz,
             frames=self.frames,
-            speed_px_s=difficulty.speed_px_s,
-            count=difficulty.count,
+            speed_px_s=self.difficulty.speed_px_s,
+            count=self.difficulty.count,
         )
-        base = Sequence(difficulty.base, self.seed, options)
+        return Sequence(self.difficulty.base, self.seed, options)
+
+    def __iter__(self) -> Iterator[TruthFrame]:
+        difficulty, base = self.difficulty, self._base()
         rng = np.random.default_rng([11, self.seed])
         world = _prepared(base.world, difficulty, rng)
         searched = _searched(world, difficulty, rng)
         renderer = Renderer(world)
         bar = _bar_texture(rng, self.size[0]) if difficulty.bar else None
         for index in range(self.frames):
-            yield self._frame(base, renderer, world, searched, bar, index)
+            yield self._frame(base, renderer, searched, bar, index)
 
     def _frame(
         self,
         base: Sequence,
         renderer: Renderer,
-        world: World,
         searched: NDArray[np.bool_],
         bar: NDArray[np.uint8] | None,
         index: int,
     ) -> TruthFrame:
         difficulty, time_s = self.difficulty, index / self.rate_hz
-        quiet = np.random.default_rng(0)
-        if difficulty.turning:
-            renderer = Renderer(_turned(world, time_s))
-        scene = renderer.render(base.camera_at(time_s), quiet, time_s)
-        image = scene.image
-        if difficulty.blur:
-            moments = [time_s + max(part, -index) / self.rate_hz for part in BLUR_TIMES]
-            images = [renderer.render(base.camera_at(t), quiet, t).image for t in moments]
-            image = np.mean(np.stack(images), 0).astype(np.uint8)
+        image, scene = self._exposed(base, renderer, time_s)
         ids = scene.ids
         whole = {o.track_id for o in scene.objects if o.visible_fraction > 0.999 and o.image_fraction > 0.999}
         if self._warped:
@@ -166,19 +162,25 @@ class StreamSequence:
             ids = _warped(ids, warp, self.size, cv2.INTER_NEAREST)
         whole -= set(_on_border(ids))
         if bar is not None:
-            image, ids = image.copy(), ids.copy()
-            at = int(BAR_SPEED_PX_S * time_s) % (2 * self.size[1]) - BAR_WIDTH_PX
-            left, right = np.clip([at, at + BAR_WIDTH_PX], 0, self.size[1])
-            whole -= set(np.unique(ids[:, left:right]).tolist())
-            image[:, left:right] = bar[:, : right - left]
-            ids[:, left:right] = 0
+            image, ids, hidden = _behind_bar(image, ids, bar, time_s)
+            whole -= hidden
         ids = np.where(searched[ids], ids, 0).astype(np.uint8)
         rng = np.random.default_rng([12, self.seed, index])
         image = add_noise(image, 1 + difficulty.flicker * float(rng.standard_normal()), difficulty.noise, rng)
-        if difficulty.gray:
-            image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
         frame = Frame(np.ascontiguousarray(image, np.uint8), base.stamp_ns(index))
         return TruthFrame(frame, ids, frozenset(int(i) for i in whole if searched[i]))
+
+    def _exposed(self, base: Sequence, renderer: Renderer, time_s: float) -> tuple[NDArray[np.uint8], Scene]:
+        """The image, blurred where asked, and the scene at the middle of the exposure."""
+        quiet = np.random.default_rng(0)
+        if self.difficulty.turning:
+            renderer = Renderer(_turned(renderer.world, time_s))
+        scene = renderer.render(base.camera_at(time_s), quiet, time_s)
+        if not self.difficulty.blur:
+            return scene.image, scene
+        moments = [max(time_s + part / self.rate_hz, 0.0) for part in BLUR_TIMES]
+        images = [renderer.render(base.camera_at(t), quiet, t).image for t in moments]
+        return np.mean(np.stack(images), 0).astype(np.uint8), scene
 
     def _warp(self, size: tuple[int, ...], time_s: float) -> NDArray[np.float64]:
         """(2, 3): from the larger rendered image to the sequence's."""
@@ -186,7 +188,8 @@ class StreamSequence:
         angle_deg, zoom = 0.0, 1.0
         if difficulty.zoom_roll:
             angle_deg, zoom = 12 * np.sin(1.9 * time_s), 1.05 + 0.25 * np.sin(1.3 * time_s) ** 2
-        warp = np.asarray(cv2.getRotationMatrix2D((size[1] / 2, size[0] / 2), float(angle_deg), float(zoom)))
+        center = size[1] / 2, size[0] / 2
+        warp = np.asarray(cv2.getRotationMatrix2D(center, float(angle_deg), float(zoom)), np.float64)
         warp[:, 2] += (self.size[1] - size[1]) / 2, (self.size[0] - size[0]) / 2
         phase = 0.7 * self.seed
         warp[0, 2] += difficulty.shake_px * (np.sin(9 * time_s + phase) + 0.5 * np.sin(23 * time_s)) / 1.5
@@ -232,6 +235,19 @@ def _turned(world: World, time_s: float) -> World:
 def _bar_texture(rng: np.random.Generator, height: int) -> NDArray[np.uint8]:
     coarse = rng.uniform(60, 200, (height // 24 + 1, BAR_WIDTH_PX // 24 + 1, 3)).astype(np.float32)
     return np.asarray(cv2.resize(coarse, (BAR_WIDTH_PX, height), interpolation=cv2.INTER_CUBIC).clip(0, 255), np.uint8)
+
+
+def _behind_bar(
+    image: NDArray[np.uint8], ids: NDArray[np.uint8], bar: NDArray[np.uint8], time_s: float
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], set[int]]:
+    """Image and ids with the bar in front, and the ids that it touches."""
+    image, ids, width = image.copy(), ids.copy(), ids.shape[1]
+    at = int(BAR_SPEED_PX_S * time_s) % (2 * width) - BAR_WIDTH_PX
+    left, right = np.clip([at, at + BAR_WIDTH_PX], 0, width)
+    hidden = {int(i) for i in np.unique(ids[:, left:right])}
+    image[:, left:right] = bar[:, : right - left]
+    ids[:, left:right] = 0
+    return image, ids, hidden
 
 
 def _warped(

@@ -33,6 +33,9 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
         part = parts.add_parser(name, help=text, description=text, argument_default=argparse.SUPPRESS)
         _add_options(part)  # without defaults: they would undo what was given before the part's name
         part.set_defaults(part=name)
+    streaming = parts.add_parser("streaming", help=bench_streaming.HELP, description=bench_streaming.__doc__)
+    bench_streaming.add_parser(streaming)
+    streaming.set_defaults(part="streaming")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

@@ -127,8 +127,7 @@ class Carrier:
         image = self.image
         if image is None:
             return []
-        certain = [t for t in self.tracks if not t.in_doubt]
-        claims = [claim for t in certain if (claim := gather_evidence(t, image)) is not None]
+        claims = [claim for t in self.tracks if (claim := gather_evidence(t, image)) is not None]
         self._settlement = settle(claims, image.size)
         drawn = []
         for claim, margin in zip(claims, self._settlement.margins, strict=True):

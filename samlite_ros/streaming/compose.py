@@ -29,6 +29,8 @@ MISSED_LIMIT, MISSED_MALUS = 3.0, 1.5
 CERTAIN = 10.0
 """Log-odds of the pixels of a thing in an unchanged part of the image."""
 NOTHING_LEFT = -30.0
+LEAST_SUPPORT = 0.3
+"""An object whose template points disagree is drawn only where so many of its pixels look like it all the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +56,7 @@ class Evidence:
 
 
 def gather_evidence(track: Track, image: WorkImage) -> Evidence | None:
-    """Shape, colours and template of one object at its pose; None = it is outside the image."""
+    """Shape, colours and template of one object at its pose; None = it is outside the image, or not there at all."""
     window = _window(track, image.size)
     if window is None:
         return None
@@ -69,10 +71,17 @@ def gather_evidence(track: Track, image: WorkImage) -> Evidence | None:
     if track.misses:
         log_odds = np.minimum(log_odds, MISSED_LIMIT) - MISSED_MALUS
     log_odds = _open_unknown(model, log_odds, distance, back, size)
-    log_odds += COLOR_FACTOR * _appearance(track, image, (x0, y0, x1, y1), distance, back)
+    appearance = _appearance(track, image, (x0, y0, x1, y1), distance, back)
+    log_odds += COLOR_FACTOR * appearance
+    if track.in_doubt and _share_positive(appearance[log_odds > 0]) < LEAST_SUPPORT:
+        return None
     if model.unknown is not None:
         _drop_unconnected(log_odds, distance)
     return Evidence(track, x0, y0, log_odds)
+
+
+def _share_positive(values: NDArray[np.float32]) -> float:
+    return float(np.count_nonzero(values > 0) / max(values.size, 1))
 
 
 def _window(track: Track, size: tuple[int, int]) -> tuple[int, int, int, int] | None:

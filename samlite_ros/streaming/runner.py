@@ -14,7 +14,7 @@ another machine, and without charged work the outcome is the same every time::
     frames = [Frame(image, 1 + i * 33_333_333) for i, image in enumerate(images)]
     vocabulary = Vocabulary(1, (Query(QueryKey("me", "cup"), "red cup", class_id=0),))
     profile = LatencyProfile.of_total_ms(250)
-    for published in drive(load_segmenter("demo"), frames, profile, StreamingOptions(propagate=True), vocabulary):
+    for published in drive(load_segmenter(), frames, profile, StreamingOptions(propagate=True), vocabulary):
         answer = published.answer
         for instance in answer.instances:
             print(answer.stamp_ns, published.at_ns, instance.track_id, instance.confidence, instance.box_xyxy)

@@ -97,7 +97,7 @@ class Track:
 
     @property
     def in_doubt(self) -> bool:
-        """What is at its place does not look like it: nothing should be drawn."""
+        """What is at its place does not look like it."""
         return self.agreement < LEAST_AGREEMENT
 
     @property

@@ -1,0 +1,154 @@
+"""Runs sequences under latency profiles, both ways: masks carried to every frame, and the usual way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from unittest.mock import patch
+
+import cv2
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from samlite_ros.bench.streaming_oracle import PERFECT, Imperfection, OracleSegmenter, oracle_vocabulary
+from samlite_ros.bench.streaming_scores import Score, score_run
+from samlite_ros.bench.streaming_sequences import TruthFrame
+from samlite_ros.masks import mask_iou
+from samlite_ros.streaming import alignment, carrier, color_model, compose, learning, tracks
+from samlite_ros.streaming.flow import no_flow
+from samlite_ros.streaming.pipeline import StreamingCounters, StreamingOptions
+from samlite_ros.streaming.runner import LatencyProfile, Published, VirtualRun
+from samlite_ros.types import Instance, Segmenter, Vocabulary
+
+MAX_MASK_AGE_S = 3.0
+"""Age at which masks are withdrawn in the benchmark: a pass of 950 ms may miss a thing once."""
+MATCH_IOU = 0.3
+USUAL = StreamingOptions()
+CARRIED = StreamingOptions(propagate=True, max_mask_age_s=MAX_MASK_AGE_S)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One sequence under one profile.
+
+    Args:
+        sequence: Its name.
+        ours, peers: Masks carried to every frame; the newest frame, whole model, published when done.
+        frames: Number of frames.
+        embeddings: Image embeddings that ours computed.
+        counters: Of our pipeline.
+    """
+
+    sequence: str
+    ours: Score
+    peers: Score
+    frames: int
+    embeddings: int
+    counters: StreamingCounters
+
+
+def run_sequence(
+    name: str,
+    truth: Sequence[TruthFrame],
+    profile: LatencyProfile,
+    phrase_count: int = 1,
+    imperfection: Imperfection = PERFECT,
+    network: tuple[Segmenter, Vocabulary] | None = None,
+) -> Outcome:
+    """Both ways over one sequence; the clock is charged with our measured work.
+
+    Args:
+        name: For tables.
+        truth: The frames and their truth.
+        profile: How long the network takes.
+        phrase_count: Number of phrases that the things are dealt out to.
+        imperfection: How the oracle errs.
+        network: Another network than the oracle, and what it is asked.
+    """
+    oracle = OracleSegmenter(truth, phrase_count, imperfection)
+    segmenter, vocabulary = network or (oracle, oracle_vocabulary(phrase_count))
+    frames = [t.frame for t in truth]
+    peers = list(VirtualRun(segmenter, profile, USUAL, vocabulary, charge_s=0).run(frames))
+    run = VirtualRun(segmenter, profile, CARRIED, vocabulary)
+    with one_thread():
+        ours = list(run.run(frames))
+    peers_score = score_run(truth, with_matched_ids(peers))
+    return Outcome(name, score_run(truth, ours), peers_score, len(frames), run.record.embeddings, run.record.counters)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """OpenCV on one thread, so that its work is in this thread's processor time."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def with_matched_ids(published: Sequence[Published]) -> list[Published]:
+    """Give keyframe answers track ids by matching each with the one before it, without carrying anything."""
+    out: list[Published] = []
+    before: list[tuple[int, Instance]] = []
+    next_id = 1
+    for entry in published:
+        instances = list(entry.answer.instances)
+        ids = _match([i for _, i in before], instances)
+        numbered = []
+        for index, instance in enumerate(instances):
+            track_id = before[ids[index]][0] if index in ids else next_id
+            next_id += index not in ids
+            numbered.append((track_id, replace(instance, track_id=track_id)))
+        before = numbered
+        answer = replace(entry.answer, instances=tuple(i for _, i in numbered))
+        out.append(Published(answer, entry.at_ns, entry.work_s))
+    return out
+
+
+def _match(before: Sequence[Instance], now: Sequence[Instance]) -> dict[int, int]:
+    """Index before by index now."""
+    overlap = np.array([[mask_iou(n.mask, b.mask) for b in before] for n in now]).reshape(len(now), len(before))
+    rows, columns = linear_sum_assignment(overlap, maximize=True)
+    return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if overlap[r, c] > MATCH_IOU}
+
+
+def mean_iou(scores: Sequence[Score], whole_only: bool = False) -> float:
+    """Mean over sequences: each counts the same."""
+    values = [score.iou(whole_only) for score in scores]
+    kept = [v for v in values if not np.isnan(v)]
+    return float(np.mean(kept)) if kept else float("nan")
+
+
+def error_ratio(outcomes: Sequence[Outcome], whole_only: bool = False) -> float:
+    """Our error over the usual way's."""
+    ours, peers = (mean_iou([getattr(o, side) for o in outcomes], whole_only) for side in ("ours", "peers"))
+    return (1 - ours) / max(1 - peers, 1e-6)
+
+
+PARTS: dict[str, tuple[tuple[object, str, object], ...]] = {
+    "nothing": (),
+    "colour model": ((color_model, "LIMIT", 0.0),),
+    "alignment to the keyframe": (
+        (tracks, "ITERATIONS", 0),
+        (tracks, "ITERATIONS_LOST", 0),
+        (learning, "BUILD_ITERATIONS", 0),
+    ),
+    "outline rows": ((alignment, "OUTLINE_AMPLITUDE", 0.0), (alignment, "OUTLINE_COST", 0.0)),
+    "growth into the unseen": ((compose, "UNKNOWN_BIAS", -20.0),),
+    "dense flow": ((carrier, "dense_flow", lambda previous, current: no_flow(current)),),
+    "other starting poses": ((tracks, "MOST_LOST", 0),),
+    "rest": ((tracks, "REST_REACH_PX", 0.0),),
+    "keeping what was missed": ((carrier, "MOST_MISSES", 0),),
+}
+"""What can be left out, and the constants that do it."""
+
+
+@contextmanager
+def without(part: str) -> Iterator[None]:
+    """Leave one of PARTS out while the `with` block runs."""
+    with ExitStack() as stack:
+        for module, name, value in PARTS[part]:
+            stack.enter_context(patch.object(module, name, value))
+        yield
