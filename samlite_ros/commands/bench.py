@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from samlite_ros.bench.options import MODEL_NAMES, BenchOptions, quick
+from samlite_ros.commands import bench_streaming
 
 PARTS = {
     "reuse": "time per frame for constant phrases, late queries and still scenes, against the usual wrappers",
