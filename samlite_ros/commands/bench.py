@@ -58,6 +58,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print the tables, write bench.json and the pictures."""
+    if args.part == "streaming":
+        return bench_streaming.run(args)
     from samlite_ros.bench.figures import comparison, load_report, save_report, tables
     from samlite_ros.bench.plots import draw_report
     from samlite_ros.bench.run import run_parts
