@@ -18,7 +18,7 @@ pytest := cd test && python3 -m pytest
 TRANSFORMERS ?= 5.6.2 5.20.2 newest
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint format bench bench-streaming bag train-demo acceptance test-transformers clean
+.PHONY: help env demo test lint format bench bench-streaming bag train-demo acceptance test-transformers test-oldest clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -58,6 +58,10 @@ test-transformers: $(TRANSFORMERS:%=test-transformers-%)  ## parity with several
 test-transformers-%:
 	@$(bootstrap) --ros none --venv .venv-transformers-$* --with transformers$(if $(filter-out newest,$*),==$*)
 	@. .venv-transformers-$*/env.sh && $(pytest) unit/test_segmenter_parity.py $(TEST_ARGS)
+
+test-oldest:  ## the library with the oldest versions that setup.py allows, without ROS (on Python 3.10)
+	@$(bootstrap) --ros none --venv .venv-oldest --oldest
+	@. .venv-oldest/env.sh && $(pytest) unit bags $(TEST_ARGS)
 
 clean:  ## remove environments and outputs
 	rm -rf .venv* build install log demo_out bench_out bag_out *.egg-info .pytest_cache .mypy_cache .ruff_cache

