@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ros_install import ros_prefixes
-from samlite_ros.msg import InstanceMask
 
 from samlite_ros.masks import encode_rle, mask_from_array
+from samlite_ros.msg import InstanceMask
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PROGRAM = """
