@@ -18,6 +18,7 @@ import torch
 from samlite_ros.bench.figures import Figure, figure
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.peers import Peers
+from samlite_ros.bench.still import measure_still, still_frames
 from samlite_ros.bench.timing import Sample, interleave
 from samlite_ros.bench.workload import camera_frame, late_phrase, phrases, segmenter_options, waiting_for
 from samlite_ros.segmenter import load_segmenter
@@ -139,6 +140,8 @@ def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]
         samples = interleave(_warm(sides.late_query()), rounds, finish=sides.finish)
         waits = [sides.longest_block_s() for _ in range(rounds)]
         figures += figures_of_late_query(model, samples, waits)
+        on_step(f"{model}: still scene")
+        figures += measure_still(model, segmenter, still_frames())
     return figures
 
 
