@@ -15,18 +15,20 @@ import yaml
 
 
 class LaunchConfiguration:
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, *, default=None):
+        self.name, self.default = name, default
 
     def perform(self, context):
-        return context[self.name]
+        return context[self.name] if self.default is None else context.get(self.name, self.default)
 
 
 class DeclareLaunchArgument:
-    def __init__(self, name, *, default_value, description):
+    def __init__(self, name, *, default_value=None, description):
         self.name, self.default_value, self.description = name, default_value, description
 
     def visit(self, context):
+        if self.default_value is None and self.name not in context:
+            raise RuntimeError(f"launch argument {self.name} is needed")
         context.setdefault(self.name, self.default_value)
         return []
 
@@ -37,6 +39,18 @@ class OpaqueFunction:
 
     def visit(self, context):
         return self.function(context)
+
+
+class ExecuteProcess:
+    def __init__(self, *, cmd, **how_to_run):
+        self.cmd = cmd
+
+    def visit(self, context):
+        return []
+
+    def command_line(self):
+        """[executable, arguments...]."""
+        return list(self.cmd)
 
 
 class LaunchDescription:
@@ -101,7 +115,9 @@ def _as_yaml(value):
 
 _MODULES = {
     "launch": {"LaunchDescription": LaunchDescription},
-    "launch.actions": {c.__name__: c for c in (DeclareLaunchArgument, OpaqueFunction, IncludeLaunchDescription)},
+    "launch.actions": {
+        c.__name__: c for c in (DeclareLaunchArgument, OpaqueFunction, IncludeLaunchDescription, ExecuteProcess)
+    },
     "launch.substitutions": {"LaunchConfiguration": LaunchConfiguration},
     "launch.launch_description_sources": {"PythonLaunchDescriptionSource": PythonLaunchDescriptionSource},
     "launch_ros": {},
@@ -137,7 +153,7 @@ def command_lines(path: str | Path, **arguments: str) -> list[list[str]]:
 def _walk(actions, context):
     lines = []
     for action in actions:
-        if isinstance(action, Node):
+        if isinstance(action, Node | ExecuteProcess):
             lines.append(action.command_line())
         lines += _walk(action.visit(context), context)
     return lines

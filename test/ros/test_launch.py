@@ -12,6 +12,7 @@ from ros_install import find_in_ros
 SHARE = find_in_ros("share/samlite_ros")
 SAMLITE = SHARE / "launch/samlite.launch.py"
 DEMO = SHARE / "launch/demo.launch.py"
+REPLAY = SHARE / "launch/replay.launch.py"
 REAL_LAUNCH = """
 import sys
 from launch import LaunchDescription, LaunchService
@@ -76,6 +77,28 @@ def test_a_truth_value_that_is_none_is_refused():
 def test_the_demo_opens_rviz_on_demand():
     assert [words[0] for words in command_lines(DEMO)] == ["scene_camera", "samlite_node"]
     assert [words[0] for words in command_lines(DEMO, rviz="true")] == ["scene_camera", "rviz2", "samlite_node"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, ["ros2", "bag", "play", "/b", "--clock", "100", "--rate", "1.0"]),
+        ({"loop": "true", "rate": "2.0"}, ["ros2", "bag", "play", "/b", "--clock", "100", "--rate", "2.0", "--loop"]),
+        ({"player": "samlite"}, ["samlite", "play", "/b", "--clock", "100", "--rate", "1.0"]),
+    ],
+)
+def test_replay_plays_the_bag_with_its_clock(arguments, expected):
+    node, player = command_lines(REPLAY, bag="/b", image="/cam", queries="red ball", **arguments)
+    assert player == expected
+    for words in (["-p", "use_sim_time:=true"], ["-r", "image:=/cam"], ["-p", "queries:=[red ball]"]):
+        assert any(node[i : i + 2] == words for i in range(len(node))), node
+
+
+def test_replay_needs_a_bag_and_a_player_that_it_knows():
+    with pytest.raises(RuntimeError, match="bag is needed"):
+        command_lines(REPLAY)
+    with pytest.raises(ValueError, match="player must be one of ros2, samlite, got 'vlc'"):
+        command_lines(REPLAY, bag="/b", player="vlc")
 
 
 def test_the_command_line_starts_a_node_that_searches():
