@@ -163,14 +163,14 @@ class Carrier:
                 ended.append(track)
         self.end(ended)
 
-    def _urgency(self, track_id: int) -> tuple[int, int, float]:
-        """New things first, then those with the oldest model, then those that fit worst."""
+    def _urgency(self, track_id: int) -> tuple[int, float]:
+        """The oldest models first, then those that fit worst."""
         track = self._track(track_id)
-        return (0, 0, 0.0) if track is None else (1, track.keyframe_ns, -track.cost)
+        return (0, 0.0) if track is None else (track.keyframe_ns, -track.cost)
 
     def _learn_some(self, image: WorkImage) -> None:
         """Learn the next few models."""
-        lessons = self._lessons.take()
+        lessons = self._lessons.take({t.track_id for t in self.tracks})
         if not lessons:
             return
         learnt = []

@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from samlite_ros.streaming.appearance import ObjectModel
 from samlite_ros.streaming.flow import WorkImage
 from samlite_ros.streaming.geometry import Poses, invert, scale_of, transform, window_pose
-from samlite_ros.streaming.tracks import Track
+from samlite_ros.streaming.tracks import Track, corner_shift_px
 from samlite_ros.types import Mask
 
-SHAPE_SOFTNESS = 1.5
-"""Signed distance [fine px] that counts as one unit of log-odds."""
+LEAST_SOFTNESS, MOST_SOFTNESS, SOFTNESS_PER_PX = 0.5, 1.5, 0.15
+"""Signed distance [fine px] that counts as one unit of log-odds: for a thing at rest, for one seen from elsewhere, and
+how it grows with the way that its corners went since the keyframe [work px]."""
+MOST_OUTSIDE, MOST_INSIDE = 8.0, 5.3
+"""Largest log-odds from the shape: what the frame shows may still overrule them."""
 COLOR_FACTOR = 2.0
 UNLIKE = -3.0
 """Evidence of a pixel that does not look like the keyframe: enough to take away the inside of an object."""
@@ -67,7 +70,7 @@ def gather_evidence(track: Track, image: WorkImage) -> Evidence | None:
     distance = _warp(model.distance, back, size, NOTHING_LEFT)
     if track.still:
         return Evidence(track, x0, y0, np.where(distance > 0, CERTAIN, -CERTAIN).astype(np.float32))
-    log_odds = np.clip(distance * scale_of(track.pose), -12, 8) / np.float32(SHAPE_SOFTNESS)
+    log_odds = np.clip(distance * (scale_of(track.pose) / _softness(track)), -MOST_OUTSIDE, MOST_INSIDE)
     if track.misses:
         log_odds = np.minimum(log_odds, MISSED_LIMIT) - MISSED_MALUS
     log_odds = _open_unknown(model, log_odds, distance, back, size)
@@ -78,6 +81,12 @@ def gather_evidence(track: Track, image: WorkImage) -> Evidence | None:
     if model.unknown is not None:
         _drop_unconnected(log_odds, distance)
     return Evidence(track, x0, y0, log_odds)
+
+
+def _softness(track: Track) -> np.float32:
+    """How far off the border may be: little for what has hardly moved."""
+    softness = LEAST_SOFTNESS + SOFTNESS_PER_PX * corner_shift_px(track.model, track.pose)
+    return np.float32(min(softness, MOST_SOFTNESS))
 
 
 def _share_positive(values: NDArray[np.float32]) -> float:

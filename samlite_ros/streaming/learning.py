@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from samlite_ros.streaming.geometry import Poses
 from samlite_ros.streaming.snapshot import Snapshot
 from samlite_ros.streaming.tracks import Track, start_by_color, start_pose, update_from_alignment
 
-BUILDS_PER_FRAME = 3
+BUILDS_PER_FRAME, NEW_PER_FRAME = 3, 8
 BUILD_ITERATIONS = 4
 
 
@@ -76,9 +76,16 @@ class LessonQueue:
         waiting = [x for x in self._lessons if x.snapshot.stamp_ns >= snapshot.stamp_ns]
         self._lessons = sorted([*waiting, *lessons], key=lambda x: urgency(x.track_id))
 
-    def take(self) -> list[Lesson]:
-        """The next few."""
-        taken, self._lessons = self._lessons[:BUILDS_PER_FRAME], self._lessons[BUILDS_PER_FRAME:]
+    def take(self, known: Container[int]) -> list[Lesson]:
+        """The next few: new things first, for these are not to be seen before.
+
+        Args:
+            known: Track ids that have a model already.
+        """
+        new = [x for x in self._lessons if x.track_id not in known][:NEW_PER_FRAME]
+        count = max(len(new), BUILDS_PER_FRAME)
+        taken = [*new, *(x for x in self._lessons if x.track_id in known)][:count]
+        self._lessons = [x for x in self._lessons if x not in taken]
         return taken
 
 
