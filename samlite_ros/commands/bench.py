@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     from samlite_ros.bench.run import run_parts
 
     old = load_report(args.compare) if args.compare else None
-    report = run_parts((args.part,) if args.part else tuple(PARTS), _options(args), _Progress())
+    report = run_parts((args.part,) if args.part else tuple(PARTS), bench_options(args), _Progress())
     folder = args.out or Path("bench_out")
     save_report(report, folder / "bench.json")
     print(tables(report.figures))
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _options(args: argparse.Namespace) -> BenchOptions:
+def bench_options(args: argparse.Namespace) -> BenchOptions:
     """Defaults, then --quick, then what was given."""
     defaults = BenchOptions()
     if args.quick:
