@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
 from samlite_ros.segmenter.decoder import TextFeatures, cut
 from samlite_ros.segmenter.text_store import TextStore
+
+_LOG = logging.getLogger(__name__)
 
 CONTEXT_TOKENS = 32
 """Phrases are padded to exactly this: the position table is stretched to the length, so that the length is part of
@@ -62,7 +65,16 @@ class TextBank:
         computed = self._encode(phrases)
         rows = [cut(computed, i, 1) for i in range(len(phrases))]
         entries = {p: TextFeatures(r.features.clone(), r.mask.clone()) for p, r in zip(phrases, rows, strict=True)}
-        if self._store:
+        self._save(entries)
+        return entries
+
+    def _save(self, entries: Mapping[str, TextFeatures]) -> None:
+        """A disk that cannot be written costs the next run some time, never this one its answer."""
+        if self._store is None:
+            return
+        try:
             for phrase, entry in entries.items():
                 self._store.save(phrase, entry)
-        return entries
+        except OSError as error:
+            _LOG.warning("phrases are no longer kept on disk: %s", error)
+            self._store = None

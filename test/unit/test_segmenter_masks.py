@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from small_networks import make_segmenter
 
 from samlite_ros.segmenter.preprocess import to_pixel_values
 from samlite_ros.segmenter.selection import Wanted, select_instances
 from samlite_ros.segmenter.shared_decode import Proposals
 from samlite_ros.segmenter.upsample import LEAST_PROBABILITY, to_probability, upsample_mask
-from samlite_ros.types import DecodeOptions
+from samlite_ros.types import DecodeOptions, Frame
 
 SEEN = round(LEAST_PROBABILITY * 255)
 
@@ -112,6 +113,15 @@ def test_preprocessing_equals_an_antialiased_bilinear_resize():
         wanted = F.interpolate(exact, size=(size, size), mode="bilinear", antialias=True)[0]
         assert got.shape == wanted.shape == (3, size, size)
         assert float((got - wanted).abs().max()) * 255 <= 1.01
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 4000), (2000, 2)])
+def test_images_of_any_shape_are_segmented(size):
+    segmenter = make_segmenter()
+    image = segmenter.embed_image(Frame(np.full((*size, 3), 200, np.uint8), 0))
+    (result,) = segmenter.segment(image, segmenter.embed_text(["ball"]), [DecodeOptions(0.0)])
+    assert len(result.masks) == len(result.scores) > 0
+    assert all(mask.full().shape == size for mask in result.masks)
 
 
 def test_preprocessing_takes_read_only_and_reversed_images():

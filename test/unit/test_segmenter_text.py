@@ -82,6 +82,17 @@ def test_damaged_disk_entries_are_computed_again(tmp_path, harm):
     assert path.read_bytes() == data
 
 
+def test_a_disk_that_cannot_be_written_does_not_stop_the_answer(tmp_path, caplog):
+    occupied = tmp_path / "file"
+    occupied.touch()
+    segmenter = make_segmenter(text_bank_folder=occupied)
+    for phrase in ("ball", "cone"):
+        assert segmenter.embed_text([phrase]).features.mask.sum() == 3
+    own = [r.levelname for r in caplog.records if r.name.startswith("samlite_ros")]
+    assert own == ["WARNING"]
+    assert str(occupied) in caplog.text
+
+
 def test_other_weights_do_not_share_disk_entries(tmp_path):
     make_segmenter(seed=1, text_bank_folder=tmp_path).embed_text(["ball"])
     other = make_segmenter(seed=2, text_bank_folder=tmp_path)
