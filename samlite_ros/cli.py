@@ -33,6 +33,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "replay": Command("samlite_ros.commands.replay", "a bag through the node's code, into a new bag"),
     "compare": Command("samlite_ros.commands.compare", "two results side by side: where they differ"),
+    "play": Command("samlite_ros.commands.play", "publish a bag on a ROS graph, without `ros2 bag`"),
     "make-bag": Command("samlite_ros.commands.make_bag", "a small bag with ground truth, from rendered scenes"),
     "train-demo": Command("samlite_ros.commands.train_demo", "train the demo checkpoint from scratch"),
     "bench": Command("samlite_ros.commands.bench", "what reuse buys and what it costs, on this machine"),

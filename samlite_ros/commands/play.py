@@ -1,0 +1,49 @@
+"""`samlite play`: publish a bag at its own pace, on machines without `ros2 bag`."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+ONLY_WITH_ROS = "samlite play publishes on a ROS 2 graph, and there is no {}: source a ROS 2 installation"
+
+
+def add_parser(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = __doc__
+    parser.add_argument("bag", type=Path, metavar="BAG", help="folder, .mcap or .db3 file")
+    parser.add_argument("--topic", action="append", default=[], help="play only this topic; may be repeated")
+    parser.add_argument("--rate", type=float, default=1.0, help="of the recorded pace; 2 = twice as fast")
+    parser.add_argument("--loop", action="store_true", help="begin again at the end, until interrupted")
+    parser.add_argument(
+        "--clock", type=float, nargs="?", const=40.0, default=0.0, metavar="HZ", help="publish /clock; default 40 Hz"
+    )
+    parser.add_argument(
+        "--wait", type=float, default=0.0, metavar="S", help="wait at most so long for subscribers of every topic [s]"
+    )
+    parser.add_argument("--delay", type=float, default=0.0, metavar="S", help="then wait so long [s]")
+
+
+def run(args: Namespace) -> int:
+    """Play; 1 where the bag is damaged or a topic's type is not installed."""
+    from samlite_ros.bags.playback import PlayOptions
+    from samlite_ros.bags.reader import BagReader
+
+    try:
+        from samlite_ros.node.play import play
+    except ModuleNotFoundError as error:
+        print(ONLY_WITH_ROS.format(error.name), file=sys.stderr)
+        return 1
+    try:
+        options = PlayOptions(tuple(args.topic), args.rate, args.loop, args.clock, args.wait, args.delay)
+    except ValueError as error:
+        print(f"samlite play: {error}", file=sys.stderr)
+        return 2
+    with BagReader(args.bag) as reader:
+        published = play(reader, options)
+        faults = reader.faults
+    print(f"{published} messages published")
+    for fault in faults:
+        print(f"fault: {fault}", file=sys.stderr)
+    return 1 if faults else 0

@@ -1,0 +1,93 @@
+"""`samlite play` feeds the node as a camera would: the same masks as a replay, and loops with /clock."""
+
+import os
+import subprocess
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from graph import REAL_NODE, graph, graph_environment, scene, stamp_of
+from rosgraph_msgs.msg import Clock
+
+from samlite_ros.bags.make_bag import MadeBag, make_bag
+from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE
+from samlite_ros.bags.replay import ReplayOptions, load_network, replay
+from samlite_ros.bags.results import ResultBag
+from samlite_ros.bags.writer import BagWriter
+from samlite_ros.masks import decode_rle
+from samlite_ros.message_fields import image_message
+from samlite_ros.node.parameters import Parameters
+from samlite_ros.scenes import SequenceOptions
+
+FRAMES = 5
+TOPIC = "/camera/image"
+
+
+def play(domain, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "samlite_ros.cli", "play", *map(str, arguments)],
+        env={**os.environ, **graph_environment(domain)},
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Five rendered frames, a second apart, and the two phrases of things that are in them."""
+    folder = tmp_path_factory.mktemp("made")
+    bag = MadeBag(kind="fly", seed=1, scenes=SequenceOptions(size=(240, 320), rate_hz=1.0, frames=FRAMES), topic=TOPIC)
+    make_bag(folder / "bag", bag)
+    return folder / "bag"
+
+
+def test_played_slowly_the_node_answers_as_replay_does(made, tmp_path):
+    phrases = ["green cone", "red box"]
+    parameters = Parameters(propagate=False)
+    replay(
+        made, tmp_path / "out", ReplayOptions(phrases=tuple(phrases), parameters=parameters), load_network(parameters)
+    )
+    with ResultBag(tmp_path / "out") as bag:
+        expected = [answer.segmentation for answer in bag.answers()]
+    reliable = {f"qos_overrides.{TOPIC}.subscription.reliability": "reliable"}  # no frame may be lost on the way
+    options = {"parameters": {"propagate": False, "queries": phrases, **reliable}, "remappings": {"image": TOPIC}}
+    with graph(REAL_NODE, **options) as (client, node):
+        answers = client.listen_to_outputs("segmentation")["segmentation"]
+        for phrase in phrases:
+            client.wait_until_active(phrase, "parameters")
+        player = play(node.domain, made, "--wait", 60, "--delay", 1, "--rate", 0.5)
+        client.wait_for(lambda: player.poll() is not None, "end of the player")
+        client.wait_for(lambda: answers and stamp_of(answers[-1].header.stamp) == expected[-1].stamp_ns, "last answer")
+        assert player.returncode == 0
+    for answer, want in zip(answers, expected, strict=True):
+        assert (stamp_of(answer.header.stamp), answer.header.frame_id) == (want.stamp_ns, want.frame_id)
+        assert len(answer.instances) == len(want.instances)
+        for instance, wanted in zip(answer.instances, want.instances, strict=True):
+            assert instance.matches[0].text == wanted.matches[0].query.text
+            assert instance.confidence == pytest.approx(wanted.confidence, abs=1e-6)
+            mask = decode_rle(np.array(instance.counts), instance.height, instance.width)
+            assert np.array_equal(mask, wanted.mask.full())
+    assert sum(len(want.instances) for want in expected) > 0
+
+
+def test_looped_bag_with_clock_is_answered_round_after_round(tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add_topic(TOPIC, IMAGE)
+        for index in range(4):
+            stamp_ns = 1_000_000_000_000 + index * 200_000_000
+            bag.write(TOPIC, stamp_ns, image_message(BAG_MESSAGES, scene("red"), "rgb8", stamp_ns, "optical"))
+    options = {"parameters": {"use_sim_time": True, "queries": ["red thing"]}, "remappings": {"image": TOPIC}}
+    with graph(**options) as (client, node):
+        answers = client.listen_to_outputs("segmentation")["segmentation"]
+        ticks = client.listen("/clock", Clock, 10)
+        player = play(node.domain, tmp_path / "bag", "--loop", "--clock", 50)
+        try:
+            first = 1_000_000_000_000
+            client.wait_for(lambda: [stamp_of(a.header.stamp) for a in answers].count(first) >= 3, "third round")
+        finally:
+            player.terminate()
+            player.wait(30)
+    times = [stamp_of(tick.clock) for tick in ticks]
+    assert min(times) >= first
+    assert max(times) <= first + 600_000_000
+    assert any(after < before for before, after in pairwise(times))
+    assert any(answer.instances for answer in answers[-4:])  # still found after time went back
