@@ -148,12 +148,9 @@ class NetworkWorker:
                 self._poked = False
                 if self._stopping:
                     break
-            try:
-                self._run_commands()
-                self._embed_waiting_phrases()
-                self._run_next_job()
-            except Cancelled:
-                break
+            self._run_commands()
+            self._embed_waiting_phrases()
+            self._run_next_job()
         self._unload()
         self._cancel_commands()
 
@@ -177,7 +174,7 @@ class NetworkWorker:
         self._unload()
         segmenter = factory()
         text = segmenter.embed_text([WARM_UP_PHRASE])
-        image = segmenter.embed_image(Frame(np.zeros((480, 640, 3), np.uint8), 1), self._check_stopping)
+        image = segmenter.embed_image(Frame(np.zeros((480, 640, 3), np.uint8), 1), self._check_cancelled)
         segmenter.segment(image, text, [DecodeOptions()])
         self._segmenter = segmenter
         return segmenter.model_id
@@ -186,15 +183,19 @@ class NetworkWorker:
         self._segmenter = None
         self._embeddings.clear()
 
-    def _check_stopping(self) -> None:
-        if self._stopping:
-            raise Cancelled("the node stops")
+    def _check_cancelled(self) -> None:
+        """Within a pass: end it where nobody will want its result.
+
+        Raises:
+            Cancelled: The node stops, or the model is to be let go or replaced.
+        """
+        if self._stopping or self._commands:
+            raise Cancelled("the network is wanted for something else")
 
     def _embed_waiting_phrases(self) -> bool:
         """Embed phrases that wait; returns whether there were any."""
         segmenter, any_done = self._segmenter, False
         while segmenter is not None and (phrase := self._next_phrase()) is not None:
-            self._check_stopping()
             error: Exception | None = None
             try:
                 segmenter.embed_text([phrase])
@@ -207,7 +208,7 @@ class NetworkWorker:
 
     def _next_phrase(self) -> str | None:
         with self._condition:
-            phrase = next(iter(self._phrases), None)
+            phrase = None if self._stopping else next(iter(self._phrases), None)
             if phrase is not None:
                 del self._phrases[phrase]
             return phrase
@@ -231,7 +232,8 @@ class NetworkWorker:
         try:
             stream.deliver(self._compute(job, segmenter))
         except Cancelled:
-            raise
+            stream.abandon(job)
+            return
         except Exception as error:
             failure = f"{type(error).__name__}: {error}"
         if failure:  # outside of the except block: a traceback would hold the GPU's memory
@@ -262,8 +264,8 @@ class NetworkWorker:
         return image
 
     def _between_blocks(self) -> None:
-        """Called within a pass: give way to the end, to new phrases and to late queries."""
-        self._check_stopping()
+        """Called within a pass: give way to commands, to new phrases and to late queries."""
+        self._check_cancelled()
         if self._embed_waiting_phrases():
             self._wait_for_late_job()
         for stream in tuple(self._streams):
@@ -289,9 +291,6 @@ class NetworkWorker:
         self.counters.last_failure = failure
         stream.abandon(job)
         self._embeddings.clear()
-        release = getattr(self._segmenter, "release_memory", None)  # beyond the protocol: a GPU's cache
-        if release is not None:
-            release()
         self._on_failure(failure)
         pause_s = min(FIRST_PAUSE_S * 2**self._failures_in_a_row, LONGEST_PAUSE_S)
         self._failures_in_a_row += 1

@@ -174,12 +174,13 @@ def test_a_late_query_does_not_wait_for_the_pass():
 
 
 @pytest.mark.acceptance
+@pytest.mark.timeout(1800)
 def test_an_interrupt_during_a_full_size_pass_ends_cleanly():
     """The real architecture with random weights: a pass takes tens of seconds on a CPU."""
-    parameters = {"model": "random:s0", "propagate": False}
+    parameters = {"model": "random:s0", "dtype": "bfloat16", "propagate": False}
     with graph(REAL_NODE, parameters=parameters) as (client, node):
         client.query("q", "red thing")
-        client.wait_for_status("q", state=QueryStatus.ACTIVE, timeout_s=240.0)
+        client.wait_for_status("q", state=QueryStatus.ACTIVE, timeout_s=1200.0)
         start_long_pass(client)
         assert node.interrupt(SHUTDOWN_LIMIT_S) == 0
         assert "Traceback" not in node.log()
