@@ -31,7 +31,9 @@ TINY = Size(
     text_hidden=32,
     queries=4,
 )
-RECIPE = Recipe(size=TINY, steps=40, images=4, prompts=6, warmup=5, learning_rate=2e-3)
+RECIPE = Recipe(
+    size=TINY, plain_steps=4, turned_steps=36, turned=0.5, images=4, prompts=6, warmup=5, learning_rate=2e-3
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,7 +58,7 @@ def trainer(folder: Path, scenes: SceneSet, recipe: Recipe = RECIPE) -> Trainer:
 
 
 def test_loss_falls_and_is_logged(tmp_path: Path, scenes: SceneSet) -> None:
-    training = trainer(tmp_path, scenes, replace(RECIPE, steps=100))
+    training = trainer(tmp_path, scenes, replace(RECIPE, plain_steps=80, turned_steps=20))
     training.run(loader_workers=0)
     entries = [json.loads(line) for line in training.log_path.read_text().splitlines()]
     first, second = (entry["losses"]["total"] for entry in entries if "losses" in entry)
@@ -145,12 +147,29 @@ def test_generalised_iou() -> None:
     torch.testing.assert_close(to_xyxy(to_cxcywh(others)), others)
 
 
-@pytest.mark.parametrize(("step", "rate"), [(0, 8e-4 / 300), (299, 8e-4), (5000, 4.08e-4), (9999, 1.6e-5)])
-def test_learning_rate(step: int, rate: float) -> None:
-    assert Recipe(steps=10_000).learning_rate_at(step) == pytest.approx(rate, rel=0.01)
+SCHEDULE = Recipe(plain_steps=6000, plain_share=0.6, turned_steps=5000, turned=0.4)
 
 
-@pytest.mark.parametrize(("step", "copies", "factor"), [(0, 4, 2.0), (1200, 2, 1.0), (6000, 1, 1.0), (9999, 1, 1.0)])
-def test_schedule_of_box_losses(step: int, copies: int, factor: float) -> None:
-    recipe = Recipe(steps=10_000)
-    assert (recipe.copies_at(step), recipe.box_factor_at(step)) == (copies, factor)
+@pytest.mark.parametrize(
+    ("step", "progress", "rate"),
+    [
+        (0, 0.0, 8e-4 / 300),
+        (299, 0.0299, 8e-4),
+        (5000, 0.5, 4.08e-4),
+        (6000, 0.6, 2.87e-4),
+        (8500, 0.8, 9.09e-5),
+        (10_999, 1.0, 1.6e-5),
+    ],
+)
+def test_learning_rate(step: int, progress: float, rate: float) -> None:
+    assert SCHEDULE.progress_at(step) == pytest.approx(progress, abs=1e-3)
+    assert SCHEDULE.learning_rate_at(step) == pytest.approx(rate, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("step", "copies", "box_factor", "turned"),
+    [(0, 4, 2.0, 0.0), (1200, 2, 1.0, 0.0), (5999, 2, 1.0, 0.0), (6000, 1, 1.0, 0.4), (10_999, 1, 1.0, 0.4)],
+)
+def test_phases(step: int, copies: int, box_factor: float, turned: float) -> None:
+    phase = SCHEDULE.copies_at(step), SCHEDULE.box_factor_at(step), SCHEDULE.turned_at(step)
+    assert phase == (copies, box_factor, turned)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -12,9 +13,13 @@ from torch.utils.data import Dataset
 
 from samlite_ros.demo.training.dataset import MAX_OBJECTS, SceneSet
 from samlite_ros.demo.training.network import CONTEXT
-from samlite_ros.demo.training.phrases import draw_phrase
+from samlite_ros.demo.training.phrases import draw_phrase, draw_shape_phrase
 from samlite_ros.demo.training.recipe import Recipe
 from samlite_ros.scenes.vocabulary import COLOURS, SHAPES, Named, matches
+
+UNNAMED = -100
+"""Colour label of objects whose hue was turned; cross-entropy ignores it."""
+_TURN_STREAM = 2
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Batch:
         wanted: bool (K, T): the objects that the prompt names.
         boxes: float32 (B, T, 4): x0, y0, x1, y1, 0 to 1.
         masks: float32 (B, T, M, M): share of each cell that the object covers.
-        labels: int64 (B, T, 2): colour and shape, -1 = no object.
+        labels: int64 (B, T, 2): colour and shape; -1 = no object, UNNAMED = a colour that has no name.
     """
 
     pixels: torch.Tensor
@@ -74,10 +79,12 @@ class Batches(Dataset[Batch]):
         flip = bool(rng.random() < 0.5)
         boxes, masks = self._targets(rows, flip)
         labels = self._scenes.labels[rows].astype(np.int64)
-        phrases, wanted = self._prompts(rng, labels)
+        turns = self._turns(step)
+        phrases, wanted = self._prompts(rng, labels, turns)
+        labels[..., 0][(turns != 0)[:, None] & (labels[..., 0] >= 0)] = UNNAMED
         tokens = self._tokenizer(phrases, padding="max_length", max_length=CONTEXT, return_tensors="pt")
         return Batch(
-            pixels=self._pixels(rng, rows, flip),
+            pixels=self._pixels(rng, rows, flip, turns),
             token_ids=tokens.input_ids,
             token_mask=tokens.attention_mask,
             wanted=wanted,
@@ -86,9 +93,16 @@ class Batches(Dataset[Batch]):
             labels=torch.from_numpy(labels),
         )
 
-    def _pixels(self, rng: np.random.Generator, rows: np.ndarray, flip: bool) -> torch.Tensor:
+    def _turns(self, step: int) -> np.ndarray:
+        """(B,): angle by which each image's hues are turned [degrees], 0 = not."""
+        rng = np.random.default_rng([self._recipe.seed, self._stream, step, _TURN_STREAM])
+        turned = rng.random(self._recipe.images) < self._recipe.turned_at(step)
+        return np.where(turned, rng.integers(20, 341, self._recipe.images), 0)
+
+    def _pixels(self, rng: np.random.Generator, rows: np.ndarray, flip: bool, turns: np.ndarray) -> torch.Tensor:
         """Images with another exposure and tint each."""
-        images = torch.from_numpy(self._scenes.images[rows]).permute(0, 3, 1, 2).float()
+        turned = [turn_hues(image, turn) for image, turn in zip(self._scenes.images[rows], turns, strict=True)]
+        images = torch.from_numpy(np.stack(turned)).permute(0, 3, 1, 2).float()
         count = len(rows)
         gain = rng.uniform(0.75, 1.15, (count, 1, 1, 1)) * rng.uniform(0.95, 1.05, (count, 3, 1, 1))
         pixels = (images * torch.from_numpy(gain).float() / 255).clamp(0, 1) * 2 - 1
@@ -103,12 +117,29 @@ class Batches(Dataset[Batch]):
         inside = ids[:, None] == torch.arange(1, MAX_OBJECTS + 1, dtype=torch.uint8)[None, :, None, None]
         return boxes, F.adaptive_avg_pool2d(inside.float(), self._recipe.size.mask_px)
 
-    def _prompts(self, rng: np.random.Generator, labels: np.ndarray) -> tuple[list[str], torch.Tensor]:
+    def _prompts(
+        self, rng: np.random.Generator, labels: np.ndarray, turns: np.ndarray
+    ) -> tuple[list[str], torch.Tensor]:
         phrases = []
         wanted = torch.zeros(self._recipe.prompts, MAX_OBJECTS, dtype=torch.bool)
         for k in range(self._recipe.prompts):
             things: list[Named] = [Label(COLOURS[c], SHAPES[s]) for c, s in labels[k % len(labels)] if c >= 0]
-            phrases.append(draw_phrase(rng, things, self._recipe.positive))
+            draw = draw_shape_phrase if turns[k % len(labels)] else draw_phrase
+            phrases.append(draw(rng, things, self._recipe.positive))
             for index, thing in enumerate(things):
                 wanted[k, index] = matches(phrases[-1], thing)
         return phrases, wanted
+
+
+def turn_hues(image: np.ndarray, angle_deg: int) -> np.ndarray:
+    """Turn the hue of every pixel.
+
+    Args:
+        image: uint8 (H, W, 3), RGB.
+        angle_deg: By how much; 0 = the image itself.
+    """
+    if not angle_deg:
+        return image
+    hsv = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2HSV)  # hue in steps of 2 degrees, 0 to 179
+    hsv[..., 0] = (hsv[..., 0].astype(np.int16) + angle_deg // 2) % 180
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB))

@@ -48,6 +48,16 @@ def draw_phrase(rng: np.random.Generator, things: list[Named], positive: float) 
     return spell(rng, absent) if absent else _UNKNOWN[0]
 
 
+def draw_shape_phrase(rng: np.random.Generator, things: list[Named], positive: float) -> str:
+    """As `draw_phrase`, without a word about colour."""
+    shapes = {thing.shape for thing in things}
+    absent = [shape for shape in SHAPES if shape not in shapes]
+    if things and (not absent or rng.random() < positive):
+        shape = things[rng.integers(len(things))].shape
+        return spell(rng, Meaning(None, shape if rng.random() < 0.85 else None))
+    return spell(rng, Meaning(None, absent[rng.integers(len(absent))]))
+
+
 def _meaning_of_one(rng: np.random.Generator, thing: Named) -> Meaning:
     draw = rng.random()
     if draw < 0.5:

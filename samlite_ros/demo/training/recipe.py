@@ -66,14 +66,18 @@ class Recipe:
         size: Size of the network.
         weights: Factors on the parts of the loss.
         scenes: Number of rendered training scenes.
-        steps: Number of optimiser steps.
+        plain_steps: Number of optimiser steps on scenes as they were rendered.
+        turned_steps: Number of further steps in which the hues of some scenes are turned.
+        plain_share: Share of the schedule that the plain steps go through; the turned steps go through the rest.
+        turned: Share of the images whose hues are turned by a random angle, in the turned steps. These are asked for
+            shapes alone: otherwise "no yellow thing was ever a box" would be learned too.
         images, prompts: Per step; the first `prompts - images` images are asked two phrases.
-        learning_rate: At its peak, after `warmup` steps; then a cosine down to 2 %.
+        learning_rate: At its peak, after `warmup` steps; then a cosine of the schedule down to 2 %.
         weight_decay: On matrices.
         clip: Largest norm of the gradient.
         averaging: Decay of the running average of the weights, which is what is kept.
-        box_steps: Share of the steps at the start in which box losses count double: localisation has to come first.
-        copies: (share of the steps, queries per object) for the box and mask losses: several queries per object at
+        box_share: Share of the schedule at the start in which box losses count double: localisation has to come first.
+        copies: (share of the schedule, queries per object) for the box and mask losses: several queries per object at
             first, one at the end.
         positive: Chance that a prompt names something in the scene.
         seed: Of the weights, the order of the scenes and the phrases.
@@ -82,7 +86,10 @@ class Recipe:
     size: Size = field(default_factory=Size)
     weights: LossWeights = field(default_factory=LossWeights)
     scenes: int = 28_000
-    steps: int = 10_000
+    plain_steps: int = 6_000
+    turned_steps: int = 5_500
+    plain_share: float = 0.6
+    turned: float = 0.4
     images: int = 16
     prompts: int = 24
     learning_rate: float = 8e-4
@@ -90,20 +97,36 @@ class Recipe:
     weight_decay: float = 0.02
     clip: float = 1.0
     averaging: float = 0.998
-    box_steps: float = 0.12
+    box_share: float = 0.12
     copies: tuple[tuple[float, int], ...] = ((0.12, 4), (0.6, 2), (1.0, 1))
     positive: float = 0.66
     seed: int = 0
 
+    @property
+    def steps(self) -> int:
+        """Number of optimiser steps."""
+        return self.plain_steps + self.turned_steps
+
+    def progress_at(self, step: int) -> float:
+        """Share of the schedule that lies behind a step, 0 to 1."""
+        if step < self.plain_steps:
+            return self.plain_share * step / self.plain_steps
+        return self.plain_share + (1 - self.plain_share) * (step - self.plain_steps) / self.turned_steps
+
     def learning_rate_at(self, step: int) -> float:
         """Learning rate of a step, from 0."""
-        cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        cosine = 0.5 * (1 + math.cos(math.pi * self.progress_at(step)))
         return self.learning_rate * min(1.0, (step + 1) / self.warmup) * (0.02 + 0.98 * cosine)
+
+    def turned_at(self, step: int) -> float:
+        """Share of the images whose hues are turned in a step."""
+        return self.turned if step >= self.plain_steps else 0.0
 
     def copies_at(self, step: int) -> int:
         """Queries per object in the box and mask losses of a step."""
-        return next(copies for share, copies in self.copies if step < share * self.steps or share >= 1)
+        progress = self.progress_at(step)
+        return next(copies for share, copies in self.copies if progress < share or share >= 1)
 
     def box_factor_at(self, step: int) -> float:
         """Factor on the box losses of a step."""
-        return 2.0 if step < self.box_steps * self.steps else 1.0
+        return 2.0 if self.progress_at(step) < self.box_share else 1.0
