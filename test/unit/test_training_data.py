@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from samlite_ros.demo.training.batches import Batches, Label
+from samlite_ros.demo.training.batches import UNNAMED, Batches, Label, turn_hues
 from samlite_ros.demo.training.dataset import SceneSet, build_scene_set, pack_scene
 from samlite_ros.demo.training.network import build_tokenizer
 from samlite_ros.demo.training.phrases import draw_absent, draw_phrase, spell
@@ -114,6 +114,27 @@ def test_share_of_positive_phrases() -> None:
     meanings = [meaning_of(draw_phrase(rng, THINGS, 0.7)) for _ in range(2000)]
     named = sum(any(m.fits(t) for t in THINGS) for m in meanings if m)
     assert named / 2000 == pytest.approx(0.7 * 0.98, abs=0.04)
+
+
+def test_turned_scenes_are_asked_without_colours(scenes: SceneSet) -> None:
+    tokenizer = build_tokenizer()
+    recipe = Recipe(size=SIZE, images=16, prompts=16, plain_steps=3, turned_steps=3, turned=1.0)
+    before, after = (Batches(scenes, tokenizer, recipe)[step] for step in (2, 3))
+    assert (before.labels[..., 0] != UNNAMED).all()
+    assert set(after.labels[..., 0].unique().tolist()) == {UNNAMED, -1}
+    meanings = [meaning_of(tokenizer.decode(ids, skip_special_tokens=True)) for ids in after.token_ids]
+    assert all(meaning is not None and meaning.colour is None for meaning in meanings)
+    shapes = [[SHAPES[s] for s in row if s >= 0] for row in after.labels[..., 1].tolist()]
+    for k, meaning in enumerate(meanings):
+        fitting = [meaning.shape in (None, shape) for shape in shapes[k]]
+        assert after.wanted[k, : len(fitting)].tolist() == fitting
+
+
+def test_turned_hues() -> None:
+    image = np.array([[[200, 20, 20], [90, 90, 90], [20, 200, 20]]], np.uint8)
+    assert (turn_hues(image, 0) == image).all()
+    turned = turn_hues(image, 120).astype(int)
+    assert np.abs(turned - [[[20, 200, 20], [90, 90, 90], [20, 20, 200]]]).max() <= 2
 
 
 @pytest.mark.parametrize(
