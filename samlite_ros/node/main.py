@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -30,6 +31,15 @@ def main(args: list[str] | None = None, segmenter_factory: SegmenterFactory = lo
         rclpy.logging.get_logger("samlite").fatal(f"wrong parameter: {error}")
         rclpy.try_shutdown()
         return 1
+    _spin(node)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end takes seconds at most; a second one must not break it
+    node.stop()
+    rclpy.try_shutdown()
+    _leave(0)
+
+
+def _spin(node: SamliteNode) -> None:
+    """Serve until ROS is shut down."""
     try:
         node.start()
         executor = SingleThreadedExecutor()
@@ -37,10 +47,9 @@ def main(args: list[str] | None = None, segmenter_factory: SegmenterFactory = lo
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    finally:
-        node.stop()
-        rclpy.try_shutdown()
-    _leave(0)
+    except Exception:
+        if node.context.ok():
+            raise  # otherwise a callback published when ROS was shut down already, which is no news
 
 
 def _leave(status: int) -> NoReturn:

@@ -97,9 +97,9 @@ class NodeProcess:
         with open(f"/proc/self/fd/{self._log.fileno()}") as file:
             return file.read()
 
-    def interrupt(self, timeout_s: float) -> int:
-        """Send SIGINT and wait for its end; returns the exit status."""
-        self.process.send_signal(signal.SIGINT)
+    def interrupt(self, timeout_s: float, with_signal: int = signal.SIGINT) -> int:
+        """Send a signal and wait for its end; returns the exit status."""
+        self.process.send_signal(with_signal)
         return self.process.wait(timeout_s)
 
     def close(self) -> None:
@@ -295,7 +295,7 @@ class Client:
         timeout_s: float = DEADLINE_S,
         **options: Any,
     ) -> Any:
-        """Publish an image or a film, with growing stamps, 30 times a second until a condition holds; gives its value."""
+        """Publish an image or a film, with growing stamps, 30 times a second until a condition holds; gives it."""
         due_s = [0.0]
 
         def send_and_look() -> Any:

@@ -1,6 +1,7 @@
 """Transitions, parameters and the end of the node, over a real graph."""
 
 import itertools
+import signal
 import time
 
 import numpy as np
@@ -135,13 +136,15 @@ def test_an_interrupt_during_a_pass_of_20_s_ends_cleanly():
         assert "rror" not in node.log()
 
 
-@pytest.mark.parametrize("phase", ["idle", "loading"])
-def test_an_interrupt_ends_cleanly(phase):
+@pytest.mark.parametrize(
+    ("phase", "with_signal"), [("idle", signal.SIGINT), ("idle", signal.SIGTERM), ("loading", signal.SIGINT)]
+)
+def test_an_interrupt_ends_cleanly(phase, with_signal):
     environment = {"FAKE_LOAD_S": "3600"} if phase == "loading" else {}
     with graph(environment=environment) as (client, node):
         client.query("q", "red thing")
         client.wait_for_status("q", state=QueryStatus.PENDING if phase == "loading" else QueryStatus.ACTIVE)
-        assert node.interrupt(SHUTDOWN_LIMIT_S) == 0
+        assert node.interrupt(SHUTDOWN_LIMIT_S, with_signal) == 0
         assert "Traceback" not in node.log()
 
 
