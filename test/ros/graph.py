@@ -59,10 +59,10 @@ OUTPUTS = {
 
 
 def next_domain(counter: list[int] = [0]) -> int:  # noqa: B006
-    """A ROS domain that no other test running now uses: by worker, then by test."""
+    """A ROS domain that no other test running now uses: by worker, then by test; `private_graph` takes 20 and above."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    counter[0] = (counter[0] + 1) % 24
-    return 1 + worker % 4 * 24 + counter[0]
+    counter[0] = (counter[0] + 1) % 9
+    return 1 + worker % 2 * 9 + counter[0]
 
 
 class NodeProcess:
