@@ -28,6 +28,8 @@ OUTLINE_BAND = 8.0
 """Outline points lie so near to the border [fine px]."""
 OUTLINE_SOFTNESS = 2.5
 LEAST_POINTS = 20
+CANDIDATE_POINTS = 1200
+"""Of a large object only so many points, evenly spread, are looked at for the best."""
 TEMPLATE_RING = 4.0
 """Template points lie at most so far outside the object [fine px]."""
 
@@ -292,24 +294,22 @@ def alignment_points(
     Returns:
         None where fewer than 20 points are usable.
     """
-    template = color.astype(np.float32)
-    dx, dy = _gradient(template)
     rows, columns = np.nonzero((distance > -TEMPLATE_RING) & usable)
     if len(rows) < LEAST_POINTS:
         return None
-    strength = np.abs(dx[rows, columns]).sum(1) + np.abs(dy[rows, columns]).sum(1)
-    chosen = _choose(strength, TEMPLATE_POINTS)
-    rows, columns = rows[chosen], columns[chosen]
+    considered = _spread(len(rows), CANDIDATE_POINTS)
+    rows, columns = rows[considered], columns[considered]
+    dx, dy = _gradient(color, rows, columns)
+    chosen = _choose(np.abs(dx).sum(1) + np.abs(dy).sum(1), TEMPLATE_POINTS)
+    rows, columns, dx, dy = rows[chosen], columns[chosen], dx[chosen], dy[chosen]
     points = np.stack([columns, rows], 1).astype(np.float32) + np.asarray(corner, np.float32)
     center = points.mean(0)
     radius = max(float(np.sqrt(((points - center) ** 2).sum(1).mean())), 3.0)
     outline = _outline_points(distance, usable, corner, center, radius)
     return AlignmentPoints(
         points=_padded(points, TEMPLATE_POINTS),
-        color=_padded(template[rows, columns], TEMPLATE_POINTS),
-        jacobian=_padded(
-            _similarity_jacobian(dx[rows, columns], dy[rows, columns], (points - center) / radius), TEMPLATE_POINTS
-        ),
+        color=_padded(color[rows, columns].astype(np.float32), TEMPLATE_POINTS),
+        jacobian=_padded(_similarity_jacobian(dx, dy, (points - center) / radius), TEMPLATE_POINTS),
         weight=_padded(np.where(distance[rows, columns] > 0, 1.0, 0.5).astype(np.float32), TEMPLATE_POINTS),
         center=center,
         radius=radius,
@@ -328,25 +328,31 @@ def _outline_points(
     radius: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Points near the border, how much inside each is, the change of that with the pose, and weights."""
-    inside = (0.5 + 0.5 * np.tanh(distance / (2 * OUTLINE_SOFTNESS))).astype(np.float32)
-    dx, dy = _gradient(inside)
     rows, columns = np.nonzero((np.abs(distance) < OUTLINE_BAND) & usable)
     chosen = _spread(len(rows), OUTLINE_POINTS)
     rows, columns = rows[chosen], columns[chosen]
+    inside = 0.5 + 0.5 * np.tanh(distance[rows, columns] / (2 * OUTLINE_SOFTNESS))
+    slope = (inside * (1 - inside) / OUTLINE_SOFTNESS)[:, None]
+    dx, dy = _gradient(distance[..., None], rows, columns)
     points = np.stack([columns, rows], 1).astype(np.float32) + np.asarray(corner, np.float32)
-    jacobian = _similarity_jacobian(dx[rows, columns, None], dy[rows, columns, None], (points - center) / radius)
+    jacobian = _similarity_jacobian(dx * slope, dy * slope, (points - center) / radius)
     return (
         _padded(points, OUTLINE_POINTS),
-        _padded(inside[rows, columns], OUTLINE_POINTS),
+        _padded(inside, OUTLINE_POINTS),
         _padded(jacobian[:, 0], OUTLINE_POINTS),
         _padded(np.ones(len(rows), np.float32), OUTLINE_POINTS),
     )
 
 
-def _gradient(image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Change per pixel along x and y."""
-    dx, dy = (cv2.Sobel(image, cv2.CV_32F, *order, scale=0.125) for order in ((1, 0), (0, 1)))
-    return np.asarray(dx, np.float32), np.asarray(dy, np.float32)
+def _gradient(
+    image: NDArray[np.uint8] | NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.intp]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Change per pixel along x and y at some pixels of an image (h, w, C); (N, C) each."""
+    above, below = np.maximum(rows - 1, 0), np.minimum(rows + 1, image.shape[0] - 1)
+    left, right = np.maximum(columns - 1, 0), np.minimum(columns + 1, image.shape[1] - 1)
+    dx = image[rows, right].astype(np.float32) - image[rows, left]
+    dy = image[below, columns].astype(np.float32) - image[above, columns]
+    return 0.5 * dx, 0.5 * dy
 
 
 def _similarity_jacobian(

@@ -20,12 +20,11 @@ CUT_DISTANCE = 0.6
 
 def change_map(reference: WorkImage, current: WorkImage) -> NDArray[np.bool_]:
     """Where the current image differs from the reference, bool (h / 2, w / 2)."""
-    now = current.small.astype(np.float32)
-    before = reference.small.astype(np.float32)
+    before, now = reference.smooth, current.smooth
     sample = slice(None, None, 17)
     ratio = (before.reshape(-1, 3)[sample] + 1) / (now.reshape(-1, 3)[sample] + 1)
     gain = np.clip(np.median(ratio, 0), 0.8, 1.25).astype(np.float32)
-    red, green, blue = cv2.split(np.abs(cv2.blur(now * gain - before, (3, 3))))
+    red, green, blue = cv2.split(cv2.absdiff(now * gain, before))
     difference = np.maximum(np.maximum(red, green), blue)
     noise = 1.48 * float(np.median(difference.ravel()[sample]))
     return np.asarray(difference > max(LEAST_DIFFERENCE, NOISE_FACTOR * min(noise, 1.0)), np.bool_)
@@ -38,7 +37,7 @@ def is_still(changed: NDArray[np.bool_]) -> bool:
 
 def color_histogram(image: WorkImage) -> NDArray[np.float32]:
     """Share of each of 64 coarse colours in the image, float32 (64,)."""
-    red, green, blue = (image.small[..., channel] >> 6 for channel in range(3))
+    red, green, blue = (image.smooth[..., channel].astype(np.uint8) >> 6 for channel in range(3))
     counts = np.bincount(((red << 4) | (green << 2) | blue).ravel(), minlength=64).astype(np.float32)
     return counts / counts.sum()
 

@@ -34,7 +34,7 @@ class WorkImage:
         color: uint8 (h, w, 3), RGB, slightly blurred: what templates are compared with.
         color_index: uint16 (h, w): bin of the colour, 4 bits per channel.
         gray: uint8 (h / 2, w / 2): input of the dense flow.
-        small: uint8 (h / 2, w / 2, 3): for noticing change.
+        smooth: float32 (h / 2, w / 2, 3): blurred, for noticing change.
     """
 
     stamp_ns: int
@@ -42,7 +42,7 @@ class WorkImage:
     color: NDArray[np.uint8]
     color_index: NDArray[np.uint16]
     gray: NDArray[np.uint8]
-    small: NDArray[np.uint8]
+    smooth: NDArray[np.float32]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -67,7 +67,8 @@ def prepare(frame: Frame) -> WorkImage:
     color_index = np.asarray(bins, np.uint16)
     small = np.asarray(cv2.resize(shrunk, (max(1, w // 2), max(1, h // 2)), interpolation=cv2.INTER_AREA), np.uint8)
     gray = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
-    return WorkImage(frame.stamp_ns, frame.size, color, color_index, gray, small)
+    smooth = np.asarray(cv2.blur(small.astype(np.float32), (3, 3)), np.float32)
+    return WorkImage(frame.stamp_ns, frame.size, color, color_index, gray, smooth)
 
 
 @dataclass(frozen=True, eq=False)

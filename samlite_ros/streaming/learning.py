@@ -9,14 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.streaming.alignment import Alignment, Covering, align, stack
-from samlite_ros.streaming.appearance import PaddedKeyframe, build_model
+from samlite_ros.streaming.appearance import MARGIN_PX, PaddedKeyframe, build_model
 from samlite_ros.streaming.detections import Detection
 from samlite_ros.streaming.flow import WorkImage
 from samlite_ros.streaming.geometry import Poses
 from samlite_ros.streaming.snapshot import Snapshot
 from samlite_ros.streaming.tracks import Track, start_by_color, start_pose, update_from_alignment
 
-BUILDS_PER_FRAME, NEW_PER_FRAME = 3, 8
+PX_PER_FRAME, NEW_PX_PER_FRAME = 36_000, 150_000
+"""Work per frame: of models that replace others, and of things that have none yet, in `Lesson.cost_px`."""
+COST_PER_LESSON_PX = 13_000
+"""What a model costs, however small, as the work pixels of a larger one."""
 BUILD_ITERATIONS = 4
 
 
@@ -46,6 +49,12 @@ class Lesson:
     def inside(self) -> NDArray[np.bool_]:
         """bool (M, N): the grid points of the keyframe that lie on the thing."""
         return self.snapshot.at_grid(self.keyframe.labels) == self.index + 1
+
+    @property
+    def cost_px(self) -> int:
+        """Work that it takes, about, in pixels of its crop."""
+        x0, y0, x1, y1 = self.keyframe.masks[self.index].box_xyxy
+        return COST_PER_LESSON_PX + (x1 - x0 + 2 * MARGIN_PX) * (y1 - y0 + 2 * MARGIN_PX)
 
     def pose_now(self) -> tuple[Poses, bool]:
         """Where the advected points have gone, and whether they agree on it."""
@@ -82,11 +91,17 @@ class LessonQueue:
         Args:
             known: Track ids that have a model already.
         """
-        new = [x for x in self._lessons if x.track_id not in known][:NEW_PER_FRAME]
-        count = max(len(new), BUILDS_PER_FRAME)
-        taken = [*new, *(x for x in self._lessons if x.track_id in known)][:count]
+        new = [x for x in self._lessons if x.track_id not in known]
+        taken = _within(new, NEW_PX_PER_FRAME) or _within(self._lessons, PX_PER_FRAME)
         self._lessons = [x for x in self._lessons if x not in taken]
         return taken
+
+
+def _within(lessons: Sequence[Lesson], budget_px: int) -> list[Lesson]:
+    """As many lessons as the budget pays for, at least one where there is any."""
+    total = np.cumsum([x.cost_px for x in lessons])
+    count = int(np.searchsorted(total, budget_px, side="right"))
+    return list(lessons[: max(count, 1)])
 
 
 def learn(lesson: Lesson, old: Track | None, background: NDArray[np.float32]) -> Track:
