@@ -29,6 +29,7 @@ from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.replay import ReplayOptions, parse_profile, read_parameter_file, replay
 from samlite_ros.bags.results import Answer, ResultBag
 from samlite_ros.bags.writer import BagWriter
+from samlite_ros.cli import main
 from samlite_ros.errors import BagError, ParameterError, SamliteError
 from samlite_ros.message_fields import header_message, image_message
 from samlite_ros.node.parameters import Parameters
@@ -322,3 +323,56 @@ def test_parameter_file_is_that_of_the_node(tmp_path: Path) -> None:
     path.write_text("other_node: {}")
     with pytest.raises(ParameterError, match="no section"):
         read_parameter_file(path)
+
+
+@pytest.fixture
+def colours_for_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command loads the segmenter of the tests."""
+    monkeypatch.setattr("samlite_ros.bags.replay.load_network", lambda parameters: ColourSegmenter())
+
+
+@pytest.mark.usefixtures("colours_for_a_network")
+def test_command_replays_and_tells(recording: Recording, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [
+        "replay",
+        str(recording.path),
+        "--image-topic",
+        TOPIC,
+        "--query",
+        "red thing",
+        "-o",
+        str(tmp_path / "out"),
+    ]
+    assert main([*arguments, "--overlay-video"]) == 0
+    assert "10 answers to 10 frames" in capsys.readouterr().out
+    assert {"messages.mcap", "metadata.yaml", "overlay.mp4", "summary.json", "timeline.png"} == {
+        p.name for p in (tmp_path / "out").iterdir()
+    }
+    assert main(arguments) == 1
+    assert "holds a bag already" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("colours_for_a_network")
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [(damage_cut, "ends in the middle"), (write_damaged_images, "rgb77"), (damage_order, "newer stamp")],
+)
+def test_command_fails_on_a_bad_bag_and_keeps_the_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path], object], words: str
+) -> None:
+    make(tmp_path / "in")
+    assert main(["replay", str(tmp_path / "in"), "--query", "red thing", "-o", str(tmp_path / "out")]) == 1
+    assert words in capsys.readouterr().err
+    assert answers_of(tmp_path / "out")
+
+
+@pytest.mark.usefixtures("colours_for_a_network")
+def test_command_carries_masks_only_when_asked_or_late(recording: Recording, tmp_path: Path) -> None:
+    def carried(name: str, *more: str) -> bool:
+        arguments = ["replay", str(recording.path), "--query", "red thing", "-o", str(tmp_path / name), *more]
+        assert main(arguments) == 0
+        return any(i.propagated for a in answers_of(tmp_path / name) for i in a.segmentation.instances)
+
+    assert not carried("exact")
+    assert carried("asked", "--propagate")
+    assert not carried("late", "--latency", "200", "--no-propagate")
