@@ -18,7 +18,7 @@ pytest := cd test && python3 -m pytest
 TRANSFORMERS ?= 5.6.2 5.20.2 newest
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint format bench bench-streaming bag train-demo acceptance test-transformers test-oldest clean
+.PHONY: help env demo test lint format bench bench-streaming bag golden train-demo acceptance test-transformers test-oldest clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,6 +46,9 @@ bench-streaming: env  ## accuracy at every camera frame on slow hardware
 
 bag: env  ## a small bag with ground truth from a rendered scene, in bag_out/
 	@$(in_env) samlite make-bag bag_out $(BAG_ARGS)
+
+golden: env  ## make the golden result of the replay test anew, after a meant change of checkpoint or scenes
+	@$(in_env) python3 test/bags/golden.py
 
 train-demo: env  ## train the demo checkpoint (hours on a CPU)
 	@$(in_env) samlite train-demo $(TRAIN_ARGS)
