@@ -79,9 +79,7 @@ def conversions(size: tuple[int, int]) -> dict[str, dict[str, Call]]:
         },
         "JPEG to RGB": {
             "ours": lambda: decode_compressed_image(jpeg, "jpeg"),
-            "peers": lambda: cv2.cvtColor(
-                cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB
-            ),
+            "peers": lambda: _imdecode_to_rgb(jpeg),
         },
     }
 
@@ -201,6 +199,10 @@ def _bytewise_message(image: NDArray[np.uint8], encoding: str, header: Header) -
     message.data = image.tobytes()
     message.step = image.strides[0]
     return message
+
+
+def _imdecode_to_rgb(jpeg: array[int]) -> NDArray[Any]:
+    return cv2.cvtColor(np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB)
 
 
 def _cv_bridge_view(message: Image) -> NDArray[np.uint8]:
