@@ -13,6 +13,7 @@ from samlite_ros.streaming.change import is_still
 from samlite_ros.streaming.compose import Settlement, gather_evidence, settle, to_mask
 from samlite_ros.streaming.detections import Detection, nested_with
 from samlite_ros.streaming.flow import WorkImage, dense_flow, no_flow
+from samlite_ros.streaming.geometry import identity
 from samlite_ros.streaming.learning import BUILD_ITERATIONS, Lesson, LessonQueue, align_learnt, learn
 from samlite_ros.streaming.recognition import Recogniser
 from samlite_ros.streaming.snapshot import Snapshot
@@ -24,8 +25,8 @@ MOST_MISSES = 3
 BELIEVED_SHARE = 0.4
 """A missed thing is kept only where so many of its template points still agree."""
 MOST_PHRASE_MISSES = 2
-STILL_SHIFT_PX = 0.25
-"""A thing whose corners have moved less since its keyframe stands still [work px]."""
+STILL_SHIFT_PX = 4.0
+"""A thing in an unchanged part of the image stands still, unless its corners seem to have moved more [work px]."""
 
 
 class Carrier:
@@ -218,7 +219,7 @@ class Carrier:
         return Covering(settlement.owner, hides)
 
     def _note_still_tracks(self) -> None:
-        """Mark the tracks that have not moved since their keyframe: their mask is exact as it is."""
+        """Put the tracks that have not moved since their keyframe where they were: their mask is exact as it is."""
         by_stamp = {s.stamp_ns: s for s in self.snapshots}
         for track in self.tracks:
             snapshot = by_stamp.get(track.keyframe_ns)
@@ -228,6 +229,8 @@ class Carrier:
                 and snapshot.is_unchanged(track.model.box_xyxy)
                 and corner_shift_px(track.model, track.pose) < STILL_SHIFT_PX
             )
+            if track.still:
+                track.pose = identity()
 
 
 def _survives(track: Track, center: NDArray[np.float32], keyframe: PaddedKeyframe) -> bool:

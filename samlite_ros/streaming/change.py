@@ -14,6 +14,8 @@ NOISE_FACTOR = 8.0
 """... and by more than so many times the noise of that mean."""
 LEAST_PIXELS = 4
 """Fewer changed pixels (of a quarter of the camera's resolution at 640 px) are no change."""
+SATURATED = np.float32(245)
+"""Brighter pixels [levels] follow no change of the exposure."""
 CUT_DISTANCE = 0.6
 """The scene is another where this share of the colours is."""
 
@@ -24,7 +26,8 @@ def change_map(reference: WorkImage, current: WorkImage) -> NDArray[np.bool_]:
     sample = slice(None, None, 17)
     ratio = (before.reshape(-1, 3)[sample] + 1) / (now.reshape(-1, 3)[sample] + 1)
     gain = np.clip(np.median(ratio, 0), 0.8, 1.25).astype(np.float32)
-    red, green, blue = cv2.split(cv2.absdiff(now * gain, before))
+    ceiling = np.minimum(gain, 1) * SATURATED
+    red, green, blue = cv2.split(np.abs(np.minimum(now * gain, ceiling) - np.minimum(before, ceiling)))
     difference = np.maximum(np.maximum(red, green), blue)
     noise = 1.48 * float(np.median(difference.ravel()[sample]))
     return np.asarray(difference > max(LEAST_DIFFERENCE, NOISE_FACTOR * min(noise, 1.0)), np.bool_)

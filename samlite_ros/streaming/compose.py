@@ -23,6 +23,8 @@ MOST_OUTSIDE, MOST_INSIDE = 8.0, 5.3
 COLOR_FACTOR = 2.0
 UNLIKE = -3.0
 """Evidence of a pixel that does not look like the keyframe: enough to take away the inside of an object."""
+LEAST_EVIDENCE = 0.3
+"""Colours that say less leave it to the likeness: those of an unknown thing in front were never seen before."""
 WINDOW_MARGIN_PX = 7
 UNKNOWN_BIAS = -0.5
 UNKNOWN_SLOPE_BORDER, UNKNOWN_SLOPE_COVERED = 0.03, 0.12
@@ -145,7 +147,7 @@ def _appearance(
     mean = cv2.transform(difference, np.full((1, 3), 1 / 3, np.float32)).astype(np.float32)
     likeness = np.clip((14 - cv2.blur(mean, (3, 3))) / 8, UNLIKE, 1.0)
     if not track.misses:
-        likeness = np.maximum(colors, likeness)
+        likeness = np.where(colors > LEAST_EVIDENCE, np.maximum(colors, likeness), likeness)
     return np.where(distance > 0, likeness, colors)
 
 

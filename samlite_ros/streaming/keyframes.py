@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from samlite_ros.streaming.change import color_histogram, is_cut
 from samlite_ros.streaming.flow import WorkImage
 
-REFRESH_MARGIN_S = 0.1
+REFRESH_MARGIN_S = 0.3
+"""Time for the last models to be learnt before the old ones are withdrawn [s]."""
 
 
 class Reason(Enum):
