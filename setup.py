@@ -19,17 +19,17 @@ LIBRARY = [
 ]
 
 EXTRAS = {
-    "bags": ["matplotlib>=3.6", "mcap>=1.0", "pycocotools>=2.0.10", "rosbags>=0.11", "zstandard>=0.19"],
+    "bags": ["matplotlib>=3.6", "mcap>=1.1", "pycocotools>=2.0.10", "rosbags>=0.11", "zstandard>=0.19"],
     "plots": ["matplotlib>=3.6"],
     "lint": ["mypy>=1.11", "ruff>=0.6", "types-PyYAML"],
     "test": [
         "hypothesis>=6.80",
-        "mcap-ros2-support>=0.5",
+        "mcap-ros2-support>=0.5.3",
         "pycocotools>=2.0.10",
         "pytest>=7.4",
         "pytest-timeout>=2.2",
         "pytest-xdist>=3.5",
-        "trackeval>=1.3",
+        "trackeval>=1.3; python_version >= '3.11'",  # wants numpy 2
     ],
 }
 

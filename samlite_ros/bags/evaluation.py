@@ -166,8 +166,9 @@ class _Judge:
 
     def _camera(self, name: str) -> _Camera:
         if name not in self.cameras:
-            known = {key.camera for key in self.truth.frames}
-            true_name = name if name in known or len(known) > 1 or self.cameras else next(iter(known))
+            true_name = self.truth.camera_for(name)
+            if any(camera.name == true_name for camera in self.cameras.values()):
+                raise BagError(f"truth knows one camera, the answers are of {name!r} and {next(iter(self.cameras))!r}")
             stamps = sorted(key.stamp_ns for key in self.truth.frames if key.camera == true_name)
             self.cameras[name] = _Camera(true_name, stamps)
         return self.cameras[name]

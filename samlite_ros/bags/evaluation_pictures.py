@@ -88,7 +88,7 @@ def draw_worst_frames(
     tiles = []
     for key, (camera, stamp_ns, error) in zip(wanted, worst, strict=True):
         drawn = draw_answer(pixels.get(key), answers[key])
-        frame = truth.frames.get(key) or truth.frames[FrameKey("", stamp_ns)]
+        frame = truth.frames[FrameKey(truth.camera_for(camera), stamp_ns)]
         asked = dict.fromkeys(r.query.phrase for r in answers[key].results)
         masks = [t.mask for phrase in asked for t in frame.instances(phrase)]
         tiles.append(Tile(f"{camera} {stamp_ns} ns  error {error:.2f}".strip(), outline(drawn, masks)))

@@ -68,6 +68,16 @@ class Truth:
     frames: Mapping[FrameKey, TrueFrame]
     regions_only: bool = False
 
+    @property
+    def cameras(self) -> frozenset[str]:
+        """Names of the cameras."""
+        return frozenset(key.camera for key in self.frames)
+
+    def camera_for(self, name: str) -> str:
+        """The camera that a result calls by this name: where only one is known, its name does not matter."""
+        known = self.cameras
+        return next(iter(known)) if len(known) == 1 else name
+
 
 def read_truth(path: Path | str) -> Truth:
     """Read truth.

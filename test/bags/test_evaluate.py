@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -335,6 +336,41 @@ def test_results_of_other_frames_cannot_be_compared(results: dict[str, Path], tm
     replay(tmp_path / "in", tmp_path / "out", ReplayOptions(phrases=PHRASES), ColourSegmenter())
     with pytest.raises(BagError, match="no answered frame in common"):
         compare(results["exact"], tmp_path / "out")
+
+
+def test_result_cut_short_is_judged_as_far_as_it_goes(
+    results: dict[str, Path], truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(results["exact"], tmp_path / "cut")
+    (file,) = (tmp_path / "cut").glob("*.mcap")
+    with file.open("ab") as stream:
+        stream.truncate(file.stat().st_size - 20)  # the end of the index only: every answer is still there
+    (tmp_path / "cut" / "metadata.yaml").unlink()
+    assert main(["evaluate", str(tmp_path / "cut"), "--truth", str(truth), "--json", str(tmp_path / "out.json")]) == 1
+    assert "fault:" in capsys.readouterr().err
+    assert json.loads((tmp_path / "out.json").read_text())["overall"]["recall"] == 1
+
+
+def test_each_camera_is_held_against_its_own_truth(tmp_path: Path) -> None:
+    write_recording(tmp_path / "in", topics=("/l", "/r"))
+    options = ReplayOptions(
+        image_topics=("left=/l", "right=/r"),
+        phrases=PHRASES,
+        parameters=Parameters(propagate=False),
+        outputs=OutputOptions(timeline=False),
+    )
+    replay(tmp_path / "in", tmp_path / "out", options, ColourSegmenter())
+    content = coco_truth()
+    unnamed = dump(tmp_path / "unnamed", content)
+    with pytest.raises(BagError, match="truth knows one camera"):
+        evaluate_bag(tmp_path / "out", unnamed, NUMBERS)
+    for image in list(content["images"]):
+        image["camera"] = "left"
+        content["images"].append({**image, "id": image["id"] + 100, "camera": "right"})
+    verdict = evaluate_bag(tmp_path / "out", dump(tmp_path / "named", content), EvaluateOptions(tmp_path / "report"))
+    assert overall(verdict)["recall"] == 1
+    assert overall(verdict)["precision"] == 0.5  # nothing is to be seen by the right camera
+    assert {f["camera"] for f in verdict.content["frames"] if f["error"]} == {"right"}
 
 
 def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
