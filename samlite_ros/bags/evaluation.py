@@ -91,7 +91,7 @@ def evaluate(answers: Iterable[Answer], truth: Truth, options: EvaluationOptions
     """Compare answers with truth.
 
     Args:
-        answers: In the order in which they were published.
+        answers: In the order in which they were published; of several to one frame the last counts.
         truth: What is there. Where both know one camera only, its name does not matter.
         options: How.
 
@@ -120,7 +120,7 @@ class _Judge:
     options: EvaluationOptions
     cases: dict[tuple[FrameKey, str], Case] = field(default_factory=dict)
     streaming: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    frames: list[FrameError] = field(default_factory=list)
+    frames: dict[FrameKey, FrameError] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     searched: set[tuple[str, str]] = field(default_factory=set)
     cameras: dict[str, _Camera] = field(default_factory=dict)
@@ -156,7 +156,7 @@ class _Judge:
         return Evaluation(
             overall=PhraseScores(score(cases), _mean([v for values in self.streaming.values() for v in values])),
             phrases={p: PhraseScores(score(by_phrase[p]), _mean(self.streaming[p])) for p in sorted(by_phrase)},
-            frames=self.frames,
+            frames=list(self.frames.values()),
             truth_frames=len(self.truth.frames),
             start_up_frames=self.start_up_frames,
             phrases_unasked=tuple(sorted(self.truth.phrases - self.asked)),
@@ -179,7 +179,7 @@ class _Judge:
             case = self._compare(key, phrase, answer, self.options.contours)
             self.cases[key, phrase] = case
             error += _error_of(case)
-        self.frames.append(FrameError(answer.camera, key.stamp_ns, round(error, 6)))
+        self.frames[key] = FrameError(answer.camera, key.stamp_ns, round(error, 6))
 
     def _see_until(self, camera: _Camera, before_ns: int | None) -> None:
         """Look at what stood at each true frame up to a moment [ns]; None = to the end."""

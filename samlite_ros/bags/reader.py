@@ -56,8 +56,6 @@ class BagReader:
                 for message in storage.messages(topics):
                     count += 1
                     yield message
-            except GeneratorExit:
-                raise
             except Exception as error:  # damaged files fail in whichever library meets the damage
                 self.add_fault(f"{self.path}: damaged after {count} messages: {_words(error)}")
 

@@ -71,7 +71,8 @@ def _add_outputs(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Replay; see `bags.replay.replay`."""
-    from samlite_ros.bags.replay import load_network, replay
+    from samlite_ros.bags.replay import replay
+    from samlite_ros.bags.settings import load_network
 
     options = _options(args)
     segmenter = load_network(options.parameters)
@@ -98,7 +99,8 @@ def run(args: Namespace) -> int:
 
 def _options(args: Namespace) -> ReplayOptions:
     from samlite_ros.bags.outputs import OutputOptions
-    from samlite_ros.bags.replay import ReplayOptions, parse_profile, read_parameter_file
+    from samlite_ros.bags.replay import ReplayOptions
+    from samlite_ros.bags.settings import parse_profile, read_parameter_file
     from samlite_ros.bags.virtual_node import NO_LATENCY
     from samlite_ros.node.parameters import Parameters
 

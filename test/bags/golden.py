@@ -16,8 +16,9 @@ from samlite_ros.bags.frames import choose_image_topics, index_stamps, read_fram
 from samlite_ros.bags.make_bag import MadeBag, make_bag
 from samlite_ros.bags.outputs import OutputOptions
 from samlite_ros.bags.reader import BagReader
-from samlite_ros.bags.replay import ReplayOptions, load_network, replay
+from samlite_ros.bags.replay import ReplayOptions, replay
 from samlite_ros.bags.results import ResultBag
+from samlite_ros.bags.settings import load_network
 from samlite_ros.masks import encode_rle
 from samlite_ros.node.parameters import Parameters
 from samlite_ros.scenes import SequenceOptions

@@ -26,8 +26,9 @@ from test_reader import cut, drop_metadata, write_damaged_images
 from samlite_ros.bags.message_types import BAG_MESSAGES, QUERY_SET, STRING, TEXT_QUERY
 from samlite_ros.bags.outputs import OutputOptions
 from samlite_ros.bags.reader import BagReader
-from samlite_ros.bags.replay import ReplayOptions, parse_profile, read_parameter_file, replay
+from samlite_ros.bags.replay import ReplayOptions, replay
 from samlite_ros.bags.results import Answer, ResultBag
+from samlite_ros.bags.settings import parse_profile, read_parameter_file
 from samlite_ros.bags.writer import BagWriter
 from samlite_ros.cli import main
 from samlite_ros.errors import BagError, ParameterError, SamliteError
@@ -328,7 +329,7 @@ def test_parameter_file_is_that_of_the_node(tmp_path: Path) -> None:
 @pytest.fixture
 def colours_for_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command loads the segmenter of the tests."""
-    monkeypatch.setattr("samlite_ros.bags.replay.load_network", lambda parameters: ColourSegmenter())
+    monkeypatch.setattr("samlite_ros.bags.settings.load_network", lambda parameters: ColourSegmenter())
 
 
 @pytest.mark.usefixtures("colours_for_a_network")

@@ -20,8 +20,9 @@ from samlite_ros.bags.make_bag import MadeBag, make_bag
 from samlite_ros.bags.message_types import BAG_MESSAGES, COMPRESSED_IMAGE
 from samlite_ros.bags.outputs import OutputOptions
 from samlite_ros.bags.reader import BagReader
-from samlite_ros.bags.replay import ReplayOptions, load_network, replay
+from samlite_ros.bags.replay import ReplayOptions, replay
 from samlite_ros.bags.results import ResultBag
+from samlite_ros.bags.settings import load_network
 from samlite_ros.bags.truth import read_truth
 from samlite_ros.bags.writer import BagWriter
 from samlite_ros.message_fields import header_message

@@ -12,8 +12,9 @@ from rosgraph_msgs.msg import Clock
 
 from samlite_ros.bags.make_bag import MadeBag, make_bag
 from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE
-from samlite_ros.bags.replay import ReplayOptions, load_network, replay
+from samlite_ros.bags.replay import ReplayOptions, replay
 from samlite_ros.bags.results import ResultBag
+from samlite_ros.bags.settings import load_network
 from samlite_ros.bags.writer import BagWriter
 from samlite_ros.masks import decode_rle
 from samlite_ros.message_fields import image_message
