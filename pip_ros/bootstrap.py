@@ -207,7 +207,7 @@ def requirements(env: Environment) -> list[str]:
     declared = runpy.run_path(str(ROOT / "setup.py"))
     ours = declared["LIBRARY"] + [package for extra in PRODUCT_EXTRAS for package in declared["EXTRAS"][extra]]
     if env.oldest:
-        ours = [re.sub(r">=([^,]+).*", r"==\1.*", package) for package in ours]
+        ours = [re.sub(r">=([\d.]+)[^;]*", r"==\1.*", package) for package in ours]
     ours += [package for extra in DEVELOPER_EXTRAS for package in declared["EXTRAS"][extra]]
     files = {"sourced": [], "none": []}.get(env.ros, ["build.txt", f"{env.ros}.txt"])
     lines = [line.split("#")[0].strip() for file in files for line in (WHEELS / file).read_text().splitlines()]
