@@ -5,11 +5,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from samlite_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE, deserialize
 from samlite_ros.bags.reader import BagReader
@@ -79,7 +75,7 @@ def _listing(reader: BagReader) -> str:
     return f"topics in this bag: {', '.join(lines) or 'none'}"
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
     """Where one message stands in stamp order: sorts by stamp, then topic, then place in the recording."""
 
     stamp_ns: int
@@ -87,39 +83,20 @@ class _Entry(NamedTuple):
     place: int
 
 
-@dataclass(frozen=True, eq=False)
-class StampIndex:
-    """In which order to hand out a bag's image messages.
-
-    Args:
-        entries: The messages to hand out, in stamp order; damaged ones and repetitions are left out.
-        out_of_order: How many messages of a topic came after one with a newer stamp.
-        repeated: How many have the stamp of another of their topic.
-        damaged: How many are too short to hold a stamp.
-    """
-
-    entries: tuple[_Entry, ...]
-    out_of_order: int
-    repeated: int
-    damaged: int
-
-    @property
-    def stamps_ns(self) -> NDArray[np.int64]:
-        """int64 (N,): stamps in order [ns]."""
-        return np.array([e.stamp_ns for e in self.entries], np.int64)
-
-
-def index_stamps(reader: BagReader, topics: Sequence[str]) -> StampIndex:
-    """Read the stamps of all image messages.
+def index_stamps(reader: BagReader, topics: Sequence[str]) -> tuple[Entry, ...]:
+    """Find the order in which to hand out all image messages.
 
     Args:
         reader: The bag; gets a fault for each kind of disorder.
         topics: Topics of images.
 
+    Returns:
+        The messages in stamp order; those without a stamp and repetitions of one are left out.
+
     Raises:
         BagError: No message holds a stamp, or every stamp is zero.
     """
-    entries: dict[tuple[str, int], _Entry] = {}
+    entries: dict[tuple[str, int], Entry] = {}
     newest: dict[str, int] = {}
     counts: Counter[str] = Counter()
     place = -1
@@ -131,12 +108,11 @@ def index_stamps(reader: BagReader, topics: Sequence[str]) -> StampIndex:
         counts["out_of_order"] += stamp < newest.get(message.topic, stamp)
         counts["repeated"] += (message.topic, stamp) in entries
         newest[message.topic] = max(stamp, newest.get(message.topic, stamp))
-        entries.setdefault((message.topic, stamp), _Entry(stamp, message.topic, place))
+        entries.setdefault((message.topic, stamp), Entry(stamp, message.topic, place))
     if not any(e.stamp_ns for e in entries.values()):
         raise BagError(f"{reader.path}: no image of {', '.join(topics)} has a stamp in its header")
     _note_disorder(reader, counts, place + 1)
-    ordered = tuple(sorted(entries.values()))
-    return StampIndex(ordered, counts["out_of_order"], counts["repeated"], counts["damaged"])
+    return tuple(sorted(entries.values()))
 
 
 def _note_disorder(reader: BagReader, counts: Counter[str], total: int) -> None:
@@ -161,14 +137,14 @@ def read_stamp_ns(data: bytes) -> int | None:
     return int(sec) * NS_PER_S + int(nanosec)
 
 
-def messages_in_order(reader: BagReader, index: StampIndex) -> Iterator[RawMessage]:
+def messages_in_order(reader: BagReader, index: Sequence[Entry]) -> Iterator[RawMessage]:
     """The indexed messages in stamp order; holds back only those that came too early.
 
     Raises:
         BagError: More than `MAX_HELD_BYTES` would have to be held.
     """
-    rank = {entry.place: number for number, entry in enumerate(index.entries)}
-    topics = {entry.topic for entry in index.entries}
+    rank = {entry.place: number for number, entry in enumerate(index)}
+    topics = {entry.topic for entry in index}
     held: dict[int, RawMessage] = {}
     due = 0
     for place, message in enumerate(reader.messages(topics)):
@@ -209,7 +185,7 @@ def _to_frame(message: RawMessage, camera: str) -> Frame:
     return Frame(image, stamp_ns(content.header.stamp), content.header.frame_id, camera)
 
 
-def read_frames(reader: BagReader, index: StampIndex, cameras: Mapping[str, str]) -> Iterator[DecodedFrame]:
+def read_frames(reader: BagReader, index: Sequence[Entry], cameras: Mapping[str, str]) -> Iterator[DecodedFrame]:
     """Decoded frames in stamp order; a damaged one comes without its frame and is noted as a fault.
 
     Args:

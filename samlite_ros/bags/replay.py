@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from samlite_ros.bags.frames import (
     DecodedFrame,
-    StampIndex,
+    Entry,
     choose_image_topics,
     index_stamps,
     read_frames,
@@ -92,7 +92,7 @@ def replay(
         cameras = choose_image_topics(reader, options.image_topics)
         index = index_stamps(reader, list(cameras))
         node = _make_node(reader, cameras, index, options, segmenter)
-        run = _Run(reader, node, len(index.entries), progress, options.outputs.images)
+        run = _Run(reader, node, len(index), progress, options.outputs.images)
         types = {topic: reader.topics[topic].type_name for topic in cameras}
         names = list(cameras.values())
         with (
@@ -108,10 +108,10 @@ def replay(
 
 
 def _make_node(
-    reader: BagReader, cameras: dict[str, str], index: StampIndex, options: ReplayOptions, segmenter: Segmenter
+    reader: BagReader, cameras: dict[str, str], index: Sequence[Entry], options: ReplayOptions, segmenter: Segmenter
 ) -> VirtualNode:
     parameters = replace(options.parameters, cameras=tuple(name for name in cameras.values() if name))
-    start_ns = index.entries[0].stamp_ns
+    start_ns = index[0].stamp_ns
     asked = ask_from_start([*parameters.queries, *options.phrases], start_ns)
     if options.script is not None:
         asked += read_script(options.script, start_ns)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from samlite_ros.bags.message_types import LABEL_INFO, SEGMENTATION, deserialize
+from samlite_ros.bags.message_types import LABEL_INFO, SEGMENTATION, deserialize, typestore
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import RawMessage
 from samlite_ros.errors import BagError
@@ -39,7 +39,7 @@ class ResultBag:
         path: The bag.
 
     Raises:
-        BagError: No bag, or no Segmentation in it.
+        BagError: No bag, no Segmentation in it, or that of another version of the package.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -49,6 +49,7 @@ class ResultBag:
             there = ", ".join(f"{t.name} ({t.type_name})" for t in self.reader.topics.values()) or "none"
             self.reader.close()
             raise BagError(f"{path}: no {SEGMENTATION} message in it; topics in this bag: {there}")
+        self._check_version()
         self._names = self._read_names()
 
     def answers(self) -> Iterator[Answer]:
@@ -67,6 +68,15 @@ class ResultBag:
 
     def __exit__(self, *_: object) -> None:
         self.reader.close()
+
+    def _check_version(self) -> None:
+        ours = typestore().hash_rihs01(SEGMENTATION)
+        for topic in (self.reader.topics[name] for name in self.topics):
+            if topic.type_hash not in ("", ours):
+                self.reader.close()
+                raise BagError(
+                    f"{self.reader.path}: {topic.name} is of another version of {SEGMENTATION}: replay again"
+                )
 
     def _read_names(self) -> dict[str, ClassNames]:
         """Names of class ids for each Segmentation topic, from the LabelInfo beside it."""

@@ -23,11 +23,12 @@ from bag_world import (
     stamp_of,
     write_recording,
 )
+from rosbags.rosbag2 import Writer
 
 from samlite_ros.bags.compare import compare
 from samlite_ros.bags.compare import to_json as comparison_to_json
 from samlite_ros.bags.evaluate import EvaluateOptions, Verdict, evaluate_bag
-from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE, LABEL_INFO
+from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE, LABEL_INFO, SEGMENTATION
 from samlite_ros.bags.outputs import OutputOptions
 from samlite_ros.bags.replay import ReplayOptions, replay
 from samlite_ros.bags.report import parse_gate, worst_frames
@@ -240,6 +241,16 @@ def test_truth_of_other_stamps_is_refused(results: dict[str, Path], tmp_path: Pa
 def test_bag_without_answers_is_refused(recording: Recording, truth: Path) -> None:
     with pytest.raises(BagError, match=r"no samlite_ros/msg/Segmentation message in it; topics in this bag: /camera"):
         evaluate_bag(recording.path, truth, NUMBERS)
+
+
+def test_answers_of_another_version_are_refused(tmp_path: Path, truth: Path) -> None:
+    with Writer(tmp_path / "old", version=8) as bag:
+        old = bag.add_connection(
+            "/samlite/segmentation", SEGMENTATION, msgdef="string camera", rihs01="RIHS01_" + "0" * 64
+        )
+        bag.write(old, 1, b"\x00\x01\x00\x00\x01\x00\x00\x00\x00")
+    with pytest.raises(BagError, match="another version of samlite_ros/msg/Segmentation"):
+        evaluate_bag(tmp_path / "old", truth, NUMBERS)
 
 
 def test_bag_that_is_no_truth_is_refused(results: dict[str, Path], recording: Recording) -> None:
