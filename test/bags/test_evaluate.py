@@ -28,6 +28,7 @@ from rosbags.rosbag2 import Writer
 from samlite_ros.bags.compare import compare
 from samlite_ros.bags.compare import to_json as comparison_to_json
 from samlite_ros.bags.evaluate import EvaluateOptions, Verdict, evaluate_bag
+from samlite_ros.bags.evaluation import EvaluationOptions
 from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE, LABEL_INFO, SEGMENTATION
 from samlite_ros.bags.outputs import OutputOptions
 from samlite_ros.bags.replay import ReplayOptions, replay
@@ -120,6 +121,22 @@ def test_streaming_iou_compares_what_stood_at_each_frame(results: dict[str, Path
     assert verdict.content["start_up_frames"] == 3
     assert overall(verdict)["precision"] == 1  # the frames that were answered, 0, 2, 5 and 8, are right
     assert verdict.content["answered_frames"] == 4
+
+
+@pytest.mark.parametrize(("grace_ms", "shift_px"), [(4, 3), (5, 0)])
+def test_grace_lets_an_answer_stand_for_its_own_frame(
+    recording: Recording, tmp_path: Path, truth: Path, grace_ms: int, shift_px: int
+) -> None:
+    options = ReplayOptions(
+        phrases=("red thing",),
+        parameters=Parameters(propagate=False),
+        profile=LatencyProfile(0.005, 0.0),  # published 5 ms after the frame
+        outputs=OutputOptions(timeline=False),
+    )
+    replay(recording.path, tmp_path / "out", options, ColourSegmenter())
+    evaluation = EvaluationOptions(grace_ns=grace_ms * 1_000_000)
+    verdict = evaluate_bag(tmp_path / "out", truth, EvaluateOptions(evaluation=evaluation))
+    assert overall(verdict)["streaming_iou"] == pytest.approx((24 - shift_px) / (24 + shift_px), abs=1e-6)
 
 
 def per_stamp_files(folder: Path) -> Path:

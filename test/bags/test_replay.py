@@ -285,6 +285,16 @@ def test_failure_of_the_network_keeps_the_results_so_far(recording: Recording, t
     assert outcome.faults == ("ended after 4 of 10 frames: the network is tired",)
 
 
+def test_interrupt_keeps_the_results_so_far(recording: Recording, tmp_path: Path) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    outcome = replay(recording.path, tmp_path / "out", keyframes_only(), ColourSegmenter(), interrupt)
+    assert len(answers_of(tmp_path / "out")) == 4
+    assert outcome.faults == ("interrupted after 4 of 10 frames",)
+
+
 def test_rejected_query_is_a_fault(recording: Recording, tmp_path: Path) -> None:
     outcome = replay(
         recording.path, tmp_path / "out", keyframes_only(phrases=("red thing", "x" * 2000)), ColourSegmenter()
