@@ -160,7 +160,7 @@ class StreamSequence:
             warp = self._warp(image.shape[:2], time_s)
             image = _warped(image, warp, self.size, cv2.INTER_LINEAR)
             ids = _warped(ids, warp, self.size, cv2.INTER_NEAREST)
-        whole -= set(_on_border(ids))
+        whole = (whole & {int(i) for i in np.unique(ids)}) - set(_on_border(ids))
         if bar is not None:
             image, ids, hidden = _behind_bar(image, ids, bar, time_s)
             whole -= hidden

@@ -29,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, print the tables, write the JSON file and the pictures beside it."""
     from samlite_ros.bench.streaming import MAIN, VARIANTS, StreamingBenchOptions, run_bench
     from samlite_ros.bench.streaming_report import draw, tables
+    from samlite_ros.bench.streaming_timeline import draw_timeline
 
     options = StreamingBenchOptions(
         seed=arguments.seed,
@@ -45,7 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(tables(report))
     pictures = draw(report, arguments.json.parent)
-    print(f"\n{arguments.json} and {len(pictures)} pictures written")
+    timeline = draw_timeline(arguments.json.parent / "streaming_timeline.png", arguments.seed)
+    print(f"\n{arguments.json} and {len(pictures) + timeline} pictures written")
     return 0
 
 

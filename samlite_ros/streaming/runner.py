@@ -88,12 +88,14 @@ class RunRecord:
         dropped_ns: Stamps of the frames that newer ones replaced before they were looked at [ns].
         late_delivered_ns: When late decodes were delivered [ns].
         embeddings: Number of image embeddings computed.
+        passes: Of each finished pass the keyframe's stamp, its begin and its end [ns].
     """
 
     counters: StreamingCounters
     dropped_ns: list[int] = field(default_factory=list)
     late_delivered_ns: list[int] = field(default_factory=list)
     embeddings: int = 0
+    passes: list[tuple[int, int, int]] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -101,6 +103,7 @@ class _Pass:
     """A job on the virtual network: when it ends, and when it next looks for a late query."""
 
     result: KeyframeResult
+    begins_ns: int
     ends_ns: int
     encode_ends_ns: int = 0
     next_block_ns: int = NEVER
@@ -206,6 +209,7 @@ class VirtualRun:
                 self._look_for_late_query(now_ns)
             elif self._pass is not None:
                 ended, self._pass = self._pass, None
+                self.record.passes.append((ended.result.job.frame.stamp_ns, ended.begins_ns, now_ns))
                 yield from self._deliver(ended, now_ns)
                 self._begin(max(now_ns, self._stream_free_ns))
 
@@ -227,7 +231,7 @@ class VirtualRun:
         encode_ns = 0 if job.late else int(self._profile.encode_s * 1e9)
         ends_ns = now_ns + encode_ns + self._decode_ns(job)
         first_block_ns = NEVER if job.late else now_ns + encode_ns // self._profile.blocks
-        self._pass = _Pass(self._compute(job), ends_ns, now_ns + encode_ns, first_block_ns)
+        self._pass = _Pass(self._compute(job), now_ns, ends_ns, now_ns + encode_ns, first_block_ns)
 
     def _look_for_late_query(self, now_ns: int) -> None:
         """Between two blocks of a running pass: decode waiting phrases on the last embedding."""
@@ -239,7 +243,7 @@ class VirtualRun:
         delay_ns = 0
         if job is not None:
             delay_ns = self._decode_ns(job)
-            self._late = _Pass(self._compute(job), now_ns + delay_ns)
+            self._late = _Pass(self._compute(job), now_ns, now_ns + delay_ns)
         running.ends_ns += delay_ns
         running.encode_ends_ns += delay_ns
         following_ns = now_ns + delay_ns + block_ns

@@ -78,7 +78,9 @@ class PaintedWorld:
             shape = self._shape(disc, index)
             if shape is not None:
                 image[shape] = _striped(disc, self.size, index)[shape]
-        noisy = image.astype(np.float32) + rng.normal(0, self.noise, image.shape).astype(np.float32)
+        noisy = image.astype(np.float32)
+        if self.noise:
+            noisy += self.noise * rng.standard_normal(image.shape, np.float32)
         if self.gray:
             noisy = np.repeat(noisy.mean(2, keepdims=True), 3, 2)
         return Frame(np.clip(noisy, 0, 255).astype(np.uint8), stamp_ns(index))

@@ -59,18 +59,18 @@ def test_every_frame_gets_its_own_answer_with_its_own_stamp():
 
 def test_a_still_scene_costs_hardly_any_embeddings_and_its_masks_are_exact():
     world = PaintedWorld([ball(at_rest()), ball(at_rest(200, 60), GREEN, phrase="cup")], noise=4.0)
-    answers, virtual = run(world, 120, FAST)
-    assert virtual.record.embeddings <= 0.05 * 120
-    assert virtual.record.counters.still_frames >= 0.95 * 115
-    assert all(best_iou(answers[i], t) == 1.0 for i in range(10, 120) for t in world.truth(i))
+    answers, virtual = run(world, 100, FAST)
+    assert virtual.record.embeddings <= 0.05 * 100
+    assert virtual.record.counters.still_frames >= 0.95 * 99
+    assert all(best_iou(answers[i], t) == 1.0 for i in range(10, 100) for t in world.truth(i))
 
 
 def test_a_small_thing_that_moves_into_a_still_scene_is_answered_within_two_latencies():
-    bug = ball(lambda i: (min(-12 + 4.0 * (i - 60), 40.0), 300.0) if i >= 60 else None, GREEN, 12, "bug")
+    bug = ball(lambda i: (min(-12 + 4.0 * (i - 20), 40.0), 300.0) if i >= 20 else None, GREEN, 12, "bug")
     world = PaintedWorld([ball(at_rest(300, 200), radius_px=50), bug], size=(480, 640), noise=4.0)
-    answers, _ = run(world, 96, LatencyProfile(0.16, 0.045))
-    in_sight = next(i for i in range(96) if world.truth(i)[1].sum() > 200)
-    answered = next(i for i in range(in_sight, 96) if best_iou(answers[i], world.truth(i)[1]) > 0.3)
+    answers, _ = run(world, 50, LatencyProfile(0.16, 0.045))
+    in_sight = next(i for i in range(50) if world.truth(i)[1].sum() > 200)
+    answered = next(i for i in range(in_sight, 50) if best_iou(answers[i], world.truth(i)[1]) > 0.3)
     assert (answered - in_sight) / 30 <= 2 * 0.25
 
 
@@ -154,7 +154,7 @@ def test_phrases_are_kept_apart_when_asked():
     answers, _ = run(world, 30, FAST, options, vocabulary("ball", "sphere"), segmenter)
     assert [len(i.matches) for i in answers[29].instances] == [1, 1]
     assert len({i.track_id for i in answers[29].instances}) == 2
-    assert min(best_iou(answers[29], world.truth(29)[0]) for _ in range(1)) > 0.85
+    assert best_iou(answers[29], world.truth(29)[0]) > 0.85
 
 
 def test_identities_persist_while_two_like_things_cross():
@@ -206,7 +206,7 @@ def test_gray_images_are_followed_too():
 def test_any_image_size_is_answered_at_that_size(size):
     scale = min(size) / 240
     disc = Disc("ball", RED, 30 * scale, lambda i: (size[1] * 0.4 + 4 * scale * i, size[0] * 0.5))
-    world = PaintedWorld([disc], size=size)
+    world = PaintedWorld([disc], size=size, noise=0.0)
     answers, _ = run(world, 10, FAST)
     assert answers[9].size == size and answers[9].instances[0].mask.size == size
     assert best_iou(answers[9], world.truth(9)[0]) > 0.85
