@@ -19,8 +19,6 @@ PARTS = {
     "gpu": "the full-size network on CUDA: eager and compiled, 1 to 16 phrases, parity with float32",
 }
 """Modules of samlite_ros.bench with `run(options, on_step) -> list[Figure]`."""
-
-
 QUICK = "seconds instead of an hour: the demo network, few phrases, one image size"
 
 
