@@ -75,11 +75,6 @@ class Case:
     region_j: NDArray[np.float64]
     contour_f: NDArray[np.float64]
 
-    @property
-    def is_there(self) -> bool:
-        """The phrase has at least one true instance."""
-        return bool((~self.crowd).any())
-
 
 def make_case(
     stamp_ns: int,

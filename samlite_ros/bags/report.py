@@ -12,9 +12,6 @@ from typing import Any
 from samlite_ros.bags.evaluation import Evaluation, PhraseScores
 from samlite_ros.errors import BagError, ParameterError
 
-Metrics = Mapping[str, float | None]
-"""Values by name; None = not defined for this truth."""
-
 LOWER_IS_BETTER = frozenset({"absent_rate", "absent_answered", "age_p50_ms", "age_p95_ms", "age_max_ms"})
 TABLE_COLUMNS = (
     "precision", "recall", "mean_iou", "ap", "cgf1", "pmf1", "il_mcc", "streaming_iou", "j", "f", "idf1", "absent_rate",
@@ -30,7 +27,8 @@ def metrics_of(part: PhraseScores) -> dict[str, float | None]:
         ap, ap50: COCO. cgf1, pmf1, il_mcc: SA-Co, 0 to 1. streaming_iou: see `evaluation`. j, f, jf: DAVIS.
         idf1: identity. absent_rate: share of the frames without the phrase that were answered with something.
         absent_answered, absent_frames: the numbers behind it. age_p50_ms, age_p95_ms, age_max_ms: age of the knowledge.
-        instances_found, instances_true: counts.
+        instances_found, instances_true: counts. cases: pairs of answered frame and phrase behind all
+        of these. None = not defined.
     """
     s = part.scores
     values = {
@@ -53,6 +51,7 @@ def metrics_of(part: PhraseScores) -> dict[str, float | None]:
         "age_p50_ms": s.ages.p50_ms,
         "age_p95_ms": s.ages.p95_ms,
         "age_max_ms": s.ages.max_ms,
+        "cases": s.cases,
         "instances_found": s.detection.true_positives + s.detection.false_positives,
         "instances_true": s.detection.true_positives + s.detection.false_negatives,
     }
