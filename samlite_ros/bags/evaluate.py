@@ -29,7 +29,8 @@ class EvaluateOptions:
     """What to hold the result against, and what to write.
 
     Args:
-        folder: For the report and the pictures; None = write none.
+        folder: For the report and the pictures; None = write none, unless a limit is not held.
+        failure_folder: For them where a limit is not held and `folder` is None.
         report: A file for the report alone; None = none.
         baseline: An earlier report; None = none.
         fail_below: Limits.
@@ -40,6 +41,7 @@ class EvaluateOptions:
     """
 
     folder: Path | None = None
+    failure_folder: Path | None = None
     report: Path | None = None
     baseline: Path | None = None
     fail_below: tuple[Gate, ...] = ()
@@ -57,10 +59,12 @@ class Verdict:
     Args:
         content: The report, as `report.to_json` gives it.
         failures: The limits that were not held, in words.
+        folder: Where report and pictures are; None = nowhere.
     """
 
     content: dict[str, Any]
     failures: tuple[str, ...]
+    folder: Path | None
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -86,11 +90,12 @@ def evaluate_bag(result: Path, truth_path: Path, options: EvaluateOptions) -> Ve
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
     if options.report is not None:
         options.report.write_text(text, encoding="utf-8")
-    if options.folder is not None:
-        options.folder.mkdir(parents=True, exist_ok=True)
-        (options.folder / REPORT_NAME).write_text(text, encoding="utf-8")
-        _draw(result, truth, content, baseline, options, options.folder)
-    return Verdict(content, tuple(failures))
+    folder = options.folder or (options.failure_folder if failures else None)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / REPORT_NAME).write_text(text, encoding="utf-8")
+        _draw(result, truth, content, baseline, options, folder)
+    return Verdict(content, tuple(failures), folder)
 
 
 def _draw(

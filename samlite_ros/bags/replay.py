@@ -71,6 +71,12 @@ Progress = Callable[[int, int], None]
 """Called after each frame with the number of frames fed so far and in all."""
 
 
+def check(bag: Path, options: ReplayOptions) -> None:
+    """Find out what cannot work before a network is loaded: see `replay` for what is raised."""
+    with BagReader(bag) as reader:
+        choose_image_topics(reader, options.image_topics)
+
+
 def replay(
     bag: Path, folder: Path, options: ReplayOptions, segmenter: Segmenter, progress: Progress = lambda done, total: None
 ) -> ReplayOutcome:

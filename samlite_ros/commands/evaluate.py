@@ -24,6 +24,8 @@ _SHOWN = (
     "image_ms",
     "decode_ms",
 )
+FAILURE_FOLDER = Path("evaluation_out")
+"""Where the pictures go when a limit is not held and nobody said where."""
 
 
 def add_parser(parser: ArgumentParser) -> None:
@@ -37,7 +39,13 @@ def add_parser(parser: ArgumentParser) -> None:
 def _add_bag_arguments(group: _ArgumentGroup) -> None:
     group.add_argument("result", type=Path, nargs="?", metavar="RESULT", help="a bag with answers")
     group.add_argument("--truth", type=Path, help="COCO instances with stamps (.json, or a folder of them), or a bag")
-    group.add_argument("-o", "--out", type=Path, metavar="DIR", help="folder for the report and the pictures")
+    group.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder for the report and the pictures; default: none, or evaluation_out where a limit is not held",
+    )
     group.add_argument("--baseline", type=Path, metavar="JSON", help="an earlier report to compare with")
     for option, limit in (
         ("--fail-below", "fail where a metric is below this (above, where less is better)"),
@@ -76,6 +84,7 @@ def _run_bag(args: Namespace) -> int:
 
     options = EvaluateOptions(
         folder=args.out,
+        failure_folder=FAILURE_FOLDER,
         report=args.json,
         baseline=args.baseline,
         fail_below=tuple(parse_gate(text) for text in args.fail_below),
@@ -87,6 +96,8 @@ def _run_bag(args: Namespace) -> int:
     )
     verdict = evaluate_bag(args.result, args.truth, options)
     print(table(verdict.content))
+    if verdict.folder:
+        print(f"report and pictures: {verdict.folder}")
     for line in (*(f"failed: {f}" for f in verdict.failures), *(f"fault: {f}" for f in verdict.faults)):
         print(line, file=sys.stderr)
     return 1 if verdict.failures or verdict.faults else 0

@@ -295,17 +295,32 @@ def command(results: dict[str, Path], name: str, truth: Path, *more: str) -> int
     ],
 )
 def test_limit_gives_the_exit_status(
-    results: dict[str, Path], truth: Path, capsys: pytest.CaptureFixture[str], name: str, gate: str, status: int
+    results: dict[str, Path],
+    truth: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    gate: str,
+    status: int,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     assert command(results, name, truth, "--fail-below", gate) == status
     assert bool(capsys.readouterr().err) == bool(status)
 
 
 def test_loss_against_a_baseline_fails_with_pictures(
-    results: dict[str, Path], truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    results: dict[str, Path],
+    truth: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     baseline, out = tmp_path / "old.json", tmp_path / "out"
     assert command(results, "exact", truth, "--json", str(baseline)) == 0
+    monkeypatch.chdir(tmp_path)
+    assert command(results, "wrong", truth, "--fail-below", "recall=0.9") == 1
+    assert (tmp_path / "evaluation_out" / "worst_frames.jpg").exists()
     drop = ["--baseline", str(baseline), "--fail-drop", "recall=0.05", "-o", str(out)]
     assert command(results, "exact", truth, *drop) == 0
     assert not (out / "worst_frames.jpg").exists()  # no frame is wrong
