@@ -183,21 +183,15 @@ def align(
     Returns:
         The cheapest of the poses visited, for each object.
     """
-    poses = start
     points = transform(start, batch.points)
-    weight_factor, outline_factor, visible = _visibility(batch, start, points, image.size, covering)
-    best_poses, best = start, None
-    for iteration in range(iterations + 1):
-        residuals = _residuals(image, batch, poses, weight_factor, outline_factor)
-        if best is None:
-            best = residuals
-        else:
-            better = residuals.cost < best.cost - 1e-3
-            best = _where(better, residuals, best)
-            best_poses = np.where(better[:, None, None], poses, best_poses)
-        if iteration < iterations:
-            poses = _improve(batch, poses, residuals)
-    assert best is not None
+    point_weight, outline_weight, visible = _visibility(batch, start, points, image.size, covering)
+    poses, residuals = start, _residuals(image, batch, start, point_weight, outline_weight)
+    best_poses, best = poses, residuals
+    for _ in range(iterations):
+        poses = _improve(batch, poses, residuals)
+        residuals = _residuals(image, batch, poses, point_weight, outline_weight)
+        better = residuals.cost < best.cost - 1e-3
+        best_poses, best = np.where(better[:, None, None], poses, best_poses), _where(better, residuals, best)
     return _judge(batch, start, best_poses, best, visible < LEAST_VISIBLE_POINTS)
 
 

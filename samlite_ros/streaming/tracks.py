@@ -124,43 +124,40 @@ class TrackBatch:
         """
         for track in self.drifting:
             _drift(track, flow)
-        if self.points is None:
+        points = self.points
+        if points is None:
             return
         before = np.stack([t.pose for t in self.tracks])
-        point_flow = self._point_flow(before, flow)
-        predicted = self._predict(before, point_flow)
-        rows, starts = self._starts(image, before, predicted, point_flow)
+        point_flow = flow.at(transform(before, points.points))
+        predicted = self._predict(points, before, point_flow)
+        rows, starts = self._starts(image, points, before, predicted, point_flow)
         iterations = ITERATIONS if len(rows) == len(self.tracks) else ITERATIONS_LOST
-        batch = self.points if len(rows) == len(self.tracks) else self.points.take(rows)
+        batch = points if len(rows) == len(self.tracks) else points.take(rows)
         hidden_by = covering.take(rows) if covering is not None else None
         found = align(image, batch, starts, iterations, hidden_by).best_per_object(rows)
-        found = self._prefer_rest(image, found, covering)
+        found = self._prefer_rest(image, points, found, covering)
         for index, track in enumerate(self.tracks):
             update_from_alignment(track, found, index)
 
-    def _prefer_rest(self, image: WorkImage, found: Alignment, covering: Covering | None) -> Alignment:
+    def _prefer_rest(
+        self, image: WorkImage, points: AlignmentBatch, found: Alignment, covering: Covering | None
+    ) -> Alignment:
         """Put the things that are about where they were in their keyframe exactly there, unless that fits worse.
 
         An alignment is off by a fraction of a pixel; of a thing at rest the exact place is known.
         """
-        assert self.points is not None
         near = [i for i, t in enumerate(self.tracks) if corner_shift_px(t.model, found.poses[i]) < REST_REACH_PX]
         if not near:
             return found
         rest = np.repeat(identity()[None], len(near), 0)
         hidden_by = covering.take(near) if covering is not None else None
-        at_rest = align(image, self.points.take(near), rest, 0, hidden_by)
+        at_rest = align(image, points.take(near), rest, 0, hidden_by)
         fits = at_rest.cost <= found.cost[near] * REST_FACTOR + REST_MARGIN
         return found.replace_rows(np.array(near)[fits], at_rest.take(np.flatnonzero(fits)))
 
-    def _point_flow(self, before: Poses, flow: DenseFlow) -> NDArray[np.float32]:
-        assert self.points is not None
-        return flow.at(transform(before, self.points.points))
-
-    def _predict(self, before: Poses, point_flow: NDArray[np.float32]) -> Poses:
+    def _predict(self, points: AlignmentBatch, before: Poses, point_flow: NDArray[np.float32]) -> Poses:
         """Poses moved by the flow of the points that agreed last time, or by the velocity where these are few."""
-        assert self.points is not None
-        trusted = np.stack([t.inliers for t in self.tracks]) & (self.points.weight >= INTERIOR_WEIGHT)
+        trusted = np.stack([t.inliers for t in self.tracks]) & (points.weight >= INTERIOR_WEIGHT)
         velocity = np.stack([t.velocity for t in self.tracks])
         enough = trusted.sum(1) >= LEAST_FLOW_POINTS
         predicted = before.copy()
@@ -168,29 +165,30 @@ class TrackBatch:
         return predicted
 
     def _starts(
-        self, image: WorkImage, before: Poses, predicted: Poses, point_flow: NDArray[np.float32]
+        self, image: WorkImage, points: AlignmentBatch, before: Poses, predicted: Poses, point_flow: NDArray[np.float32]
     ) -> tuple[list[int], Poses]:
         """Starting poses and the track of each; the worst tracks get more than one."""
         rows, starts = list(range(len(self.tracks))), list(predicted)
         lost = [i for i, t in enumerate(self.tracks) if t.lost]
         lost.sort(key=lambda i: -self.tracks[i].cost - 20 * (self.tracks[i].share < LOST_SHARE))
         for index in lost[:MOST_LOST]:
-            for pose in self._other_starts(image, index, before[index], predicted[index], point_flow[index]):
+            interior = points.weight[index] >= INTERIOR_WEIGHT
+            inside_flow = point_flow[index][interior]
+            for pose in _other_starts(image, self.tracks[index], before[index], predicted[index], inside_flow):
                 rows.append(index)
                 starts.append(pose)
         return rows, np.stack(starts)
 
-    def _other_starts(
-        self, image: WorkImage, index: int, before: Poses, predicted: Poses, point_flow: NDArray[np.float32]
-    ) -> list[Poses]:
-        """Where a lost track may be instead: moved by the flow of its whole inside, or where its colours are."""
-        assert self.points is not None
-        starts = []
-        interior = self.points.weight[index] >= INTERIOR_WEIGHT
-        if interior.sum() >= LEAST_FLOW_POINTS:
-            starts.append(compose(translation(np.median(point_flow[interior], 0)), before))
-        start = start_by_color(image, self.tracks[index], predicted)
-        return starts if start is None else [*starts, start]
+
+def _other_starts(
+    image: WorkImage, track: Track, before: Poses, predicted: Poses, inside_flow: NDArray[np.float32]
+) -> list[Poses]:
+    """Where a lost track may be instead: moved by the flow of its whole inside (N, 2), or where its colours are."""
+    starts = []
+    if len(inside_flow) >= LEAST_FLOW_POINTS:
+        starts.append(compose(translation(np.median(inside_flow, 0)), before))
+    start = start_by_color(image, track, predicted)
+    return starts if start is None else [*starts, start]
 
 
 def start_by_color(image: WorkImage, track: Track, pose: Poses) -> Poses | None:

@@ -98,7 +98,7 @@ class PaintedWorld:
         center = disc.center_at(index)
         if center is None:
             return None
-        y, x = np.mgrid[: self.size[0], : self.size[1]]
+        y, x = np.ogrid[: self.size[0], : self.size[1]]
         return np.asarray((x - center[0]) ** 2 + (y - center[1]) ** 2 < disc.radius_px**2)
 
 
@@ -122,7 +122,7 @@ def _floor(size: tuple[int, int]) -> NDArray[np.uint8]:
 
 def _striped(disc: Disc, size: tuple[int, int], index: int) -> NDArray[np.uint8]:
     center = disc.center_at(index) or (0.0, 0.0)
-    y, x = np.mgrid[: size[0], : size[1]]
+    y, x = np.ogrid[: size[0], : size[1]]
     wave = 0.8 + 0.2 * np.sin((x - center[0]) * 0.5) * np.cos((y - center[1]) * 0.35)
     return (wave[..., None] * np.array(disc.color)).clip(0, 255).astype(np.uint8)
 

@@ -133,7 +133,8 @@ def test_a_late_query_is_decoded_on_the_last_embedding_and_carried_from_it():
     again = pipeline.take_job()
     assert again.late and again.phrases == ("cup",)  # the newest embedding has not been asked for it yet
     deliver(pipeline, segmenter, again)
-    answer = pipeline.step(world.frame(13))
+    pipeline.step(world.frame(13))
+    answer = pipeline.step(world.frame(14))
     assert {i.keyframe_stamp_ns for i in answer.instances} == {stamp_ns(1)}
     assert pipeline.counters.late_decodes == 2 and pipeline.counters.keyframes == 2
 
