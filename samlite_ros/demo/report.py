@@ -80,6 +80,12 @@ def _age_ms(answer: Answer) -> float:
     return (stamp_ns(message.header.stamp) - stamp_ns(message.keyframe_stamp)) / 1e6
 
 
+def _rate_hz(answers: Sequence[Answer]) -> float:
+    """Answers a second of the camera's time [Hz]."""
+    first_ns, last_ns = (stamp_ns(answers[i].message.header.stamp) for i in (0, -1))
+    return max((len(answers) - 1) * 1e9 / max(last_ns - first_ns, 1), 1.0)
+
+
 def _overlays(result: DemoResult, answers: Sequence[Answer]) -> Iterator[Image]:
     """The overlay of each answer on the very frame that it answers."""
     sequence = result.scene.sequence()
@@ -89,9 +95,9 @@ def _overlays(result: DemoResult, answers: Sequence[Answer]) -> Iterator[Image]:
 
 
 def _write_sheet(result: DemoResult, folder: Path) -> str:
-    """Frames of the whole run side by side."""
-    chosen = np.linspace(0, len(result.answers) - 1, SHEET_ROWS * SHEET_COLUMNS).astype(int)
-    images = list(_overlays(result, [result.answers[i] for i in chosen]))
+    """Frames of the gallery side by side."""
+    chosen = np.linspace(0, len(result.gallery) - 1, SHEET_ROWS * SHEET_COLUMNS).astype(int)
+    images = list(_overlays(result, [result.gallery[i] for i in chosen]))
     rows = [np.hstack(images[i : i + SHEET_COLUMNS]) for i in range(0, len(images), SHEET_COLUMNS)]
     cv2.imwrite(str(folder / "overlay.png"), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
     return "overlay.png"
@@ -99,8 +105,8 @@ def _write_sheet(result: DemoResult, folder: Path) -> str:
 
 def _write_video(result: DemoResult, folder: Path) -> str:
     size = (result.scene.width, result.scene.height)
-    writer = cv2.VideoWriter(str(folder / "demo.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), result.rate_hz, size)  # type: ignore[attr-defined]
-    for image in tqdm(_overlays(result, result.answers), "video", len(result.answers), unit=" frames"):
+    writer = cv2.VideoWriter(str(folder / "demo.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), _rate_hz(result.gallery), size)  # type: ignore[attr-defined]
+    for image in tqdm(_overlays(result, result.gallery), "video", len(result.gallery), unit=" frames"):
         writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     writer.release()
     return "demo.mp4"

@@ -29,6 +29,9 @@ from samlite_ros.msg import QueryStatus
 
 START_TIMEOUT_S = 120.0
 ANSWER_TIMEOUT_S = 20.0
+GALLERY = ("red object", "ball", "box", "cone")
+"""Asked for in the end, all at once, for the pictures."""
+GALLERY_S = 6.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class DemoResult:
         summary: Of the scores.
         rate_hz: Answers a second [Hz].
         absent: The other phrase.
+        gallery: Answers to several phrases at once.
     """
 
     scene: SceneDescription
@@ -86,6 +90,7 @@ class DemoResult:
     summary: Summary
     rate_hz: float
     absent: Absent
+    gallery: list[Answer]
 
     @property
     def latencies_ms(self) -> tuple[float, float]:
@@ -109,11 +114,12 @@ def run_demo(options: DemoOptions) -> DemoResult:
         observer.wait_for(f"the first answer to {phrase!r}", lambda: _knows(observer, phrase), START_TIMEOUT_S)
         answers, rate_hz = _measure(observer, options.seconds)
         absent = _ask_absent(observer, absent_phrase)
+        gallery = _ask_many(observer)
         scene = observer.scene
     if scene is None or not answers:
         raise SamliteError(f"no frame was answered in {options.seconds} s; the logs are in {options.out}")
     scores = _score(scene, phrase, answers)
-    return DemoResult(scene, phrase, answers, scores, summarise(scores), rate_hz, absent)
+    return DemoResult(scene, phrase, answers, scores, summarise(scores), rate_hz, absent, gallery)
 
 
 @contextmanager
@@ -179,6 +185,15 @@ def _ask_absent(observer: Observer, phrase: str) -> Absent:
         raise SamliteError(f"the status of {phrase!r} is gone")
     observer.withdraw(phrase)
     return Absent(phrase, status.outcome == QueryStatus.FOUND, float(status.presence), seconds)
+
+
+def _ask_many(observer: Observer) -> list[Answer]:
+    for phrase in GALLERY:
+        observer.ask(phrase)
+    observer.wait_for(
+        "verdicts on several phrases", lambda: all(_knows(observer, p) for p in GALLERY), ANSWER_TIMEOUT_S
+    )
+    return _measure(observer, GALLERY_S)[0]
 
 
 def _score(scene: SceneDescription, phrase: str, answers: list[Answer]) -> list[FrameScore]:
