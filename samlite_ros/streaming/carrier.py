@@ -20,10 +20,12 @@ from samlite_ros.streaming.snapshot import Snapshot
 from samlite_ros.streaming.tracks import PhraseMatch, Track, TrackBatch, corner_shift_px
 from samlite_ros.types import Frame, Mask
 
-MOST_MISSES = 3
-"""A thing that the network does not find in more keyframes in a row has ended."""
-BELIEVED_SHARE = 0.4
-"""A missed thing is kept only where so many of its template points still agree."""
+MOST_MISSES = 10
+"""A thing that the network does not find in more keyframes in a row has ended, ..."""
+MISSED_FOR_S = 1.0
+"""... or that it has not found for so long [s]: it may be hidden by something that nobody asked for."""
+PARTIAL_HEAD_START_S, LOST_HEAD_START_S = 0.5, 0.3
+"""How much sooner the models of things seen in part, and of doubtful ones, are renewed [s]."""
 MOST_PHRASE_MISSES = 2
 STILL_SHIFT_PX = 4.0
 """A thing in an unchanged part of the image stands still, unless its corners seem to have moved more [work px]."""
@@ -160,14 +162,17 @@ class Carrier:
             if track.track_id in found or center is None or not sought or track.keyframe_ns >= snapshot.stamp_ns:
                 continue
             track.misses += 1
-            if not _survives(track, center, keyframe):
+            if track.misses > MOST_MISSES or not _survives(track, center, keyframe, snapshot.stamp_ns):
                 ended.append(track)
         self.end(ended)
 
-    def _urgency(self, track_id: int) -> tuple[int, float]:
-        """The oldest models first, then those that fit worst."""
-        track = self._track(track_id)
-        return (0, 0.0) if track is None else (track.keyframe_ns, -track.cost)
+    def _urgency(self, track_id: int) -> float:
+        """Small = soon: things seen in part or that fit badly change most; of the others the oldest models."""
+        track, image = self._track(track_id), self.image
+        if track is None or image is None:
+            return -np.inf
+        age_s = (image.stamp_ns - track.keyframe_ns) / 1e9
+        return -age_s - PARTIAL_HEAD_START_S * (track.model.unknown is not None) - LOST_HEAD_START_S * track.lost
 
     def _learn_some(self, image: WorkImage) -> None:
         """Learn the next few models."""
@@ -233,13 +238,13 @@ class Carrier:
                 track.pose = identity()
 
 
-def _survives(track: Track, center: NDArray[np.float32], keyframe: PaddedKeyframe) -> bool:
-    """Whether a missed track is behind another thing, or so plainly there that the network may have erred."""
+def _survives(track: Track, center: NDArray[np.float32], keyframe: PaddedKeyframe, keyframe_ns: int) -> bool:
+    """Whether a missed thing may still be there: overlooked, or behind something; it is drawn only if it looks so."""
     x, y = np.rint(center).astype(int)
     height, width = keyframe.size
-    if not (0 <= x < width and 0 <= y < height) or track.misses > MOST_MISSES:
+    if not (0 <= x < width and 0 <= y < height):
         return False
-    return bool(keyframe.labels[y, x] > 0) or track.share > BELIEVED_SHARE
+    return track.misses == 1 or (keyframe_ns - track.last_seen_ns) / 1e9 <= MISSED_FOR_S
 
 
 def merge_matches(

@@ -16,7 +16,7 @@ from samlite_ros.streaming.geometry import Poses
 from samlite_ros.streaming.snapshot import Snapshot
 from samlite_ros.streaming.tracks import Track, start_by_color, start_pose, update_from_alignment
 
-PX_PER_FRAME, NEW_PX_PER_FRAME = 36_000, 150_000
+PX_PER_FRAME, NEW_PX_PER_FRAME = 50_000, 150_000
 """Work per frame: of models that replace others, and of things that have none yet, in `Lesson.cost_px`."""
 COST_PER_LESSON_PX = 13_000
 """What a model costs, however small, as the work pixels of a larger one."""
@@ -74,7 +74,7 @@ class LessonQueue:
     def __init__(self) -> None:
         self._lessons: list[Lesson] = []
 
-    def add(self, lessons: Sequence[Lesson], snapshot: Snapshot, urgency: Callable[[int], tuple]) -> None:
+    def add(self, lessons: Sequence[Lesson], snapshot: Snapshot, urgency: Callable[[int], float]) -> None:
         """Lessons of a keyframe; those of earlier keyframes are dropped.
 
         Args:
