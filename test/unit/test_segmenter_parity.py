@@ -20,7 +20,7 @@ LONGEST = "a red ball and the blue box " * 4 + "or thing"
 EVERYTHING = DecodeOptions(score_threshold=0.0, max_instances=1000)
 
 CASES = {
-    "square windows": (Shape(), ["red ball", "cone"], 1, (48, 64)),
+    "square windows": (Shape(), ["the green boxes", "cone"], 1, (48, 64)),
     "padded windows": (
         Shape(80, 8, 48, 4, 4, (1, 3), 64, 8, 17, 2, 3, 48, 4, 32),
         ["a blue box", LONGEST, "object", "red ball", "xyzzy"],
