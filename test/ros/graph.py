@@ -3,6 +3,7 @@
 Every wait is for an event and has a deadline. Each test gets a domain of its own, so that tests can run side by side.
 """
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -58,11 +59,24 @@ OUTPUTS = {
 }
 
 
-def next_domain(counter: list[int] = [0]) -> int:  # noqa: B006
-    """A ROS domain that no other test running now uses: by worker, then by test; `private_graph` takes 20 and above."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    counter[0] = (counter[0] + 1) % 9
-    return 1 + worker % 2 * 9 + counter[0]
+@contextmanager
+def own_domain() -> Iterator[int]:
+    """A ROS domain that no other test on this machine uses meanwhile; `private_graph` takes 20 and above.
+
+    A locked file stands for the domain, since other runs of these tests may be under way.
+    """
+    deadline_s = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline_s:
+        for domain in range(1, 20):
+            with (Path(tempfile.gettempdir()) / f"samlite_test_domain_{domain}").open("w") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                yield domain
+                return
+        time.sleep(0.1)
+    raise AssertionError("all domains are in use")
 
 
 class NodeProcess:
@@ -367,18 +381,18 @@ class Client:
 @contextmanager
 def graph(command=None, *, camera: str = "", **options: Any) -> Iterator[tuple[Client, NodeProcess]]:
     """A client and the node, in a domain of their own."""
-    domain = next_domain()
-    os.environ.update(graph_environment(domain))
-    node = NodeProcess(command or FAKE_NODE, domain, **options)
-    client = Client(domain, camera)
-    try:
-        yield client, node
-    except BaseException:
-        sys.stderr.write(node.log())
-        raise
-    finally:
-        client.close()
-        node.close()
+    with own_domain() as domain:
+        os.environ.update(graph_environment(domain))
+        node = NodeProcess(command or FAKE_NODE, domain, **options)
+        client = Client(domain, camera)
+        try:
+            yield client, node
+        except BaseException:
+            sys.stderr.write(node.log())
+            raise
+        finally:
+            client.close()
+            node.close()
 
 
 def stamp_of(time: Any) -> int:
