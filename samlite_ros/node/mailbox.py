@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 Command = Callable[[], None]
 
 
-class Delivery(NamedTuple, Generic[T]):
+@dataclass(frozen=True)
+class Delivery(Generic[T]):
     """What one `take` found.
 
     Args:

@@ -1,6 +1,6 @@
 import threading
 
-from samlite_ros.node.mailbox import Mailbox
+from samlite_ros.node.mailbox import Delivery, Mailbox
 
 DEADLINE_S = 10.0
 
@@ -9,7 +9,7 @@ def test_the_newest_item_wins_and_drops_are_counted():
     mailbox = Mailbox()
     for item in (1, 2, 3):
         mailbox.put(item)
-    assert mailbox.take() == ((), 3)
+    assert mailbox.take() == Delivery((), 3)
     assert mailbox.dropped == 2
     mailbox.put(4)
     assert mailbox.take().item == 4
@@ -30,7 +30,7 @@ def test_every_command_is_kept_in_order():
 
 def test_waiting_ends_with_time_or_with_the_mailbox():
     mailbox = Mailbox()
-    assert mailbox.take(timeout_s=0.0) == ((), None)
+    assert mailbox.take(timeout_s=0.0) == Delivery((), None)
     mailbox.put(1)
     mailbox.close()
     assert mailbox.take() is None
