@@ -29,6 +29,7 @@ EXTRAS = {
         "pytest>=7.4",
         "pytest-timeout>=2.2",
         "pytest-xdist>=3.5",
+        "setuptools>=70.1",  # builds wheels by itself
         "trackeval>=1.3; python_version >= '3.11'",  # wants numpy 2
     ],
 }
