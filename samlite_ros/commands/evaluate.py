@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, Namespace, _ArgumentGroup
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,8 @@ def _run_scenes(args: Namespace) -> int:
     except (SamliteError, ValueError) as error:
         print(f"samlite evaluate: {error}", file=sys.stderr)
         return 1
-    measures = evaluate_scenes(segmenter, args.scenes, args.seed, lambda numbers: tqdm(numbers, unit="scene"))
+    progress = partial(tqdm, unit="scene", disable=None)  # no bar where the output is no terminal
+    measures = evaluate_scenes(segmenter, args.scenes, args.seed, progress)
     _write(args, measures)
     for name in _SHOWN:
         print(f"{name:32} {_text(measures[name])}")
