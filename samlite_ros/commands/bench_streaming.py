@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 HELP = "accuracy at every camera frame with a slow network, on a virtual clock"
 QUICK_FRAMES = 60
@@ -43,12 +45,21 @@ def run(arguments: argparse.Namespace) -> int:
     )
     report = run_bench(options, _Progress())
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    arguments.json.write_text(json.dumps(_without_nan(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     print(tables(report))
     pictures = draw(report, arguments.json.parent)
     timeline = draw_timeline(arguments.json.parent / "streaming_timeline.png", arguments.seed)
     print(f"\n{arguments.json} and {len(pictures) + timeline} pictures written")
     return 0
+
+
+def _without_nan(value: Any) -> Any:
+    """The same with null for numbers that JSON has not: the overlap of what was never in sight."""
+    if isinstance(value, dict):
+        return {name: _without_nan(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class _Progress:

@@ -14,7 +14,7 @@ NOISE_FACTOR = 8.0
 """... and by more than so many times the noise of that mean."""
 LEAST_PIXELS = 4
 """Fewer changed pixels (of a quarter of the camera's resolution at 640 px) are no change."""
-SATURATED = np.float32(245)
+SATURATED = np.float32(230)
 """Brighter pixels [levels] follow no change of the exposure."""
 CUT_DISTANCE = 0.6
 """The scene is another where this share of the colours is."""
