@@ -51,14 +51,17 @@ def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]
 
 
 def _figures(table: str, row: str, sides: dict[str, Call], rounds: int) -> list[Figure]:
-    """Milliseconds of each side, and ours as a share of the peers'."""
+    """Milliseconds of each side, and ours as a share of the peers', by elapsed time and by CPU time."""
     for call in sides.values():
         call()
     samples = interleave(sides, rounds)
     name = f"{table}/{row}"
-    shares = [ours.wall_s / peers.wall_s for ours, peers in zip(samples["ours"], samples["peers"], strict=True)]
-    times = [figure(f"{name}/{side}", "ms", [1e3 * s.wall_s for s in samples[side]]) for side in sides]
-    return [*times, figure(f"{name}/ours of peers", "times", shares)]
+    pairs = list(zip(samples["ours"], samples["peers"], strict=True))
+    return [
+        *(figure(f"{name}/{side}", "ms", [1e3 * s.wall_s for s in samples[side]]) for side in sides),
+        figure(f"{name}/ours of peers", "times", [ours.wall_s / peers.wall_s for ours, peers in pairs]),
+        figure(f"{name}/by CPU time", "times", [ours.cpu_s / peers.cpu_s for ours, peers in pairs]),
+    ]
 
 
 def conversions(size: tuple[int, int]) -> dict[str, dict[str, Call]]:
