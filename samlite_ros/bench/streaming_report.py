@@ -191,7 +191,7 @@ def _draw_bars(axes: Any, rows: Mapping[str, Any]) -> None:
         axis.set_title(title)
         axis.set_ylim(0, 1.08)
     axes[0].set_ylabel("IoU at every camera frame")
-    axes[0].legend(loc="upper right", fontsize="small")
+    axes[0].legend(loc="upper left", fontsize="small")
 
 
 def _draw_curves(axes: Any, curves: Mapping[str, Any]) -> None:
