@@ -32,7 +32,15 @@ TINY = Size(
     queries=4,
 )
 RECIPE = Recipe(
-    size=TINY, plain_steps=4, turned_steps=36, turned=0.5, images=4, prompts=6, warmup=5, learning_rate=2e-3
+    size=TINY,
+    plain_steps=4,
+    turned_steps=26,
+    polish_steps=10,
+    turned=0.5,
+    images=4,
+    prompts=6,
+    warmup=5,
+    learning_rate=2e-3,
 )
 
 
@@ -58,7 +66,7 @@ def trainer(folder: Path, scenes: SceneSet, recipe: Recipe = RECIPE) -> Trainer:
 
 
 def test_loss_falls_and_is_logged(tmp_path: Path, scenes: SceneSet) -> None:
-    training = trainer(tmp_path, scenes, replace(RECIPE, plain_steps=80, turned_steps=20))
+    training = trainer(tmp_path, scenes, replace(RECIPE, plain_steps=70, turned_steps=20))
     training.run(loader_workers=0)
     entries = [json.loads(line) for line in training.log_path.read_text().splitlines()]
     first, second = (entry["losses"]["total"] for entry in entries if "losses" in entry)
@@ -147,7 +155,7 @@ def test_generalised_iou() -> None:
     torch.testing.assert_close(to_xyxy(to_cxcywh(others)), others)
 
 
-SCHEDULE = Recipe(plain_steps=6000, plain_share=0.6, turned_steps=5000, turned=0.4)
+SCHEDULE = Recipe(plain_steps=6000, plain_share=0.6, turned_steps=5000, turned=0.4, polish_steps=1000, polish_rate=0.3)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +167,8 @@ SCHEDULE = Recipe(plain_steps=6000, plain_share=0.6, turned_steps=5000, turned=0
         (6000, 0.6, 2.87e-4),
         (8500, 0.8, 9.09e-5),
         (10_999, 1.0, 1.6e-5),
+        (11_000, 1.0, 2.4e-4),
+        (11_999, 1.0, 4.8e-6),
     ],
 )
 def test_learning_rate(step: int, progress: float, rate: float) -> None:
@@ -168,7 +178,7 @@ def test_learning_rate(step: int, progress: float, rate: float) -> None:
 
 @pytest.mark.parametrize(
     ("step", "copies", "box_factor", "turned"),
-    [(0, 4, 2.0, 0.0), (1200, 2, 1.0, 0.0), (5999, 2, 1.0, 0.0), (6000, 1, 1.0, 0.4), (10_999, 1, 1.0, 0.4)],
+    [(0, 4, 2.0, 0.0), (1200, 2, 1.0, 0.0), (5999, 2, 1.0, 0.0), (6000, 1, 1.0, 0.4), (11_999, 1, 1.0, 0.4)],
 )
 def test_phases(step: int, copies: int, box_factor: float, turned: float) -> None:
     phase = SCHEDULE.copies_at(step), SCHEDULE.box_factor_at(step), SCHEDULE.turned_at(step)

@@ -68,6 +68,8 @@ class Recipe:
         scenes: Number of rendered training scenes.
         plain_steps: Number of optimiser steps on scenes as they were rendered.
         turned_steps: Number of further steps in which the hues of some scenes are turned.
+        polish_steps: Number of last steps, a second and lower cosine of the learning rate.
+        polish_rate: Peak of that cosine, as a share of `learning_rate`.
         plain_share: Share of the schedule that the plain steps go through; the turned steps go through the rest.
         turned: Share of the images whose hues are turned by a random angle, in the turned steps. These are asked for
             shapes alone: otherwise "no yellow thing was ever a box" would be learned too.
@@ -88,6 +90,8 @@ class Recipe:
     scenes: int = 28_000
     plain_steps: int = 6_000
     turned_steps: int = 5_500
+    polish_steps: int = 1_300
+    polish_rate: float = 0.3
     plain_share: float = 0.6
     turned: float = 0.4
     images: int = 16
@@ -105,18 +109,20 @@ class Recipe:
     @property
     def steps(self) -> int:
         """Number of optimiser steps."""
-        return self.plain_steps + self.turned_steps
+        return self.plain_steps + self.turned_steps + self.polish_steps
 
     def progress_at(self, step: int) -> float:
         """Share of the schedule that lies behind a step, 0 to 1."""
         if step < self.plain_steps:
             return self.plain_share * step / self.plain_steps
-        return self.plain_share + (1 - self.plain_share) * (step - self.plain_steps) / self.turned_steps
+        return min(self.plain_share + (1 - self.plain_share) * (step - self.plain_steps) / self.turned_steps, 1.0)
 
     def learning_rate_at(self, step: int) -> float:
         """Learning rate of a step, from 0."""
-        cosine = 0.5 * (1 + math.cos(math.pi * self.progress_at(step)))
-        return self.learning_rate * min(1.0, (step + 1) / self.warmup) * (0.02 + 0.98 * cosine)
+        polished = step - self.plain_steps - self.turned_steps
+        if polished >= 0:
+            return self.learning_rate * self.polish_rate * _cosine(polished / self.polish_steps)
+        return self.learning_rate * min(1.0, (step + 1) / self.warmup) * _cosine(self.progress_at(step))
 
     def turned_at(self, step: int) -> float:
         """Share of the images whose hues are turned in a step."""
@@ -130,3 +136,8 @@ class Recipe:
     def box_factor_at(self, step: int) -> float:
         """Factor on the box losses of a step."""
         return 2.0 if self.progress_at(step) < self.box_share else 1.0
+
+
+def _cosine(share: float) -> float:
+    """Half a cosine from 1 down to 0.02."""
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share))
