@@ -61,8 +61,14 @@ def test_a_replaced_phrase_never_labels_with_the_old_name(client):
     client.query("q", "green thing")
     client.wait_for_status("q", text="green thing", state=ACTIVE)
     answer = client.answer_to(scene("green"), client.outputs["segmentation"])
-    info = client.outputs["label_info"][-1]
-    assert {c.class_id: c.class_name for c in info.class_map} == {answer.results[0].class_id: "green thing"}
+    names = {answer.results[0].class_id: "green thing"}
+
+    def info():  # topics come in any order: the LabelInfo was sent first, and may arrive last
+        infos = client.outputs["label_info"]
+        return next((i for i in infos if {c.class_id: c.class_name for c in i.class_map} == names), None)
+
+    first_frame = stamp_of(client.wait_for(info, "LabelInfo of the new phrase").header.stamp)
+    assert first_frame <= stamp_of(answer.header.stamp)
 
 
 def test_a_removed_query_is_in_no_later_answer(client):

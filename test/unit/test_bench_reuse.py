@@ -70,15 +70,22 @@ def test_late_query_is_a_new_phrase_without_an_image_pass(sides, passes):
 @pytest.mark.parametrize("way", ["whole_model", "shared_image"])
 def test_peers_find_what_we_find(segmenter, way):
     frame, asked = make_frame(3, 96, 128), phrases(3)
-    theirs = getattr(Peers(segmenter.checkpoint, KEPT), way)(frame, asked)
-    options = [DecodeOptions(0.0, KEPT)] * len(asked)
+    every = Shape().queries  # random scores lie close together: which of them are best is not what is tested
+    theirs = getattr(Peers(segmenter.checkpoint, every), way)(frame, asked)
+    options = [DecodeOptions(0.0, every)] * len(asked)
     ours = segmenter.segment(segmenter.embed_image(frame), segmenter.embed_text(asked), options)
     for peer, own in zip(theirs, ours, strict=True):
-        np.testing.assert_allclose(peer.scores, own.scores, rtol=1e-4)
-        np.testing.assert_allclose(peer.boxes_xyxy.clip(0, [128, 96, 128, 96]), own.boxes_xyxy, rtol=1e-3, atol=1e-3)
-        for mask, soft in zip(peer.masks, own.masks, strict=True):
+        boxes = peer.boxes_xyxy.clip(0, [128, 96, 128, 96])
+        a, b = _order(boxes), _order(own.boxes_xyxy)
+        np.testing.assert_allclose(boxes[a], own.boxes_xyxy[b], rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(peer.scores[a], own.scores[b], rtol=1e-4)
+        for i, k in zip(a, b, strict=True):
             # Theirs squash before up-sampling and ours after: borders differ by parts of a low-resolution cell.
-            assert (mask != soft.full()).mean() < 0.05
+            assert (peer.masks[i] != own.masks[k].full()).mean() < 0.05
+
+
+def _order(boxes):
+    return np.argsort(boxes @ [1.0, 1.37, 2.11, 3.3])
 
 
 def test_figures_follow_from_the_times_of_each_round():
