@@ -49,6 +49,7 @@ def generate_launch_description():
         PythonLaunchDescriptionSource(str(HERE / "samlite.launch.py")),
         launch_arguments={
             "image": "/scene_camera/image",
+            "reliability": "reliable",
             "model": "demo",
             "queries": LaunchConfiguration("queries"),
         }.items(),

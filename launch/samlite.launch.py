@@ -19,6 +19,7 @@ ARGUMENTS = (
     # name, default, description
     ("image", "image", "Camera topic; with image_transport:=compressed its /compressed sibling is read."),
     ("image_transport", "", "raw or compressed."),
+    ("reliability", "", "reliable: ask for lost parts of images again, where the camera offers it; else best_effort."),
     ("model", "", "Checkpoint: demo, a local folder, or a hub id such as vil-uob/sam3-litetext-s0."),
     ("device", "", "auto, cuda, cuda:1, cpu."),
     ("params_file", DEFAULT_PARAMS_FILE, "Parameter file (YAML)."),
@@ -44,6 +45,10 @@ def start_node(context):
         parameters["queries"] = ParameterValue(phrases, value_type=list[str])
     if value("autostart"):
         parameters["autostart"] = is_true("autostart", value("autostart"))
+    if value("reliability"):
+        topic = value("image") if value("image").startswith("/") else f"{value('namespace')}/{value('image')}"
+        for name in (f"/{topic.lstrip('/')}", f"/{topic.lstrip('/')}/compressed"):
+            parameters[f"qos_overrides.{name}.subscription.reliability"] = value("reliability")
     parameters["use_sim_time"] = is_true("use_sim_time", value("use_sim_time"))
     return [
         Node(

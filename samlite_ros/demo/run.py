@@ -154,7 +154,10 @@ def _camera(options: DemoOptions) -> tuple[str, list[str], Path]:
 
 
 def _node(options: DemoOptions) -> tuple[str, list[str], Path]:
-    words = ["-p", f"model:={options.model}", "-r", "image:=/scene_camera/image"]
+    image = "/scene_camera/image"
+    # Raw images are larger than what the middleware buffers by default: best effort loses many of them.
+    reliable = f"qos_overrides.{image}.subscription.reliability:=reliable"
+    words = ["-p", f"model:={options.model}", "-p", reliable, "-r", f"image:={image}"]
     return "samlite_ros.node.main", words, options.out / "samlite_node.log"
 
 

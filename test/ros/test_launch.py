@@ -48,6 +48,14 @@ def start_of(words):
         ({"queries": "red mug, exit sign,"}, ["-p", "queries:=[red mug, exit sign]"]),
         ({"queries": "yes, 2"}, ["-p", "queries:=['yes', '2']"]),
         ({"autostart": "false"}, ["-p", "autostart:=false"]),
+        (
+            {"reliability": "reliable", "image": "/cam"},
+            ["-p", "qos_overrides./cam.subscription.reliability:=reliable"],
+        ),
+        (
+            {"reliability": "reliable", "image": "cam", "namespace": "r1"},
+            ["-p", "qos_overrides./r1/cam/compressed.subscription.reliability:=reliable"],
+        ),
         ({"log_level": "debug"}, ["--log-level", "debug"]),
     ],
 )
