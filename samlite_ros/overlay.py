@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.types import Instance, Segmentation
+from samlite_ros.types import Instance, Query, QueryResult, Segmentation
 
 _GOLDEN = 0.618034  # steps of the golden ratio around the colour circle keep neighbours apart, however many there are
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -57,6 +58,33 @@ def draw_overlay(image: NDArray[np.uint8], answer: Segmentation | Sequence[Insta
     for instance in instances:
         taken.append(_label(out, instance, style, taken))
     return out
+
+
+def draw_legend(image: NDArray[np.uint8], results: Sequence[QueryResult]) -> None:
+    """Write what became of each query into the image's lower left corner: how many were found, or not there.
+
+    Args:
+        image: uint8 (H, W, 3), RGB; written to. Lines that do not fit are left out.
+        results: One line each, in their order.
+    """
+    style = _style(image.shape[0], image.shape[1])
+    thickness = max(1, round(style.font_scale * 1.6))
+    (_, ascent), descent = cv2.getTextSize("Mg", _FONT, style.font_scale, thickness)
+    step = ascent + 2 * descent
+    lines = results[: image.shape[0] // step]
+    y = image.shape[0] - descent - step * (len(lines) - 1)
+    for result in lines:
+        text = _result_text(result)
+        for ink, extra in ((_BLACK, 2), (class_color(result.query.class_id), 0)):  # a dark rim keeps it legible
+            cv2.putText(image, text, (descent, y), _FONT, style.font_scale, ink, thickness + extra, cv2.LINE_AA)
+        y += step
+
+
+def _result_text(result: QueryResult) -> str:
+    phrase = _ascii(result.query)
+    if math.isnan(result.presence):
+        return f"{phrase}: not searched yet"
+    return f"{phrase}: {result.count}" if result.count else f"{phrase}: not there, presence {result.presence:.2f}"
 
 
 @lru_cache(maxsize=256)
@@ -117,9 +145,12 @@ def _label(out: NDArray[np.uint8], instance: Instance, style: _Style, taken: Seq
 
 def _label_text(instance: Instance) -> str:
     best = instance.matches[0]
-    phrase = (best.query.text or best.query.phrase).encode("ascii", "replace").decode()  # OpenCV's fonts have no more
     track = f" #{instance.track_id}" if instance.track_id else ""
-    return f"{phrase} {instance.confidence:.2f}{track}"
+    return f"{_ascii(best.query)} {instance.confidence:.2f}{track}"
+
+
+def _ascii(query: Query) -> str:
+    return (query.text or query.phrase).encode("ascii", "replace").decode()  # OpenCV's fonts have no more
 
 
 def _free_place(

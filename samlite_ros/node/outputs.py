@@ -18,7 +18,7 @@ from samlite_ros.message_fields import (
 from samlite_ros.msg import Segmentation as SegmentationMessage
 from samlite_ros.node.messages import RCLPY, compressed_message
 from samlite_ros.node.qos import LATCHED, PICTURE, RESULT, QosWatch
-from samlite_ros.overlay import draw_overlay
+from samlite_ros.overlay import draw_legend, draw_overlay
 from samlite_ros.types import Frame, Segmentation, Vocabulary
 
 
@@ -103,6 +103,7 @@ class CameraOutputs:
         if not raw and not jpeg:
             return
         picture = draw_overlay(frame.image, answer)
+        draw_legend(picture, answer.results)
         if raw:
             self._overlay.publish(image_message(RCLPY, picture, "rgb8", answer.stamp_ns, answer.frame_id))
         if jpeg:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from samlite_ros.masks import mask_from_array
-from samlite_ros.overlay import class_color, draw_overlay
-from samlite_ros.types import Instance, Mask, Query, QueryKey, QueryMatch, Segmentation
+from samlite_ros.overlay import _result_text, class_color, draw_legend, draw_overlay
+from samlite_ros.types import Instance, Mask, Query, QueryKey, QueryMatch, QueryResult, Segmentation
 
 SIZE = (120, 160)
 
@@ -117,3 +117,28 @@ def test_any_image_size(size):
 def test_a_mask_of_another_image_is_refused():
     with pytest.raises(ValueError, match="does not belong"):
         draw_overlay(gray((50, 50)), [make_instance(disc(20, 20, 5))])
+
+
+def test_the_legend_has_a_line_for_each_query():
+    queries = [Query(QueryKey("c", str(i)), text, i, text=text) for i, text in enumerate(["mug", "dragon", "sign"])]
+    results = [
+        QueryResult(queries[0], 1, 0.9, 2),
+        QueryResult(queries[1], 1, 0.03, 0),
+        QueryResult(queries[2], 0, float("nan"), 0),
+    ]
+    assert [_result_text(r) for r in results] == [
+        "mug: 2",
+        "dragon: not there, presence 0.03",
+        "sign: not searched yet",
+    ]
+    image = np.full((240, 320, 3), 127, np.uint8)
+    draw_legend(image, results)
+    for query in queries:
+        assert (np.abs(image.astype(int) - class_color(query.class_id)).max(2) < 60).any()
+    assert (image[:150] == 127).all()
+
+
+@pytest.mark.parametrize("count", [0, 500])
+def test_a_legend_that_is_too_long_is_cut(count):
+    query = Query(QueryKey("c", "q"), "x" * 90, 1)
+    draw_legend(np.zeros((60, 50, 3), np.uint8), [QueryResult(query, 1, 0.5, 1)] * count)
