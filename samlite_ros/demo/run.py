@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -135,16 +135,8 @@ def _graph() -> Iterator[Observer]:
 
 
 def _camera(options: DemoOptions) -> tuple[str, list[str], Path]:
-    scene = options.scene
-    given = {
-        "motion": scene.motion,
-        "seed": scene.seed,
-        "rate": scene.rate,
-        "width": scene.width,
-        "height": scene.height,
-        "speed": scene.speed,
-        "frames": scene.frames,
-    }
+    given = asdict(options.scene)
+    del given["start_ns"]  # the camera's own to say
     words = [word for name, value in given.items() for word in ("-p", f"{name}:={value}")]
     return (
         "samlite_ros.demo.scene_camera",
