@@ -94,36 +94,47 @@ def index_stamps(reader: BagReader, topics: Sequence[str]) -> tuple[Entry, ...]:
         The messages in stamp order; those without a stamp and repetitions of one are left out.
 
     Raises:
-        BagError: No message holds a stamp, or every stamp is zero.
+        BagError: No message holds a stamp.
     """
+    entries, counts = _read_entries(reader, topics)
+    known = 0
+    while known != reader.detours:  # met damage, so that more can be read now
+        known = reader.detours
+        entries, counts = _read_entries(reader, topics)
+    if not entries:
+        raise BagError(f"{reader.path}: no image of {', '.join(topics)} has a stamp in its header")
+    _note_disorder(reader, counts)
+    return tuple(sorted(entries))
+
+
+def _read_entries(reader: BagReader, topics: Sequence[str]) -> tuple[list[Entry], Counter[str]]:
+    """One entry per topic and stamp, in recorded order; and how many messages are not as they should be."""
     entries: dict[tuple[str, int], Entry] = {}
     newest: dict[str, int] = {}
     counts: Counter[str] = Counter()
-    place = -1
     for place, message in enumerate(reader.messages(topics)):
+        counts["total"] += 1
         stamp = read_stamp_ns(message.data)
-        if stamp is None:
-            counts["damaged"] += 1
+        if stamp is None or stamp <= 0:
+            counts["damaged" if stamp is None else "unstamped"] += 1
             continue
         counts["out_of_order"] += stamp < newest.get(message.topic, stamp)
         counts["repeated"] += (message.topic, stamp) in entries
         newest[message.topic] = max(stamp, newest.get(message.topic, stamp))
         entries.setdefault((message.topic, stamp), Entry(stamp, message.topic, place))
-    if not any(e.stamp_ns for e in entries.values()):
-        raise BagError(f"{reader.path}: no image of {', '.join(topics)} has a stamp in its header")
-    _note_disorder(reader, counts, place + 1)
-    return tuple(sorted(entries.values()))
+    return list(entries.values()), counts
 
 
-def _note_disorder(reader: BagReader, counts: Counter[str], total: int) -> None:
+def _note_disorder(reader: BagReader, counts: Counter[str]) -> None:
     words = {
         "out_of_order": "were recorded after one with a newer stamp; they are answered in the order of their stamps",
         "repeated": "have the stamp of another; only the first of each is answered",
-        "damaged": "are too short to hold a stamp; they are left out",
+        "damaged": "are damaged or too short to hold a stamp; they are left out",
+        "unstamped": "have no stamp in their header (zero or less); they are left out",
     }
     for kind, text in words.items():
         if counts[kind]:
-            reader.add_fault(f"{reader.path}: {counts[kind]} of {total} image messages {text}")
+            reader.add_fault(f"{reader.path}: {counts[kind]} of {counts['total']} image messages {text}")
 
 
 def read_stamp_ns(data: bytes) -> int | None:
@@ -146,15 +157,18 @@ def messages_in_order(reader: BagReader, index: Sequence[Entry]) -> Iterator[Raw
     rank = {entry.place: number for number, entry in enumerate(index)}
     topics = {entry.topic for entry in index}
     held: dict[int, RawMessage] = {}
-    due = 0
+    due = held_bytes = 0
     for place, message in enumerate(reader.messages(topics)):
         if place not in rank:
             continue
         held[rank[place]] = message
+        held_bytes += len(message.data)
         while due in held:
-            yield held.pop(due)
+            ready = held.pop(due)
+            held_bytes -= len(ready.data)
             due += 1
-        if sum(len(m.data) for m in held.values()) > MAX_HELD_BYTES:
+            yield ready
+        if held_bytes > MAX_HELD_BYTES:
             raise BagError(f"{reader.path}: {len(held)} images wait for one with an older stamp, which is too many")
 
 

@@ -1,26 +1,28 @@
-"""The files of a bag, whole or damaged: topics and messages in recorded order, and what is wrong with them.
+"""The files of a bag, as long as they are whole: topics and messages in recorded order.
 
-A whole bag is read by `rosbags`. One that lacks its metadata, or an mcap file that ends in the middle (the recorder was
-killed, the disk was full), is read file by file as far as it goes; what was wrong is kept as a fault, in words.
+What is damaged is read as far as it goes by `cut_mcap` and `broken_sqlite`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple, Protocol
 
-from mcap.exceptions import EndOfFile
-from mcap.records import Channel, Message, Schema
-from mcap.stream_reader import StreamReader
+import lz4.frame
 from rosbags.interfaces import Qos
 from rosbags.rosbag2 import Reader
-from zstandard import ZstdDecompressor
+from zstandard import ZstdDecompressor, ZstdError
 
 from samlite_ros.errors import BagError
 
 STORAGE_SUFFIXES = (".mcap", ".db3")
+PACKED_SUFFIX = ".zstd"
+"""Follows the storage's own where `ros2 bag` compressed whole files."""
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+LZ4_MAGIC = b"\x04\x22\x4d\x18"
 
 
 class RawMessage(NamedTuple):
@@ -64,10 +66,9 @@ class WholeStorage:
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._reader = Reader(path)
         self._reader.open()
-        # Without metadata.yaml nothing says that each message is compressed, except its first bytes.
-        self._may_be_compressed = path.is_file()
         self.topics: dict[str, Topic] = {}
         for connection in self._reader.connections:
             known = self.topics.get(connection.topic)
@@ -76,62 +77,57 @@ class WholeStorage:
             self.topics[connection.topic] = Topic(connection.topic, connection.msgtype, count, qos, connection.digest)
 
     def messages(self, topics: Collection[str]) -> Iterator[RawMessage]:
-        """Messages of these topics in recorded order."""
+        """Messages of these topics in recorded order; a `BagError` at the end where some are missing."""
         connections = [c for c in self._reader.connections if c.topic in topics]
         if not connections:
             return
+        count = 0
         for connection, log_time_ns, data in self._reader.messages(connections):
-            raw = _decompressed(data) if self._may_be_compressed else bytes(data)
-            yield RawMessage(connection.topic, connection.msgtype, log_time_ns, raw)
+            count += 1
+            yield RawMessage(connection.topic, connection.msgtype, log_time_ns, decompressed(data))
+        missing = self._indexed(topics) - count
+        if missing > 0:
+            raise BagError(f"{missing} more are in its index, but damaged")
+
+    def _indexed(self, topics: Collection[str]) -> int:
+        """How many messages of these topics the files' own indices name; metadata.yaml also counts what got lost."""
+        files = getattr(self._reader.storage, "storages", [self._reader.storage])
+        return sum(c.msgcount for file in files for c in file.connections if c.topic in topics)
+
+    @property
+    def packs_messages(self) -> bool:
+        """Each message is compressed, and the metadata says so."""
+        return self._reader.compression_mode == "message"
 
     def close(self) -> None:
         """Close the files."""
         self._reader.close()
 
 
-class CutMcap:
-    """An mcap file without its end, read from its beginning as far as it goes.
+def decompressed(data: bytes) -> bytes:
+    """A message's CDR bytes, which its recorder may have compressed: no CDR begins as zstd or lz4 do.
 
-    Raises:
-        BagError: It is not an mcap file, or holds no message.
+    Returns:
+        Empty where the compressed bytes are damaged: the message is lost, those that follow are not.
     """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.topics: dict[str, Topic] = {}
-        try:
-            for message in self._scan():
-                known = self.topics[message.topic]
-                self.topics[message.topic] = known._replace(message_count=known.message_count + 1)
-        except Exception as error:  # wherever the damage is, what lies before it counts
-            if not self.topics:
-                raise BagError(f"{path}: not an mcap file, or cut before its first message ({error!r})") from error
-
-    def messages(self, topics: Collection[str]) -> Iterator[RawMessage]:
-        """Messages of these topics in recorded order, then the error of the cut."""
-        try:
-            yield from (m for m in self._scan() if m.topic in topics)
-        except EndOfFile:
-            raise BagError("the file ends in the middle of a record (recorder killed, disk full?)") from None
-
-    def _scan(self) -> Iterator[RawMessage]:
-        schemas: dict[int, str] = {}
-        channels: dict[int, Channel] = {}
-        with self._path.open("rb") as stream:
-            for record in StreamReader(stream, validate_crcs=True).records:
-                if isinstance(record, Schema):
-                    schemas[record.id] = record.name
-                elif isinstance(record, Channel):
-                    channels[record.id] = record
-                    self.topics.setdefault(record.topic, Topic(record.topic, schemas.get(record.schema_id, ""), 0))
-                elif isinstance(record, Message):
-                    channel = channels[record.channel_id]
-                    type_name = schemas.get(channel.schema_id, "")
-                    yield RawMessage(channel.topic, type_name, record.log_time, _decompressed(record.data))
-
-    def close(self) -> None:
-        """Nothing is held open."""
+    try:
+        if data[:4] == ZSTD_MAGIC:
+            return ZstdDecompressor().decompressobj().decompress(data)
+        if data[:4] == LZ4_MAGIC:
+            return bytes(lz4.frame.decompress(data))
+    except (ZstdError, RuntimeError):
+        return b""
+    return bytes(data)
 
 
-def _decompressed(data: bytes) -> bytes:
-    return ZstdDecompressor().decompress(data) if data[:4] == ZSTD_MAGIC else bytes(data)
+def unpack(path: Path) -> tuple[TemporaryDirectory[str], Path]:
+    """Unpack a storage file that was compressed as a whole, as far as it goes.
+
+    Returns:
+        The folder that it is in, to be left by its owner, and the file: cut where the packed one is.
+    """
+    folder = TemporaryDirectory(prefix="samlite_bag_")
+    target = Path(folder.name, path.stem)
+    with path.open("rb") as packed, target.open("wb") as unpacked, suppress(ZstdError):
+        ZstdDecompressor().copy_stream(packed, unpacked)
+    return folder, target

@@ -1,0 +1,248 @@
+"""Damaged storage files give all that is whole in them, wherever the damage lies; no damage gives a traceback."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import lz4.frame
+import numpy as np
+import pytest
+from bag_world import TOPIC, draw_world, stamp_of, write_recording
+from mcap.writer import CompressionType
+from mcap.writer import Writer as McapWriter
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+
+from samlite_ros.bags.broken_sqlite import BrokenSqlite
+from samlite_ros.bags.frames import index_stamps, read_frames
+from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE, STRING, serialize, typestore
+from samlite_ros.bags.reader import BagReader
+from samlite_ros.bags.storage import ZSTD_MAGIC, WholeStorage
+from samlite_ros.bags.writer import BagWriter
+from samlite_ros.errors import BagError
+from samlite_ros.message_fields import image_message
+
+FRAMES = 30
+
+
+def noisy_world(index: int) -> np.ndarray:
+    """The world on noise: it does not compress, so that a bag has several chunks."""
+    noise = np.random.default_rng(index).integers(0, 255, (240, 320, 3), np.uint8)
+    noise[:96, :128] = draw_world(index)
+    return noise
+
+
+def read_indices(path: Path) -> tuple[list[int], tuple[str, ...]]:
+    """Which frames are read, each as it was written; and the faults."""
+    with BagReader(path) as reader:
+        index = index_stamps(reader, [TOPIC])
+        frames = [f.frame for f in read_frames(reader, index, {TOPIC: ""}) if f.frame is not None]
+        return [(f.stamp_ns - stamp_of(0)) // (stamp_of(1) - stamp_of(0)) for f in frames], reader.faults
+
+
+def write_bag(path: Path, storage: StoragePlugin, mode: CompressionMode = CompressionMode.NONE) -> Path:
+    """Frames, with a text between any two; returns the storage file."""
+    writer = Writer(path, version=8, storage_plugin=storage)
+    writer.set_compression(mode, CompressionFormat.ZSTD)
+    with writer:
+        images = writer.add_connection(TOPIC, IMAGE, typestore=typestore())
+        texts = writer.add_connection("/chatter", STRING, typestore=typestore())
+        for index in range(FRAMES):
+            message = image_message(BAG_MESSAGES, noisy_world(index), "rgb8", stamp_of(index), "")
+            writer.write(images, stamp_of(index), serialize(message))
+            writer.write(texts, stamp_of(index) + 1, serialize(BAG_MESSAGES.new(STRING, data="text " * index)))
+    return storage_file(path)
+
+
+def storage_file(path: Path) -> Path:
+    return next(p for p in path.iterdir() if p.name != "metadata.yaml")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("keep_metadata", [True, False])
+def test_cut_sqlite_file_gives_what_lies_before_the_cut(tmp_path: Path, share: float, keep_metadata: bool) -> None:
+    file = write_bag(tmp_path / "bag", StoragePlugin.SQLITE3)
+    os.truncate(file, int(file.stat().st_size * share))
+    if not keep_metadata:
+        (tmp_path / "bag" / "metadata.yaml").unlink()
+    indices, faults = read_indices(tmp_path / "bag")
+    assert indices == list(range(len(indices)))
+    assert abs(len(indices) - share * FRAMES) <= 1
+    assert any("pages are missing (copy interrupted, disk full?)" in fault for fault in faults)
+
+
+def test_sqlite_file_cut_before_its_topics_is_refused(tmp_path: Path) -> None:
+    file = write_bag(tmp_path / "bag", StoragePlugin.SQLITE3)
+    for size in (0, 50, 100, 4096, 8192):
+        os.truncate(file, size)
+        with pytest.raises(BagError, match=r"nothing can be read.*(not a sqlite3 file|where its topics are named)"):
+            BagReader(tmp_path / "bag")
+
+
+def rows_of(path: Path) -> list[tuple]:
+    storage = WholeStorage(path)
+    rows = list(storage.messages(storage.topics))
+    storage.close()
+    return rows
+
+
+@pytest.mark.parametrize("page_bytes", [512, 1024, 4096, 65536])
+def test_pages_of_a_whole_sqlite_file_give_the_same_messages(tmp_path: Path, page_bytes: int) -> None:
+    """Messages of every length around what fits into a page, and many of them: several levels of pages."""
+    lengths = [*range(page_bytes // 8 - 60, page_bytes // 8 + 60), 4 * page_bytes, 1, 5 * page_bytes + 3, *[40] * 2000]
+    with BagWriter(tmp_path / "bag", "sqlite3") as bag:
+        for topic in ("/a", "/b"):
+            bag.add_topic(topic, STRING)
+        for number, length in enumerate(lengths):
+            message = BAG_MESSAGES.new(STRING, data=chr(65 + number % 26) * length)
+            bag.write("/ab"[0] + "ab"[number % 2], stamp_of(number // 3), message)
+    file = storage_file(tmp_path / "bag")
+    with sqlite3.connect(file) as connection:
+        connection.execute(f"PRAGMA page_size = {page_bytes}")
+        connection.commit()
+        connection.execute("VACUUM")
+    connection.close()
+    broken = BrokenSqlite(file)
+    messages = []
+    with pytest.raises(BagError, match="its pages are damaged"):
+        for message in broken.messages(["/a", "/b"]):
+            messages.append(message)
+    assert messages == rows_of(file)
+    assert {t.name: (t.type_name, t.message_count) for t in broken.topics.values()} == {
+        "/a": (STRING, (len(lengths) + 1) // 2),
+        "/b": (STRING, len(lengths) // 2),
+    }
+
+
+@pytest.mark.parametrize(
+    ("storage", "mode"),
+    [
+        (StoragePlugin.SQLITE3, CompressionMode.NONE),
+        (StoragePlugin.SQLITE3, CompressionMode.MESSAGE),
+        (StoragePlugin.MCAP, CompressionMode.STORAGE),
+        (StoragePlugin.MCAP, CompressionMode.MESSAGE),
+    ],
+)
+def test_what_lies_behind_the_damage_is_read_too(tmp_path: Path, storage: StoragePlugin, mode: CompressionMode) -> None:
+    file = write_bag(tmp_path / "bag", storage, mode)
+    data = bytearray(file.read_bytes())
+    middle = len(data) // 2
+    at = middle if mode is CompressionMode.NONE else data.index(ZSTD_MAGIC, middle) + len(ZSTD_MAGIC)
+    data[at : at + 5000] = b"\x0f" * 5000
+    file.write_bytes(data)
+    indices, faults = read_indices(tmp_path / "bag")
+    lost = sorted(set(range(FRAMES)) - set(indices))
+    assert {0, FRAMES - 1} <= set(indices)
+    assert 1 <= len(lost) <= 6  # a message, or a chunk of them
+    assert lost == list(range(lost[0], lost[-1] + 1))
+    assert faults
+
+
+@pytest.mark.parametrize("storage", StoragePlugin)
+def test_files_packed_as_a_whole_are_read_without_metadata(tmp_path: Path, storage: StoragePlugin) -> None:
+    file = write_bag(tmp_path / "bag", storage, CompressionMode.FILE)
+    (tmp_path / "bag" / "metadata.yaml").unlink()
+    assert file.suffix == ".zstd"
+    assert read_indices(tmp_path / "bag")[0] == list(range(FRAMES))
+    assert read_indices(file) == (list(range(FRAMES)), ())
+    os.truncate(file, file.stat().st_size // 2)
+    indices, faults = read_indices(file)
+    assert indices == list(range(len(indices)))
+    assert len(indices) >= FRAMES // 3
+    assert faults
+
+
+@pytest.mark.parametrize("compression", CompressionType)
+def test_chunks_of_every_compression_are_read(tmp_path: Path, compression: CompressionType) -> None:
+    """As mcap's own library writes them, lz4 among them; whole and cut."""
+    path = tmp_path / "own.mcap"
+    with path.open("wb") as stream:
+        writer = McapWriter(stream, compression=compression, chunk_size=500_000)
+        writer.start(profile="ros2")
+        schema = writer.register_schema(IMAGE, "ros2msg", typestore().generate_msgdef(IMAGE)[0].encode())
+        channel = writer.register_channel(TOPIC, "cdr", schema)
+        for index in range(FRAMES):
+            message = image_message(BAG_MESSAGES, noisy_world(index), "rgb8", stamp_of(index), "")
+            writer.add_message(channel, stamp_of(index), serialize(message), stamp_of(index))
+        writer.finish()
+    assert read_indices(path) == (list(range(FRAMES)), ())
+    os.truncate(path, path.stat().st_size // 2)
+    indices, faults = read_indices(path)
+    assert indices == list(range(len(indices)))
+    assert len(indices) >= FRAMES // 3
+    assert faults
+
+
+def test_messages_packed_with_lz4_are_read(tmp_path: Path) -> None:
+    write_recording(tmp_path / "plain", frames=3)
+    with BagWriter(tmp_path / "bag") as bag, BagReader(tmp_path / "plain") as plain:
+        bag.add_topic(TOPIC, IMAGE)
+        for message in plain.messages([TOPIC]):
+            bag.write_raw(TOPIC, message.log_time_ns, lz4.frame.compress(message.data))
+    assert read_indices(tmp_path / "bag") == ([0, 1, 2], ())
+
+
+def test_journal_that_was_not_merged_is_named(tmp_path: Path) -> None:
+    write_recording(tmp_path / "bag", frames=3, storage="sqlite3")
+    (tmp_path / "bag" / "metadata.yaml").unlink()
+    (tmp_path / "bag" / "messages.db3-wal").write_bytes(b"\0" * 100)
+    indices, faults = read_indices(tmp_path / "bag")
+    assert indices == [0, 1, 2]
+    assert any("messages.db3-wal holds messages that never reached messages.db3" in fault for fault in faults)
+
+
+def test_images_without_a_stamp_are_left_out(tmp_path: Path) -> None:
+    """Some drivers send their first frames with stamp 0; a damaged one may be from before 1970."""
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add_topic(TOPIC, IMAGE)
+        for stamp in (0, -5_000_000_000, stamp_of(2), stamp_of(3)):
+            bag.write(TOPIC, stamp_of(0), image_message(BAG_MESSAGES, draw_world(0), "rgb8", stamp, ""))
+    indices, faults = read_indices(tmp_path / "bag")
+    assert indices == [2, 3]
+    assert faults == (
+        f"{tmp_path / 'bag'}: 2 of 4 image messages have no stamp in their header (zero or less); they are left out",
+    )
+
+
+def damages(rng: random.Random, data: bytes) -> Iterator[bytes]:
+    """Cut, bytes flipped, bytes zeroed, at random places; more often near the ends, where the indices are."""
+    for _ in range(6):
+        at = int(len(data) * rng.choice([rng.random(), rng.random() ** 4, 1 - rng.random() ** 4]))
+        yield data[:at]
+        flipped = bytearray(data)
+        for _ in range(rng.choice([1, 5, 50])):
+            flipped[(at + rng.randrange(3000)) % len(data)] ^= 1 << rng.randrange(8)
+        yield bytes(flipped)
+        size = rng.choice([10, 500, 20000])
+        yield data[:at] + bytes(len(data[at : at + size])) + data[at + size :]
+
+
+WAYS = [
+    (storage, mode)
+    for storage in StoragePlugin
+    for mode in CompressionMode
+    if (storage, mode) != (StoragePlugin.SQLITE3, CompressionMode.STORAGE)
+]
+
+
+@pytest.mark.parametrize(("storage", "mode"), WAYS)
+def test_no_damage_is_more_than_a_fault(tmp_path: Path, storage: StoragePlugin, mode: CompressionMode) -> None:
+    """Every bag is either refused in words, or gives frames; lost frames are told of."""
+    name = write_bag(tmp_path / "whole", storage, mode).name
+    data = (tmp_path / "whole" / name).read_bytes()
+    for number, damaged in enumerate(damages(random.Random(f"{storage} {mode}"), data)):
+        shutil.copytree(tmp_path / "whole", tmp_path / "bag")
+        (tmp_path / "bag" / name).write_bytes(damaged)
+        if number % 4 == 3:
+            (tmp_path / "bag" / "metadata.yaml").unlink()
+        try:
+            indices, faults = read_indices(tmp_path / "bag")
+        except BagError as error:
+            assert str(tmp_path) in str(error)
+        else:
+            assert len(indices) == FRAMES or faults
+        shutil.rmtree(tmp_path / "bag")
