@@ -8,22 +8,46 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 import cv2
 import numpy as np
 
-from samlite_ros.bench.machine import describe
-from samlite_ros.bench.streaming_extras import costs, entering_thing, late_queries, parts_worth, still_scene
-from samlite_ros.bench.streaming_network import network_in_the_loop
+from samlite_ros.bench.busy_segmenter import HELD_SHARE
+from samlite_ros.bench.machine import OthersLoad, describe
+from samlite_ros.bench.streaming_extras import extra_steps
+from samlite_ros.bench.streaming_network import RememberingSegmenter, run_with_network
 from samlite_ros.bench.streaming_oracle import PERFECT, Imperfection
-from samlite_ros.bench.streaming_run import Outcome, error_ratio, mean_iou, run_sequence
+from samlite_ros.bench.streaming_parts import Outcomes, parts_rows, run_without
+from samlite_ros.bench.streaming_progress import Follow, Step, perform
+from samlite_ros.bench.streaming_run import PARTS, Outcome, error_ratio, mean_iou, run_sequence
 from samlite_ros.bench.streaming_scores import CAUSES, Score
-from samlite_ros.bench.streaming_sequences import DEVELOPMENT, HELD_OUT, Difficulty, TruthFrame, sequences
+from samlite_ros.bench.streaming_sequences import (
+    DEVELOPMENT,
+    HELD_OUT,
+    Difficulty,
+    StreamSequence,
+    TruthFrame,
+    sequences,
+)
 from samlite_ros.streaming.runner import LatencyProfile
 
 SETS: dict[str, tuple[Difficulty, ...]] = {"development": DEVELOPMENT, "held-out": HELD_OUT}
-OnStep = Callable[[str], None]
+SECTIONS = {
+    "accuracy": "overlap at every frame, also with imperfect keyframes, gray images, 4 and 8 phrases; 10 minutes",
+    "still": "still scenes, and things that enter them; 2 minutes",
+    "late": "late queries on the virtual clock; 2 minutes",
+    "cost": "work per frame, alone and beside a running network; 2 minutes",
+    "parts": "each part's worth, by leaving it out; 12 minutes",
+    "network": "the sequences with a real network in the loop; 4 minutes with the demo network",
+    "live": "late queries with real networks and the node's threads; 6 minutes",
+    "node": "through the real node over DDS; 75 seconds a profile",
+}
+"""What can be measured, and about how long it takes on two idle cores."""
+DEFAULT_SECTIONS = ("accuracy", "still", "late", "cost")
+RUN_S, RENDER_S = 0.015, 0.03
+"""A frame both ways, and its rendering, on an idle core [s]; for the progress bar."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +85,11 @@ class StreamingBenchOptions:
         sets: Names of SETS.
         frames: Per sequence.
         variants: Names of VARIANTS.
-        extras: Also a still scene, a thing that enters, late queries, and the cost of more instances and pixels.
-        parts: Also each part's worth, by leaving it out.
-        network: Also with this checkpoint in the loop; None = only the oracle.
+        sections: Names of SECTIONS.
+        network: Checkpoint for the section of this name.
+        live_models: Of `options.MODEL_NAMES`, for the section `live`.
+        node_seconds: How long the node is watched under each profile [s].
+        held_share: Share of its time in which the node's busy network holds the interpreter.
     """
 
     seed: int = 0
@@ -71,9 +97,11 @@ class StreamingBenchOptions:
     sets: tuple[str, ...] = tuple(SETS)
     frames: int = 150
     variants: tuple[str, ...] = tuple(VARIANTS)
-    extras: bool = True
-    parts: bool = False
-    network: str | None = None
+    sections: tuple[str, ...] = DEFAULT_SECTIONS
+    network: str = "demo"
+    live_models: tuple[str, ...] = ("demo", "s0-504")
+    node_seconds: float = 60.0
+    held_share: float = HELD_SHARE
 
 
 @dataclass(frozen=True)
@@ -86,60 +114,144 @@ class Run:
     outcome: Outcome
 
 
-def run_bench(options: StreamingBenchOptions, on_step: OnStep) -> dict[str, Any]:
+def run_bench(options: StreamingBenchOptions, follow: Follow) -> dict[str, Any]:
     """Measure.
 
+    Args:
+        options: What.
+        follow: Told what runs next.
+
     Returns:
-        What the JSON file holds. `profiles`: by milliseconds, the main table over all sequences; `sets`, `sequences`
-        and `variants` the same by name; `extras`, `parts` and `network` what was asked for; `curves` overlap by frame
-        of the first sequence.
+        What the JSON file holds. `profiles`: by milliseconds, the main table over all sequences (see `profile_row`);
+        `sets`, `sequences` and `variants` the same by name; `curves` overlap by frame of the first sequence; `still`,
+        `entering`, `late`, `cost`, `live`, `node`, `parts` and `network` where they were asked for;
+        `cores_busy_with_others` meanwhile.
     """
-    runs = _run_all(options, on_step)
-    main = [r for r in runs if r.variant == MAIN]
+    runs: list[Run] = []
+    with_network: list[Run] = []
+    without: Outcomes = {}
     report: dict[str, Any] = {"seed": options.seed, "frames": options.frames, "machine": describe()}
-    report["profiles"] = _rows(main)
-    report["sets"] = {name: _rows([r for r in main if r.set_name == name]) for name in options.sets}
-    names = dict.fromkeys(r.outcome.sequence for r in main)
-    report["sequences"] = {name: _rows([r for r in main if r.outcome.sequence == name]) for name in names}
-    harder = [name for name in options.variants if name != MAIN]
-    report["variants"] = {name: _rows([r for r in runs if r.variant == name]) for name in harder}
-    report["curves"] = {key(r.profile_ms): _curves(r.outcome) for r in main if r.outcome.sequence == next(iter(names))}
-    if options.extras:
-        on_step("still scene, late queries, costs")
-        report["extras"] = {
-            "still": still_scene(options.seed),
-            "entering": {key(p): entering_thing(options.seed, p) for p in options.profiles_ms},
-            "late_query": {key(p): late_queries(options.seed, p) for p in options.profiles_ms},
-            "cost": costs(options.seed),
-        }
-    if options.parts:
-        report["parts"] = parts_worth(options.seed, options.profiles_ms, options.frames, on_step)
-    if options.network is not None:
-        on_step(f"{options.network} in the loop")
-        report["network"] = network_in_the_loop(options.network, options.seed, options.profiles_ms)
+    steps = _sequence_steps(options, runs, with_network, without)
+    steps += extra_steps(options, report)
+    with OthersLoad() as others:
+        perform(steps, follow)
+    report["cores_busy_with_others"] = round(others.cores, 2)
+    if runs:
+        report |= _accuracy(options, runs)
+    if with_network:
+        report["network"] = {"model": options.network, "profiles": _rows(with_network)}
+    if without:
+        report["parts"] = parts_rows(without, options.profiles_ms)
     return report
 
 
-def _run_all(options: StreamingBenchOptions, on_step: OnStep) -> list[Run]:
-    """All sequences; each is rendered once and kept only while it is in use."""
-    runs = []
+def _accuracy(options: StreamingBenchOptions, runs: Sequence[Run]) -> dict[str, Any]:
+    main = [r for r in runs if r.variant == MAIN]
+    names = dict.fromkeys(r.outcome.sequence for r in main)
+    harder = [name for name in options.variants if name != MAIN]
+    return {
+        "profiles": _rows(main),
+        "sets": {name: _rows([r for r in main if r.set_name == name]) for name in options.sets},
+        "sequences": {name: _rows([r for r in main if r.outcome.sequence == name]) for name in names},
+        "variants": {name: _rows([r for r in runs if r.variant == name]) for name in harder},
+        "curves": {key(r.profile_ms): _curves(r.outcome) for r in main if r.outcome.sequence == next(iter(names))},
+    }
+
+
+def _sequence_steps(
+    options: StreamingBenchOptions, runs: list[Run], with_network: list[Run], without: Outcomes
+) -> list[Step]:
+    """All that runs over the sequences; each is rendered once, and let go with its last step.
+
+    Args:
+        options: What is measured.
+        runs, with_network, without: Take the outcomes.
+    """
+    network = cache(partial(_load_network, options.network))
+    if "network" in options.sections:
+        network()  # a wrong name is told now, not in ten minutes
+    steps: list[Step] = []
     for number, set_name in enumerate(options.sets):
         for sequence in sequences(SETS[set_name], 2 * options.seed + number, options.frames):
-            truth = list(sequence)
-            for variant_name in options.variants:
-                variant = VARIANTS[variant_name]
-                shown = [grayed(t) for t in truth] if variant.gray else truth
-                for profile_ms in options.profiles_ms:
-                    on_step(f"{set_name}: {sequence.difficulty.name}, {variant_name}, {profile_ms:g} ms")
-                    outcome = run_sequence(
-                        sequence.difficulty.name,
-                        shown,
-                        LatencyProfile.of_total_ms(profile_ms),
-                        variant.phrase_count,
-                        variant.imperfection,
-                    )
-                    runs.append(Run(set_name, variant_name, profile_ms, outcome))
-    return runs
+            of_sequence: list[Step] = []
+            clip = cache(partial(list[TruthFrame], sequence))
+            if "accuracy" in options.sections:
+                of_sequence += _variant_steps(options, set_name, sequence, clip, runs)
+            if "parts" in options.sections and SETS[set_name] is DEVELOPMENT:
+                of_sequence += _parts_steps(options, sequence, clip, without)
+            if "network" in options.sections:
+                of_sequence += _network_steps(options, set_name, sequence, clip, network, with_network)
+            if of_sequence:
+                rendering = Step(f"rendering {sequence.difficulty.name}", RENDER_S * options.frames, partial(_do, clip))
+                steps += [rendering, *of_sequence]
+    return steps
+
+
+def _do(work: Callable[[], object]) -> None:
+    work()
+
+
+Clip = Callable[[], list[TruthFrame]]
+
+
+def _variant_steps(
+    options: StreamingBenchOptions, set_name: str, sequence: StreamSequence, clip: Clip, runs: list[Run]
+) -> list[Step]:
+    name = sequence.difficulty.name
+
+    def run(variant_name: str, profile_ms: float) -> None:
+        variant = VARIANTS[variant_name]
+        shown = [grayed(t) for t in clip()] if variant.gray else clip()
+        profile = LatencyProfile.of_total_ms(profile_ms)
+        outcome = run_sequence(name, shown, profile, variant.phrase_count, variant.imperfection)
+        runs.append(Run(set_name, variant_name, profile_ms, outcome))
+
+    return [
+        Step(f"{set_name}: {name}, {variant}, {key(p)} ms", RUN_S * options.frames, partial(run, variant, p))
+        for variant in options.variants
+        for p in options.profiles_ms
+    ]
+
+
+def _parts_steps(options: StreamingBenchOptions, sequence: StreamSequence, clip: Clip, without: Outcomes) -> list[Step]:
+    name = sequence.difficulty.name
+
+    def run(part: str, profile_ms: float) -> None:
+        run_without(part, name, clip(), profile_ms, without)
+
+    return [
+        Step(f"{name} without {part}, {key(p)} ms", RUN_S * options.frames, partial(run, part, p))
+        for part in PARTS
+        for p in options.profiles_ms
+    ]
+
+
+def _load_network(model: str) -> RememberingSegmenter:
+    from samlite_ros.segmenter import SegmenterOptions, load_segmenter  # torch takes seconds
+
+    return RememberingSegmenter(load_segmenter(SegmenterOptions(model=model)))
+
+
+def _network_steps(
+    options: StreamingBenchOptions,
+    set_name: str,
+    sequence: StreamSequence,
+    clip: Clip,
+    network: Callable[[], RememberingSegmenter],
+    with_network: list[Run],
+) -> list[Step]:
+    name = sequence.difficulty.name
+
+    def run(profile_ms: float, is_first: bool) -> None:
+        if is_first:
+            network().forget()
+        outcome = run_with_network(network(), name, clip(), profile_ms)
+        with_network.append(Run(set_name, MAIN, profile_ms, outcome))
+
+    return [
+        Step(f"{name} with {options.network}, {key(p)} ms", 2 * RUN_S * options.frames, partial(run, p, index == 0))
+        for index, p in enumerate(options.profiles_ms)
+    ]
 
 
 def grayed(truth: TruthFrame) -> TruthFrame:
@@ -154,9 +266,20 @@ def key(profile_ms: float) -> str:
 
 
 def _rows(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
-    """One row of figures per profile."""
-    profiles = dict.fromkeys(r.profile_ms for r in runs)
-    return {key(p): profile_row([r.outcome for r in runs if r.profile_ms == p]) for p in profiles}
+    """One row of figures per profile, with the time of a pass of all phrases [ms]."""
+    phrases = VARIANTS[runs[0].variant].phrase_count if runs else 1
+    return {
+        key(p): {
+            "pass_ms": 1e3 * _pass_s(p, phrases),
+            **profile_row([r.outcome for r in runs if r.profile_ms == p]),
+        }
+        for p in dict.fromkeys(r.profile_ms for r in runs)
+    }
+
+
+def _pass_s(profile_ms: float, phrases: int) -> float:
+    profile = LatencyProfile.of_total_ms(profile_ms)
+    return profile.encode_s + phrases * profile.decode_s
 
 
 def profile_row(outcomes: Sequence[Outcome]) -> dict[str, Any]:

@@ -1,44 +1,78 @@
-"""The same with a real network in the loop, for information: its own errors are in both sides' figures."""
+"""The same sequences with a real network in the loop, for information: its own errors are in both sides' figures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from samlite_ros.bench.streaming_run import error_ratio, mean_iou, run_sequence
-from samlite_ros.bench.streaming_sequences import Difficulty, StreamSequence
-from samlite_ros.segmenter import SegmenterOptions, load_segmenter
+from samlite_ros.bench.streaming_run import Outcome, run_sequence
+from samlite_ros.bench.streaming_sequences import TruthFrame
 from samlite_ros.streaming.runner import LatencyProfile
-from samlite_ros.types import Query, QueryKey, Vocabulary
+from samlite_ros.types import (
+    DecodeOptions,
+    Frame,
+    ImageEmbedding,
+    PhraseResult,
+    Query,
+    QueryKey,
+    Segmenter,
+    TextEmbedding,
+    Vocabulary,
+)
 
-SEQUENCES = (Difficulty("pan", "pan"), Difficulty("cross", "cross"))
-FRAMES = 90
+PHRASE = "object"
+"""Asked for: one phrase, so that a pass takes what the profile says, as with the oracle."""
+SCORE_THRESHOLD = 0.4
 
 
-def network_in_the_loop(model: str, seed: int, profiles_ms: Sequence[float]) -> dict[str, dict[str, float]]:
-    """Both ways with a checkpoint instead of the oracle, asked for every thing by colour and shape.
+class RememberingSegmenter:
+    """Computes each image's answer once, whoever asks: both sides, under every profile. See `types.Segmenter`.
 
     Args:
-        model: Name or folder of the checkpoint.
-        seed: Of the sequences.
-        profiles_ms: Time of a pass [ms]; the virtual clock's, however long the network really takes here.
+        inner: Does the work.
     """
-    segmenter = load_segmenter(SegmenterOptions(model=model))
-    rows = {}
-    for profile_ms in profiles_ms:
-        outcomes = []
-        for number, difficulty in enumerate(SEQUENCES):
-            sequence = StreamSequence(difficulty, 1000 + 10 * seed + number, FRAMES)
-            network = segmenter, _ask_for_everything(sequence)
-            profile = LatencyProfile.of_total_ms(profile_ms)
-            outcomes.append(run_sequence(difficulty.name, list(sequence), profile, network=network))
-        rows[f"{profile_ms:g}"] = {
-            "iou_ours": mean_iou([o.ours for o in outcomes]),
-            "iou_peers": mean_iou([o.peers for o in outcomes]),
-            "error_ratio": error_ratio(outcomes),
-        }
-    return rows
+
+    def __init__(self, inner: Segmenter) -> None:
+        self._inner = inner
+        self._results: dict[tuple[int, tuple[str, ...], tuple[DecodeOptions, ...]], list[PhraseResult]] = {}
+
+    @property
+    def model_id(self) -> str:
+        """That of the inner segmenter."""
+        return self._inner.model_id
+
+    def forget(self) -> None:
+        """Another sequence begins, with stamps of its own."""
+        self._results.clear()
+
+    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
+        """As the inner segmenter."""
+        return self._inner.embed_text(phrases)
+
+    def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
+        """Put off until it is needed."""
+        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, frame)
+
+    def segment(
+        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]
+    ) -> list[PhraseResult]:
+        """As the inner segmenter, the first time."""
+        key = image.stamp_ns, text.phrases, tuple(options)
+        if key not in self._results:
+            self._results[key] = self._inner.segment(self._inner.embed_image(image.features), text, options)
+        return self._results[key]
 
 
-def _ask_for_everything(sequence: StreamSequence) -> Vocabulary:
-    phrases = sorted({f"{thing.colour} {thing.shape}" for thing in sequence.things})
-    return Vocabulary(1, tuple(Query(QueryKey("bench", p), p, i, score_threshold=0.4) for i, p in enumerate(phrases)))
+def run_with_network(
+    network: RememberingSegmenter, name: str, truth: Sequence[TruthFrame], profile_ms: float
+) -> Outcome:
+    """Both ways over one sequence with a network instead of the oracle; the profile's time, whatever it really takes.
+
+    Args:
+        network: The network; whoever changes the sequence makes it forget.
+        name: Of the sequence.
+        truth: The frames and their truth.
+        profile_ms: Time of a pass [ms].
+    """
+    query = Query(QueryKey("bench", PHRASE), PHRASE, 0, score_threshold=SCORE_THRESHOLD)
+    asked = network, Vocabulary(1, (query,))
+    return run_sequence(name, truth, LatencyProfile.of_total_ms(profile_ms), network=asked)

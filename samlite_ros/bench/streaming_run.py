@@ -55,6 +55,7 @@ def run_sequence(
     phrase_count: int = 1,
     imperfection: Imperfection = PERFECT,
     network: tuple[Segmenter, Vocabulary] | None = None,
+    options: StreamingOptions = CARRIED,
 ) -> Outcome:
     """Both ways over one sequence; the clock is charged with our measured work.
 
@@ -65,12 +66,13 @@ def run_sequence(
         phrase_count: Number of phrases that the things are dealt out to.
         imperfection: How the oracle errs.
         network: Another network than the oracle, and what it is asked.
+        options: Of our pipeline.
     """
     oracle = OracleSegmenter(truth, phrase_count, imperfection)
     segmenter, vocabulary = network or (oracle, oracle_vocabulary(phrase_count))
     frames = [t.frame for t in truth]
     peers = list(VirtualRun(segmenter, profile, USUAL, vocabulary, charge_s=0).run(frames))
-    run = VirtualRun(segmenter, profile, CARRIED, vocabulary)
+    run = VirtualRun(segmenter, profile, options, vocabulary)
     with one_thread():
         ours = list(run.run(frames))
     peers_score = score_run(truth, with_matched_ids(peers))

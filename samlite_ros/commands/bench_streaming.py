@@ -1,56 +1,101 @@
-"""`samlite bench streaming`: answers at camera rate from a slow network, against the usual way, on a virtual clock."""
+"""`samlite bench streaming`: answers at camera rate from a slow network, against the usual way, on a virtual clock.
+
+Without further options it measures accuracy, still scenes, late queries and cost: about a quarter of an hour on two
+idle cores. --quick takes a minute or two, --all about three quarters of an hour.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import math
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
-HELP = "accuracy at every camera frame with a slow network, on a virtual clock"
+from samlite_ros.errors import SamliteError
+
+HELP = "accuracy at every camera frame with a slow network, on a virtual clock; and through the node"
 QUICK_FRAMES = 60
+LEAST_FRAMES = 30
+SETS = ("development", "held-out")
+SECTIONS = ("accuracy", "still", "late", "cost", "parts", "network", "live", "node")
+"""As in `bench.streaming`, which takes seconds to import."""
+NODE_S = 60.0
 
 
 def add_parser(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add = parser.add_argument
-    add("--seed", type=int, default=0, help="of the rendered sequences (0)")
-    add("--profiles", type=_numbers, default=(126.0, 250.0, 950.0), metavar="MS", help="passes [ms] (126,250,950)")
-    add("--json", type=Path, default=Path("bench_out/streaming.json"), metavar="FILE", help="where figures go")
-    add("--frames", type=int, default=150, help="per sequence (150)")
-    add("--sets", type=_words, default=("development", "held-out"), metavar="NAMES", help="development,held-out")
-    add("--quick", action="store_true", help="a minute: few frames, the main table only")
-    add("--parts", action="store_true", help="also each part's worth, by leaving it out")
-    add("--network", metavar="MODEL", help="also with this checkpoint in the loop, such as demo")
+    add("--seed", type=_seed, default=0, help="of the rendered sequences (0)")
+    add("--profiles", type=_profiles, default=(126.0, 250.0, 950.0), metavar="MS", help="passes [ms] (126,250,950)")
+    add("--json", type=_file, default=Path("bench_out/streaming.json"), metavar="FILE", help="figures; pictures beside")
+    add("--frames", type=_frames, default=150, help="per sequence (150)")
+    add("--sets", type=_sets, default=SETS, metavar="NAMES", help=f"sequences ({','.join(SETS)})")
+    what = parser.add_argument_group("what is measured, with the time it takes on two idle cores")
+    add = what.add_argument
+    add("--quick", action="store_true", help="few frames, the main table only; 2 minutes")
+    add("--only", type=_sections, metavar="NAMES", help=f"nothing but these: some of {','.join(SECTIONS)}")
+    add("--all", action="store_true", help="all of them; 45 minutes")
+    add("--parts", action="store_true", help="also each part's worth, by leaving it out; 12 minutes")
+    add("--network", nargs="?", const="demo", metavar="MODEL", help="also with a real network in the loop; 4 minutes")
+    add("--live", action="store_true", help="also late queries with real networks, demo and full-size; 6 minutes")
+    seconds = f"also through the real node over DDS; needs ROS; so long a profile ({NODE_S:.0f}) and 15 s more"
+    add("--node", nargs="?", type=_seconds, const=NODE_S, metavar="SECONDS", help=seconds)
+    held = "share of its time in which the node's fake network holds the interpreter, 0 to 1 (0.5, as a real one does)"
+    add("--held", type=_share, metavar="SHARE", help=held)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print the tables, write the JSON file and the pictures beside it."""
-    from samlite_ros.bench.streaming import MAIN, VARIANTS, StreamingBenchOptions, run_bench
-    from samlite_ros.bench.streaming_report import draw, tables
+    sections = _chosen(arguments)
+    if "node" in sections and importlib.util.find_spec("rclpy") is None:
+        raise SamliteError("the node needs ROS 2, and there is no rclpy here: source your ROS, or leave --node out")
+    from samlite_ros.bench.streaming import run_bench
+    from samlite_ros.bench.streaming_pictures import draw
+    from samlite_ros.bench.streaming_progress import ProgressBar
+    from samlite_ros.bench.streaming_report import tables
     from samlite_ros.bench.streaming_timeline import draw_timeline
 
-    options = StreamingBenchOptions(
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    progress = ProgressBar()
+    report = run_bench(_options(arguments, sections), progress)
+    progress.close()
+    arguments.json.write_text(json.dumps(_without_nan(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    print(tables(report))
+    pictures = len(draw(report, arguments.json.parent))
+    if "accuracy" in sections:
+        pictures += draw_timeline(arguments.json.parent / "streaming_timeline.png", arguments.seed)
+    print(f"\n{arguments.json} and {pictures} pictures written")
+    return 0
+
+
+def _chosen(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Names of what is measured, in the order of SECTIONS."""
+    from samlite_ros.bench.streaming import DEFAULT_SECTIONS
+
+    chosen = {"accuracy"} if arguments.quick else set(DEFAULT_SECTIONS)
+    if arguments.only is not None:
+        chosen = set(arguments.only)
+    also = {"parts": arguments.parts, "network": arguments.network, "live": arguments.live, "node": arguments.node}
+    chosen |= {name for name, wanted in also.items() if wanted}
+    return tuple(name for name in SECTIONS if arguments.all or name in chosen)
+
+
+def _options(arguments: argparse.Namespace, sections: tuple[str, ...]) -> Any:
+    from samlite_ros.bench.streaming import MAIN, StreamingBenchOptions
+
+    given: dict[str, Any] = {"network": arguments.network, "held_share": arguments.held}
+    if arguments.quick:
+        given |= {"frames": min(arguments.frames, QUICK_FRAMES), "variants": (MAIN,)}
+    return StreamingBenchOptions(
         seed=arguments.seed,
         profiles_ms=arguments.profiles,
         sets=arguments.sets,
-        frames=QUICK_FRAMES if arguments.quick else arguments.frames,
-        variants=(MAIN,) if arguments.quick else tuple(VARIANTS),
-        extras=not arguments.quick,
-        parts=arguments.parts,
-        network=arguments.network,
+        sections=sections,
+        node_seconds=arguments.node or NODE_S,
+        **{"frames": arguments.frames, **{name: value for name, value in given.items() if value is not None}},
     )
-    report = run_bench(options, _Progress())
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(_without_nan(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    print(tables(report))
-    pictures = draw(report, arguments.json.parent)
-    timeline = draw_timeline(arguments.json.parent / "streaming_timeline.png", arguments.seed)
-    print(f"\n{arguments.json} and {len(pictures) + timeline} pictures written")
-    return 0
 
 
 def _without_nan(value: Any) -> Any:
@@ -62,22 +107,58 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-class _Progress:
-    """Says on stderr what runs; at most a line every two seconds."""
-
-    def __init__(self) -> None:
-        self._start_s = self._last_s = time.monotonic()
-
-    def __call__(self, step: str) -> None:
-        now_s = time.monotonic()
-        if now_s - self._last_s >= 2.0:
-            self._last_s = now_s
-            print(f"[{now_s - self._start_s:6.0f} s] {step}", file=sys.stderr, flush=True)
+def _seed(text: str) -> int:
+    return _number(text, int, "a whole number, 0 or more", lambda v: v >= 0)
 
 
-def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))
+def _frames(text: str) -> int:
+    return _number(text, int, f"a whole number, {LEAST_FRAMES} or more", lambda v: v >= LEAST_FRAMES)
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
+def _seconds(text: str) -> float:
+    return _number(text, float, "seconds, 1 or more", lambda v: 1 <= v < math.inf)
+
+
+def _share(text: str) -> float:
+    return _number(text, float, "a share, 0 to 1", lambda v: 0 <= v <= 1)
+
+
+def _profiles(text: str) -> tuple[float, ...]:
+    expected = "times of a pass [ms] such as 126,250,950, each from 1 to 60000"
+    values = tuple(_number(part, float, expected, lambda v: 1 <= v <= 60_000) for part in text.split(","))
+    return tuple(dict.fromkeys(values))
+
+
+def _number(text: str, kind: Any, expected: str, is_good: Any) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not is_good(value):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected {expected}")
+    return value
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is a folder: expected a file such as {text.rstrip('/')}/streaming.json"
+        )
+    return path
+
+
+def _sets(text: str) -> tuple[str, ...]:
+    return _names(text, SETS)
+
+
+def _sections(text: str) -> tuple[str, ...]:
+    return _names(text, SECTIONS)
+
+
+def _names(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(text.split(",")))
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{', '.join(map(repr, unknown))}: expected some of {','.join(known)}")
+    return names

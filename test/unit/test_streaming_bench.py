@@ -7,7 +7,8 @@ import pytest
 
 from samlite_ros.bench.streaming import profile_row
 from samlite_ros.bench.streaming_oracle import Imperfection, OracleSegmenter, oracle_vocabulary
-from samlite_ros.bench.streaming_report import draw, tables
+from samlite_ros.bench.streaming_pictures import draw
+from samlite_ros.bench.streaming_report import tables
 from samlite_ros.bench.streaming_run import PARTS, Outcome, run_sequence, with_matched_ids, without
 from samlite_ros.bench.streaming_scores import Observation, Score, score_run
 from samlite_ros.bench.streaming_sequences import DEVELOPMENT, HELD_OUT, StreamSequence, TruthFrame
@@ -147,7 +148,7 @@ def test_each_part_can_be_left_out_and_comes_back(part):
 
 def test_report_has_a_table_and_pictures(tmp_path):
     outcome = Outcome("square", *(2 * [perfect()]), 6, 2, StreamingCounters())
-    rows = {"126": profile_row([outcome])}
+    rows = {"126": {"pass_ms": 126.0, **profile_row([outcome])}}
     curves = {"126": {"ours": [[0.0, 1.0]], "peers": [[0.0, 0.5]]}}
     report = {"profiles": rows, "sets": {}, "variants": {}, "sequences": {"square": rows}, "curves": curves}
     assert "126 ms" in tables(report) and "100.0 %" in tables(report)
