@@ -41,7 +41,7 @@ COMMANDS: dict[str, Command] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; errors that the package raises on purpose become one line.
+    """Run the command line; errors that the package raises on purpose, and those of files, become one line.
 
     Args:
         argv: Arguments without the program's name; None = those of the process.
@@ -63,6 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, `head` for example, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a file or folder of the arguments; its name is in the words
+        print(f"samlite {name}: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return INTERRUPTED
 

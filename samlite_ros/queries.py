@@ -16,17 +16,18 @@ from samlite_ros.class_ids import ClassIds
 from samlite_ros.errors import PhraseTooLongError, QueryRejected
 from samlite_ros.evidence import Evidence, Outcome, Search
 from samlite_ros.query_requests import (
-    MAX_NAME_CHARACTERS,
     Action,
     QueryOptions,
     QueryRequest,
     Reason,
     normalise_phrase,
+    text_requests,
     validate_request,
 )
 from samlite_ros.types import NO_STAMP, Query, QueryKey, Segmentation, Vocabulary
 
 __all__ = [
+    "PARAMETER_CLIENT",
     "TEXT_CLIENT",
     "Action",
     "Outcome",
@@ -41,8 +42,8 @@ __all__ = [
     "validate_request",
 ]
 
-TEXT_CLIENT = "text"
-"""Client of the queries that come as comma-separated text."""
+TEXT_CLIENT, PARAMETER_CLIENT = "text", "parameters"
+"""Clients of the queries that come as comma-separated text, and as the parameter `queries`."""
 NO_CLASS_ID = 65535
 """Class id of a rejected query."""
 ENDED_KEPT_NS = 10_000_000_000
@@ -157,13 +158,8 @@ class QueryRegistry:
         self._changed()
 
     def replace_texts(self, client: str, texts: Iterable[str], now_ns: int) -> None:
-        """Make these phrases the client's queries, each named by itself; blank ones are left out."""
-        phrases = {normalise_phrase(text): text.strip() for text in texts}
-        phrases.pop("", None)
-        requests = [
-            QueryRequest(QueryKey(client, phrase[:MAX_NAME_CHARACTERS]), text) for phrase, text in phrases.items()
-        ]
-        self.replace_set(client, requests, now_ns)
+        """Make these phrases the client's queries; see `text_requests`."""
+        self.replace_set(client, text_requests(client, texts), now_ns)
 
     def phrase_ready(self, phrase: str) -> None:
         """The phrase is embedded: its queries become ACTIVE."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -84,6 +85,13 @@ def normalise_phrase(text: str) -> str:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     printable = "".join(c if c.isprintable() else " " for c in folded)
     return " ".join(printable.split())
+
+
+def text_requests(client: str, texts: Iterable[str]) -> list[QueryRequest]:
+    """Queries of these phrases, each named by itself; blank ones are left out, spellings of one phrase are one."""
+    phrases = {normalise_phrase(text): text.strip() for text in texts}
+    phrases.pop("", None)
+    return [QueryRequest(QueryKey(client, phrase[:MAX_NAME_CHARACTERS]), text) for phrase, text in phrases.items()]
 
 
 def validate_request(request: QueryRequest, options: QueryOptions) -> None:

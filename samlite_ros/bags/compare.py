@@ -48,6 +48,7 @@ class Comparison:
         differences: By frame and phrase, of frames that both answer and phrases that both searched.
         frames_a, frames_b: Frames that only one of them answers.
         phrases_a, phrases_b: Phrases that only one of them searched.
+        faults: What is wrong with the bags, in words.
     """
 
     differences: dict[FrameKey, dict[str, Difference]]
@@ -55,6 +56,7 @@ class Comparison:
     frames_b: list[FrameKey] = field(default_factory=list)
     phrases_a: list[str] = field(default_factory=list)
     phrases_b: list[str] = field(default_factory=list)
+    faults: tuple[str, ...] = ()
 
     def worst(self, count: int) -> list[tuple[FrameKey, float]]:
         """The frames that differ most, and by how much; those that are the same are left out."""
@@ -69,7 +71,7 @@ def compare(a: Path, b: Path) -> Comparison:
     Raises:
         BagError: One cannot be read, or they have no frame in common.
     """
-    stored = _store(a)
+    stored, faults_a = _store(a)
     out = Comparison({})
     phrases_b: set[str] = set()
     with ResultBag(b) as bag:
@@ -81,6 +83,7 @@ def compare(a: Path, b: Path) -> Comparison:
                 continue
             masks_a = {phrase: [m.unpack() for m in masks] for phrase, masks in stored[key].items()}
             out.differences[key] = {p: difference(masks_a[p], masks_b[p]) for p in masks_a if p in masks_b}
+        out.faults = (*faults_a, *bag.reader.faults)
     if not out.differences:
         raise BagError(f"{a} and {b} have no answered frame in common")
     phrases_a = {phrase for by_phrase in stored.values() for phrase in by_phrase}
@@ -99,15 +102,17 @@ class _PackedMask(NamedTuple):
         return mask_from_array(decode_rle(self.counts, *self.size))
 
 
-def _store(path: Path) -> dict[FrameKey, dict[str, list[_PackedMask]]]:
+def _store(path: Path) -> tuple[dict[FrameKey, dict[str, list[_PackedMask]]], tuple[str, ...]]:
+    """The masks of all answers, by frame and phrase; and what is wrong with the bag."""
     with ResultBag(path) as bag:
-        return {
+        stored = {
             FrameKey(answer.camera, answer.stamp_ns): {
                 phrase: [_PackedMask(encode_rle(m), m.size) for m in masks]
                 for phrase, masks in _masks_by_phrase(answer).items()
             }
             for answer, _ in bag.answers()
         }
+        return stored, bag.reader.faults
 
 
 def _masks_by_phrase(answer: Segmentation) -> dict[str, list[Mask]]:

@@ -20,6 +20,7 @@ from samlite_ros.bags.report import (
 )
 from samlite_ros.bags.results import ResultBag
 from samlite_ros.bags.truth import Truth, read_truth
+from samlite_ros.errors import ParameterError
 
 REPORT_NAME, MEASURES_NAME, WORST_NAME = "evaluation.json", "measures.png", "worst_frames.jpg"
 
@@ -78,7 +79,10 @@ def evaluate_bag(result: Path, truth_path: Path, options: EvaluateOptions) -> Ve
     Raises:
         BagError: Result, truth or baseline cannot be read, nothing in them fits together, or a limit names a metric or
             phrase that there is not.
+        ParameterError: A loss is limited, and there is no baseline.
     """
+    if options.fail_drop and options.baseline is None:
+        raise ParameterError(f"a loss of {options.fail_drop[0].name} can be told only against a baseline: give one")
     truth = read_truth(truth_path)
     baseline = read_baseline(options.baseline) if options.baseline else None
     with ResultBag(result) as bag:

@@ -220,6 +220,8 @@ class _Judge:
             return (
                 f"truth knows {sorted(self.truth.phrases)}, the answers speak of {sorted(self.asked)}: none is in both"
             )
+        if not self.truth.cameras & {camera.name for camera in self.cameras.values()}:
+            return f"truth is of the cameras {sorted(self.truth.cameras)}, the answers are of {sorted(self.cameras)}"
         return (
             f"no answer has a stamp that truth knows: truth is from {min(stamps)} to {max(stamps)} ns, "
             f"the first answer is of {self.first_stamp_ns} ns"

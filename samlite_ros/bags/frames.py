@@ -49,14 +49,15 @@ def choose_image_topics(reader: BagReader, wanted: Sequence[str]) -> dict[str, s
         name, _, topic = item.rpartition("=")
         if not name and len(wanted) > 1:
             raise BagError(f"several image topics need names, NAME=TOPIC, got {item!r}")
-        _check_image_topic(reader, topic)
+        check_image_topic(reader, topic)
         cameras[topic] = name
     if len(set(cameras.values())) != len(wanted):
         raise BagError(f"image topics and their names must differ: {', '.join(wanted)}")
     return cameras
 
 
-def _check_image_topic(reader: BagReader, name: str) -> None:
+def check_image_topic(reader: BagReader, name: str) -> None:
+    """Raise `BagError` where a topic is not there, or holds something else than images, or nothing."""
     topic = reader.topics.get(name)
     if topic is None:
         raise BagError(f"{reader.path}: no topic {name}; {_listing(reader)}")

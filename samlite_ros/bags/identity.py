@@ -10,6 +10,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from samlite_ros.bags.cases import Case
+from samlite_ros.bags.matching import match_greedily
 
 UNTRACKED = 0
 """Track id of an instance that belongs to no track."""
@@ -33,7 +34,8 @@ def count_identities(cases: Iterable[Case], iou_threshold: float = 0.5) -> Ident
     """Count detections under the one-to-one assignment of true to found tracks that explains most of them.
 
     Args:
-        cases: One camera and one phrase, every frame once; a track is at most once in a frame.
+        cases: One camera and one phrase, every frame once; a track is at most once in a frame. What was found in a
+            crowd region counts for nothing.
         iou_threshold: Least overlap for a detection to be of the true thing.
 
     Source: Ristani et al., Performance Measures and a Data Set for Multi-Target, Multi-Camera Tracking, 2016.
@@ -41,12 +43,13 @@ def count_identities(cases: Iterable[Case], iou_threshold: float = 0.5) -> Ident
     together: Counter[tuple[int, int]] = Counter()
     n_found = n_true = 0
     for case in cases:
-        kept = ~case.crowd
-        tracks = case.true_tracks[kept]
-        n_found, n_true = n_found + len(case.scores), n_true + len(tracks)
-        for d, g in zip(*np.nonzero(case.ious[:, kept] >= iou_threshold), strict=True):
-            if case.found_tracks[d] != UNTRACKED and tracks[g] != UNTRACKED:
-                together[int(tracks[g]), int(case.found_tracks[d])] += 1
+        counted = ~match_greedily(case.scores, case.ious, case.crowd, iou_threshold).ignored
+        ious = case.ious[counted][:, ~case.crowd]
+        found, true = case.found_tracks[counted], case.true_tracks[~case.crowd]
+        n_found, n_true = n_found + len(found), n_true + len(true)
+        for d, g in zip(*np.nonzero(ious >= iou_threshold), strict=True):
+            if found[d] != UNTRACKED and true[g] != UNTRACKED:
+                together[int(true[g]), int(found[d])] += 1
     right = _most_explained(together)
     return IdentityCounts(right, n_found - right, n_true - right)
 

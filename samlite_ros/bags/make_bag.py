@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +14,10 @@ from typing import Any
 import cv2
 
 from samlite_ros.bags.message_types import BAG_MESSAGES, COMPRESSED_IMAGE, IMAGE
-from samlite_ros.bags.writer import STORAGES, BagWriter
+from samlite_ros.bags.writer import BagWriter
 from samlite_ros.masks import encode_rle, mask_from_array
 from samlite_ros.message_fields import header_message, image_message
-from samlite_ros.scenes import COLOURS, KINDS, SHAPES, Scene, SequenceOptions, matches
+from samlite_ros.scenes import COLOURS, SHAPES, Scene, SequenceOptions, matches
 from samlite_ros.scenes import Sequence as SceneSequence
 
 TRUTH_NAME = "truth.json"
@@ -121,24 +120,3 @@ class _TruthFile:
                         "segmentation": {"size": [height, width], "counts": counts},
                     }
                 )
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Arguments of `samlite make-bag`."""
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write")
-    parser.add_argument("--kind", choices=KINDS, default="fly", help="how camera and objects move")
-    parser.add_argument("--seed", type=int, default=1, help="chooses the scene")
-    parser.add_argument("--frames", type=int, default=60)
-    parser.add_argument("--rate", type=float, default=30.0, help="frames per second [Hz]")
-    parser.add_argument("--size", default="640x480", help="width x height [px]")
-    parser.add_argument("--phrase", action="append", default=[], help="whose truth to write; default: what is seen")
-    parser.add_argument("--image-topic", default="/camera/image")
-    parser.add_argument("--jpeg", type=int, default=0, metavar="QUALITY", help="compressed images, 1 to 100")
-    parser.add_argument("--storage", choices=sorted(STORAGES), default="mcap")
-
-
-def made_bag_from(args: Namespace) -> MadeBag:
-    """What the arguments ask for."""
-    width, _, height = args.size.partition("x")
-    scenes = SequenceOptions(size=(int(height), int(width)), rate_hz=args.rate, frames=args.frames)
-    return MadeBag(args.kind, args.seed, scenes, tuple(args.phrase), args.image_topic, args.jpeg, args.storage)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.bags.frames import decode_frame, image_topics, read_stamp_ns
+from samlite_ros.bags.frames import check_image_topic, decode_frame, image_topics, read_stamp_ns
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.results import FrameKey
 from samlite_ros.overlay import draw_overlay
@@ -43,10 +43,15 @@ def find_images(
 
     Returns:
         uint8 (H, W, 3) RGB by key; those that are not in the bag or damaged are left out.
+
+    Raises:
+        BagError: A topic that is named holds no images.
     """
     found: dict[FrameKey, NDArray[np.uint8]] = {}
     with BagReader(bag) as reader:
         named = [item.rpartition("=") for item in topics]
+        for _, _, topic in named:
+            check_image_topic(reader, topic)
         cameras = {topic: name for name, _, topic in named} or {
             topic: "" for topic in image_topics(reader) if not topic.endswith(NOT_CAMERAS)
         }

@@ -78,6 +78,7 @@ class Background(Generic[Item_contra]):
         self._queue: queue.Queue[object] = queue.Queue(depth)
         self._opened, self._failed = threading.Event(), threading.Event()
         self._error: BaseException | None = None
+        self._told = False
         self._thread = threading.Thread(target=self._run, name="background", daemon=True)
         self._thread.start()
         self._opened.wait()
@@ -86,6 +87,7 @@ class Background(Generic[Item_contra]):
     def put(self, item: Item_contra) -> None:
         """Queue an item; raises what the sink raised on an earlier one."""
         if not _put(self._queue, item, self._failed):
+            self._told = True
             self._raise()
 
     def _run(self) -> None:
@@ -111,7 +113,7 @@ class Background(Generic[Item_contra]):
     ) -> None:
         _put(self._queue, _END, self._failed)
         self._thread.join()
-        if error is None:
+        if error is None and not self._told:
             self._raise()
 
 

@@ -23,13 +23,15 @@ from samlite_ros.bags.frames import (
 from samlite_ros.bags.outputs import OutputOptions, ReplayOutputs
 from samlite_ros.bags.prefetch import Background, Prefetch
 from samlite_ros.bags.reader import BagReader
-from samlite_ros.bags.script import Asked, ask_from_start, queries_from_bag, read_script
+from samlite_ros.bags.script import COMMAND_CLIENT, Asked, ask_from_start, queries_from_bag, read_script
 from samlite_ros.bags.storage import RawMessage
 from samlite_ros.bags.summary import ReplayRecord, summarise
 from samlite_ros.bags.timeline import draw_timeline
 from samlite_ros.bags.virtual_node import NO_LATENCY, Published, VirtualNode
+from samlite_ros.bags.writer import check_free
 from samlite_ros.errors import ParameterError, SamliteError
 from samlite_ros.node.parameters import Parameters
+from samlite_ros.queries import PARAMETER_CLIENT
 from samlite_ros.streaming.runner import LatencyProfile
 from samlite_ros.types import Frame, Segmenter
 
@@ -71,8 +73,11 @@ Progress = Callable[[int, int], None]
 """Called after each frame with the number of frames fed so far and in all."""
 
 
-def check(bag: Path, options: ReplayOptions) -> None:
+def check(bag: Path, folder: Path, options: ReplayOptions) -> None:
     """Find out what cannot work before a network is loaded: see `replay` for what is raised."""
+    check_free(folder)
+    if options.script is not None:
+        read_script(options.script, 0)
     with BagReader(bag) as reader:
         choose_image_topics(reader, options.image_topics)
 
@@ -101,11 +106,14 @@ def replay(
         run = _Run(reader, node, len(index), progress, options.outputs.images)
         types = {topic: reader.topics[topic].type_name for topic in cameras}
         names = list(cameras.values())
-        with (
-            Background(lambda: ReplayOutputs(folder, names, types, options.outputs)) as sink,
-            Prefetch(read_frames(reader, index, cameras)) as frames,
-        ):
-            run.feed(frames, sink)
+        try:
+            with (
+                Background(lambda: ReplayOutputs(folder, names, types, options.outputs)) as sink,
+                Prefetch(read_frames(reader, index, cameras)) as frames,
+            ):
+                run.feed(frames, sink)
+        except OSError as error:
+            reader.add_fault(f"{folder}: {error}")
         summary = summarise(run.record, node, dict(run.frames), run.faults())
     (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     if run.record.answers and options.outputs.timeline:
@@ -118,7 +126,8 @@ def _make_node(
 ) -> VirtualNode:
     parameters = replace(options.parameters, cameras=tuple(name for name in cameras.values() if name))
     start_ns = index[0].stamp_ns
-    asked = ask_from_start([*parameters.queries, *options.phrases], start_ns)
+    asked = ask_from_start(PARAMETER_CLIENT, parameters.queries, start_ns)
+    asked += ask_from_start(COMMAND_CLIENT, options.phrases, start_ns)
     if options.script is not None:
         asked += read_script(options.script, start_ns)
     if options.queries_from_bag:
@@ -160,7 +169,7 @@ class _Run:
                 sink.put(item)
         except KeyboardInterrupt:
             self.reader.add_fault(f"interrupted after {self.done} of {self.total} frames")
-        except SamliteError as error:
+        except (SamliteError, OSError) as error:  # the network gives up, the disk is full
             self.reader.add_fault(f"ended after {self.done} of {self.total} frames: {error}")
 
     def faults(self) -> tuple[str, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from samlite_ros.bags.evaluation import Evaluation, PhraseScores
 from samlite_ros.errors import BagError, ParameterError
+from samlite_ros.query_requests import normalise_phrase
 
 LOWER_IS_BETTER = frozenset({"absent_rate", "absent_answered", "age_p50_ms", "age_p95_ms", "age_max_ms"})
 TABLE_COLUMNS = (
@@ -77,17 +78,27 @@ def to_json(evaluation: Evaluation, faults: Sequence[str] = ()) -> dict[str, Any
 
 
 def read_baseline(path: Path) -> dict[str, Any]:
-    """Read what `to_json` wrote.
+    """Read what `to_json` wrote, also an earlier version's: of other measures.
 
     Raises:
         BagError: It is not that.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        content[OVERALL], content["phrases"], content["frames"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        for values in (content[OVERALL], *content["phrases"].values()):
+            _check_numbers(values.values())
+        for frame in content["frames"]:
+            _check_numbers([frame["error"], frame["stamp_ns"]])
+            str(frame["camera"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BagError(f"baseline {path}: not an evaluation written by samlite evaluate: {error!r}") from error
     return dict(content)
+
+
+def _check_numbers(values: Iterable[object]) -> None:
+    for value in values:
+        if value is not None and (not isinstance(value, int | float) or not math.isfinite(value)):
+            raise ValueError(f"{value!r} is not a number")
 
 
 def table(content: Mapping[str, Any]) -> str:
@@ -147,7 +158,7 @@ def parse_gate(text: str) -> Gate:
         limit = math.nan
     if not metric or math.isnan(limit):
         raise ParameterError(f"limit {text!r}: expected metric=value or metric@phrase=value")
-    return Gate(metric.strip(), limit, phrase.strip() or OVERALL)
+    return Gate(metric.strip(), limit, normalise_phrase(phrase) or OVERALL)
 
 
 def check_below(content: Mapping[str, Any], gates: Sequence[Gate]) -> list[str]:
@@ -167,7 +178,7 @@ def check_drop(content: Mapping[str, Any], baseline: Mapping[str, Any], gates: S
     """What got worse than the baseline by more than its limit, in words."""
     failures = []
     for gate in gates:
-        now, before = _look_up(content, gate), _look_up(baseline, gate)
+        now, before = _look_up(content, gate), _look_up(baseline, gate, "baseline")
         if before is None:
             continue
         if now is None:
@@ -181,12 +192,13 @@ def _worse_by(metric: str, now: float, reference: float) -> float:
     return now - reference if metric in LOWER_IS_BETTER else reference - now
 
 
-def _look_up(content: Mapping[str, Any], gate: Gate) -> float | None:
+def _look_up(content: Mapping[str, Any], gate: Gate, whose: str = "evaluation") -> float | None:
     values = content[OVERALL] if gate.phrase == OVERALL else content["phrases"].get(gate.phrase)
     if values is None:
-        raise BagError(f"gate {gate.name}: no phrase {gate.phrase!r}; there are {', '.join(content['phrases'])}")
+        there = ", ".join(content["phrases"])
+        raise BagError(f"limit {gate.name}: the {whose} knows no phrase {gate.phrase!r}, but {there}")
     if gate.metric not in values:
-        raise BagError(f"gate {gate.name}: no metric {gate.metric!r}; there are {', '.join(values)}")
+        raise BagError(f"limit {gate.name}: the {whose} knows no metric {gate.metric!r}, but {', '.join(values)}")
     value: float | None = values[gate.metric]
     return value
 

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-import yaml
 
 from samlite_ros.bags.frames import read_stamp_ns
 from samlite_ros.bags.message_types import QUERY_SET, STRING, TEXT_QUERY, deserialize
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import RawMessage
+from samlite_ros.bags.yaml_file import read_yaml
 from samlite_ros.errors import BagError, ParameterError
 from samlite_ros.message_reading import read_request, read_requests
 from samlite_ros.queries import TEXT_CLIENT, QueryRegistry
-from samlite_ros.query_requests import MAX_NAME_CHARACTERS, Action, QueryRequest, normalise_phrase
+from samlite_ros.query_requests import Action, QueryRequest, text_requests
 from samlite_ros.types import QueryKey
 
-SCRIPT_CLIENT = "script"
+COMMAND_CLIENT, SCRIPT_CLIENT = "command", "script"
+"""Clients of the phrases on the command line, and of script entries that name none."""
+KEYS = (
+    *("at", "action", "client", "id", "text", "score_threshold", "mask_threshold"),
+    *("max_instances", "lifetime", "max_rate", "priority", "cameras"),
+)
 _ACTIONS = {"add": Action.ADD, "replace": Action.ADD, "remove": Action.REMOVE, "clear": Action.CLEAR}
-_PLAIN = ("text", "score_threshold", "mask_threshold", "max_instances", "priority", "cameras")
-KEYS = ("at", "action", "client", "id", *_PLAIN, "lifetime", "max_rate")
+_MAX_SECONDS = 2**31 - 1
+"""What a Duration message holds."""
 
 
 class Asked(NamedTuple):
@@ -47,18 +52,10 @@ class Asked(NamedTuple):
             registry.apply(request, now_ns)
 
 
-def ask_from_start(phrases: Sequence[str], start_ns: int) -> list[Asked]:
-    """Phrases that are searched from the first frame on, each a query of the client 'text'."""
-    return [Asked(start_ns, _text_requests(phrases, start_ns))] if phrases else []
-
-
-def _text_requests(texts: Iterable[str], stamp_ns: int) -> tuple[QueryRequest, ...]:
-    """Queries of the client 'text', each named by its own phrase."""
-    phrases = {normalise_phrase(text): text.strip() for text in texts}
-    return tuple(
-        QueryRequest(QueryKey(TEXT_CLIENT, phrase[:MAX_NAME_CHARACTERS]), text, stamp_ns=stamp_ns)
-        for phrase, text in phrases.items()
-    )
+def ask_from_start(client: str, phrases: Sequence[str], start_ns: int) -> list[Asked]:
+    """Phrases that a client wants to be searched from the first frame on."""
+    requests = text_requests(client, phrases)
+    return [Asked(start_ns, tuple(requests), client)] if requests else []
 
 
 def read_script(path: Path, start_ns: int) -> list[Asked]:
@@ -73,10 +70,7 @@ def read_script(path: Path, start_ns: int) -> list[Asked]:
     Raises:
         ParameterError: It is not such a list; names the entry and what is wrong with it.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ParameterError(f"script {path}: {error}") from error
+    content = read_yaml(path, "script")
     entries = content.get("queries") if isinstance(content, dict) else content
     if not isinstance(entries, list):
         raise ParameterError(f"script {path}: expected a list of entries with the keys {', '.join(KEYS)}")
@@ -90,43 +84,77 @@ def _read_entry(entry: object, where: str, start_ns: int) -> Asked:
     unknown = [str(key) for key in entry if key not in KEYS]
     if unknown:
         raise ParameterError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(KEYS)}")
-    action = entry.get("action", "add")
-    if action not in _ACTIONS:
-        raise ParameterError(f"{where}: action is {action!r}, expected one of {', '.join(_ACTIONS)}")
-    at_ns = start_ns + _nanoseconds(entry.get("at", 0), f"{where}: at")
-    values = {key: entry[key] for key in _PLAIN if key in entry}
-    values["cameras"] = tuple(values.get("cameras", ()))
+    reader = _Entry(entry, where)
+    at_ns, text = start_ns + reader.nanoseconds("at"), reader.text("text")
     request = QueryRequest(
-        key=QueryKey(str(entry.get("client", SCRIPT_CLIENT)), str(entry.get("id", entry.get("text", "")))),
-        action=_ACTIONS[action],
+        key=QueryKey(reader.name("client", SCRIPT_CLIENT), reader.name("id", text)),
+        text=text,
+        action=reader.action(),
         stamp_ns=at_ns,
-        lifetime_ns=_nanoseconds(entry.get("lifetime", 0), f"{where}: lifetime"),
-        max_rate_hz=_number(entry.get("max_rate", 0), f"{where}: max_rate"),
-        **values,
+        score_threshold=reader.number("score_threshold"),
+        mask_threshold=reader.number("mask_threshold"),
+        max_instances=reader.integer("max_instances", 0, 2**16 - 1),
+        lifetime_ns=reader.nanoseconds("lifetime"),
+        max_rate_hz=reader.number("max_rate"),
+        priority=reader.integer("priority", -(2**7), 2**7 - 1),
+        cameras=reader.texts("cameras"),
     )
-    _check_types(request, where)
     return Asked(at_ns, (request,))
 
 
-def _number(value: object, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ParameterError(f"{where} must be a number, got {value!r}")
-    return float(value)
+class _Entry(NamedTuple):
+    """One entry of a script; its values are of the types of TextQuery, or refused with the entry's place."""
 
+    values: Mapping[str, object]
+    where: str
 
-def _nanoseconds(value: object, where: str) -> int:
-    seconds = _number(value, f"{where} [s]")
-    if seconds < 0:
-        raise ParameterError(f"{where} must not be negative, got {seconds} s")
-    return round(seconds * 1e9)
+    def action(self) -> Action:
+        value = self.values.get("action", "add")
+        if not isinstance(value, str) or value not in _ACTIONS:
+            raise self._refused("action", f"one of {', '.join(_ACTIONS)}")
+        return _ACTIONS[value]
 
+    def text(self, key: str) -> str:
+        value = self.values.get(key, "")
+        if not isinstance(value, str):
+            raise self._refused(key, "a text")
+        return value
 
-def _check_types(request: QueryRequest, where: str) -> None:
-    for name, kind in (("text", str), ("max_instances", int), ("priority", int)):
-        if not isinstance(getattr(request, name), kind):
-            raise ParameterError(f"{where}: {name} must be {kind.__name__}, got {getattr(request, name)!r}")
-    for name in ("score_threshold", "mask_threshold"):
-        _number(getattr(request, name), f"{where}: {name}")
+    def name(self, key: str, default: str) -> str:
+        """A text, or a whole number, which is a name too."""
+        value = self.values.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise self._refused(key, "a text")
+        return str(value)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts, or one alone."""
+        value = self.values.get(key, [])
+        values = [value] if isinstance(value, str) else value
+        if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+            raise self._refused(key, "a list of texts")
+        return tuple(values)
+
+    def number(self, key: str) -> float:
+        value = self.values.get(key, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise self._refused(key, "a number")
+        return float(value)
+
+    def integer(self, key: str, low: int, high: int) -> int:
+        value = self.values.get(key, 0)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise self._refused(key, f"an integer from {low} to {high}")
+        return value
+
+    def nanoseconds(self, key: str) -> int:
+        seconds = self.number(key)
+        if not 0 <= seconds <= _MAX_SECONDS:
+            raise self._refused(key, f"a time of 0 to {_MAX_SECONDS} s")
+        return round(seconds * 1e9)
+
+    def _refused(self, key: str, expected: str) -> ParameterError:
+        return ParameterError(f"{self.where}: {key} must be {expected}, got {self.values.get(key)!r}")
 
 
 def queries_from_bag(reader: BagReader, image_topics: Iterable[str]) -> list[Asked]:
@@ -181,5 +209,4 @@ def _to_asked(message: RawMessage, at_ns: int) -> Asked:
         return Asked(at_ns, (read_request(content),))
     if message.type_name == QUERY_SET:
         return Asked(at_ns, tuple(read_requests(content)), content.client)
-    texts = [text for text in content.data.split(",") if text.strip()]
-    return Asked(at_ns, _text_requests(texts, at_ns), TEXT_CLIENT)
+    return Asked(at_ns, tuple(text_requests(TEXT_CLIENT, content.data.split(","))), TEXT_CLIENT)

@@ -13,24 +13,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.bags.cases import TrueInstance
+from samlite_ros.bags.coco import decode_segmentation
 from samlite_ros.bags.message_types import IMAGE, LABEL_INFO, SEGMENTATION, deserialize
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.results import ClassNames, FrameKey, ResultBag, to_label_info
 from samlite_ros.errors import BagError
-from samlite_ros.masks import NOTHING, decode_rle, encode_rle, mask_from_array
+from samlite_ros.masks import NOTHING, encode_rle, mask_from_array
 from samlite_ros.message_fields import NS_PER_S, stamp_ns
 from samlite_ros.query_requests import normalise_phrase
-from samlite_ros.types import Mask
 
 
 @dataclass(frozen=True, eq=False)
 class _Annotation:
-    """One true thing, its mask still encoded: run lengths as a list, or whatever COCO allows."""
+    """One true thing, its mask still encoded: see `coco.decode_segmentation`. `where` it is written, for errors."""
 
     phrase: str
     segmentation: Any
-    track_id: int
-    crowd: bool
+    track_id: int = 0
+    crowd: bool = False
+    where: str = "truth"
+
+    def decode(self, size: tuple[int, int]) -> TrueInstance:
+        """The thing itself.
+
+        Raises:
+            BagError: Its region does not fit the image, or is written in no way that COCO knows.
+        """
+        try:
+            return TrueInstance(decode_segmentation(self.segmentation, size), self.track_id, self.crowd)
+        except (TypeError, ValueError) as error:
+            raise BagError(f"{self.where}: {error}") from error
 
 
 @dataclass(eq=False)
@@ -46,12 +58,8 @@ class TrueFrame:
     annotations: list[_Annotation] = field(default_factory=list)
 
     def instances(self, phrase: str) -> list[TrueInstance]:
-        """The things that a phrase names; empty = it is absent."""
-        return [
-            TrueInstance(_decode(a.segmentation, self.size), a.track_id, a.crowd)
-            for a in self.annotations
-            if a.phrase == phrase
-        ]
+        """The things that a phrase names; empty = it is absent. Raises what `decode` raises."""
+        return [a.decode(self.size) for a in self.annotations if a.phrase == phrase]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,27 +118,40 @@ def _read_coco_files(files: Iterable[Path]) -> Truth:
     for path in files:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            _add_coco(content, path.stem, phrases, frames)
-        except (KeyError, TypeError, ValueError) as error:
-            raise BagError(f"truth {path}: not COCO instances with stamps: {error!r}") from error
+            _add_coco(content, path, phrases, frames)
+        except KeyError as error:
+            raise BagError(f"truth {path}: not COCO instances with stamps: {error} is missing") from error
+        except (AttributeError, TypeError, ValueError) as error:
+            raise BagError(f"truth {path}: not COCO instances with stamps: {error}") from error
     return Truth(frozenset(phrases), frames)
 
 
-def _add_coco(content: dict[str, Any], stem: str, phrases: set[str], frames: dict[FrameKey, TrueFrame]) -> None:
+def _add_coco(content: dict[str, Any], path: Path, phrases: set[str], frames: dict[FrameKey, TrueFrame]) -> None:
+    """Add what one file says; several of its images may be of one stamp, as where each is about one phrase."""
     names = {c["id"]: normalise_phrase(c["name"]) for c in content["categories"]}
     phrases.update(names.values())
     by_id = {}
     for image in content["images"]:
-        key = FrameKey(str(image.get("camera", "")), _image_stamp_ns(image, stem))
-        by_id[image["id"]] = frames[key] = TrueFrame((int(image["height"]), int(image["width"])))
+        key = FrameKey(str(image.get("camera", "")), _image_stamp_ns(image, path.stem))
+        size = int(image["height"]), int(image["width"])
+        by_id[image["id"]] = frame = frames.setdefault(key, TrueFrame(size))
+        if frame.size != size:
+            raise ValueError(f"two images of stamp {key.stamp_ns} ns, of sizes {frame.size} and {size}")
     for a in content["annotations"]:
-        track_id = int(a.get("track_id", a.get("instance_id", 0)))
-        annotation = _Annotation(names[a["category_id"]], a["segmentation"], track_id, bool(a.get("iscrowd", 0)))
+        for field_name, known in (("category_id", names), ("image_id", by_id)):
+            if a[field_name] not in known:
+                raise ValueError(f"annotation {a.get('id')} has the {field_name} {a[field_name]}, which there is not")
+        where = f"truth {path}, annotation {a.get('id')}"
+        track_id = int(a.get("track_id") or a.get("instance_id") or 0)
+        crowd = bool(a.get("iscrowd", 0))
+        annotation = _Annotation(names[a["category_id"]], a["segmentation"], track_id, crowd, where)
         by_id[a["image_id"]].annotations.append(annotation)
 
 
 def _image_stamp_ns(image: dict[str, Any], stem: str) -> int:
     """Stamp of a COCO image: `stamp_ns`, or `stamp` {sec, nanosec}, or a file name that is the stamp in ns."""
+    if isinstance(image.get("stamp_ns"), float):
+        raise ValueError(f"image {image.get('id')}: a float such as {image['stamp_ns']} holds no stamp to the ns")
     if "stamp_ns" in image:
         return int(image["stamp_ns"])
     if "stamp" in image:
@@ -139,28 +160,6 @@ def _image_stamp_ns(image: dict[str, Any], stem: str) -> int:
         if re.fullmatch(r"\d+", name):
             return int(name)
     raise ValueError(f"image {image.get('id')} has neither stamp_ns nor stamp {{sec, nanosec}} nor a file name in ns")
-
-
-def _decode(segmentation: Any, size: tuple[int, int]) -> Mask:
-    """A COCO segmentation: uncompressed run lengths here, polygons and compressed ones by pycocotools.
-
-    Raises:
-        BagError: pycocotools is needed and missing, or the segmentation does not fit the image.
-    """
-    counts = segmentation["counts"] if isinstance(segmentation, dict) else segmentation
-    if isinstance(counts, np.ndarray) or (isinstance(segmentation, dict) and isinstance(counts, list)):
-        try:
-            return mask_from_array(decode_rle(counts, *size))
-        except ValueError as error:
-            raise BagError(f"truth: {error}") from error
-    try:
-        from pycocotools import mask as coco_mask
-    except ImportError as error:
-        raise BagError("truth has polygons or compressed run lengths: pip install pycocotools") from error
-    rle = segmentation
-    if isinstance(segmentation, list):
-        rle = coco_mask.merge(coco_mask.frPyObjects(segmentation, *size))
-    return mask_from_array(coco_mask.decode(rle).astype(bool))
 
 
 def _read_truth_bag(path: Path) -> Truth:
@@ -218,7 +217,7 @@ def _frame_of_labels(labels: NDArray[np.uint8], names: Mapping[int, str]) -> Tru
     for class_id in np.unique(labels):
         if class_id != NOTHING and int(class_id) in names:
             counts = encode_rle(mask_from_array(labels == class_id))
-            frame.annotations.append(_Annotation(names[int(class_id)], counts, 0, False))
+            frame.annotations.append(_Annotation(names[int(class_id)], counts))
     return frame
 
 
@@ -233,7 +232,7 @@ def _read_answers(path: Path) -> Truth:
             for instance in answer.instances:
                 counts = encode_rle(instance.mask)
                 for phrase in dict.fromkeys(m.query.phrase for m in instance.matches):
-                    frame.annotations.append(_Annotation(phrase, counts, instance.track_id, False))
+                    frame.annotations.append(_Annotation(phrase, counts, instance.track_id))
             frames[FrameKey(answer.camera, answer.stamp_ns)] = frame
         if bag.reader.faults:
             raise BagError(f"truth {path} is damaged: {'; '.join(bag.reader.faults)}")

@@ -23,6 +23,7 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from samlite_ros.bags.message_types import serialize, typestore
+from samlite_ros.bags.storage import STORAGE_SUFFIXES
 from samlite_ros.errors import BagError
 
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
@@ -46,8 +47,7 @@ class BagWriter:
     def __init__(self, folder: Path | str, storage: str = "mcap", compressed: bool = False) -> None:
         self.folder = Path(folder)
         self._unfinished = self.folder / FILES_NAME
-        if (self.folder / "metadata.yaml").exists() or self._unfinished.exists() or self.folder.is_file():
-            raise BagError(f"{self.folder} holds a bag already: remove it or name another folder")
+        check_free(self.folder)
         plugin = STORAGES[storage]
         self._writer = Writer(self._unfinished, version=METADATA_VERSION, storage_plugin=plugin)
         if compressed:
@@ -75,10 +75,12 @@ class BagWriter:
 
     def close(self) -> None:
         """Write the index and the metadata; the bag is whole then."""
-        self._writer.close()
-        for path in self._unfinished.iterdir():
-            shutil.move(path, self.folder / path.name)
-        self._unfinished.rmdir()
+        try:
+            self._writer.close()
+        finally:  # also where the disk is full: what was written is found where one looks for it
+            for path in self._unfinished.iterdir():
+                shutil.move(path, self.folder / path.name)
+            self._unfinished.rmdir()
 
     def __enter__(self) -> BagWriter:
         return self
@@ -87,6 +89,18 @@ class BagWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def check_free(folder: Path) -> None:
+    """Make sure that a bag can be written here.
+
+    Raises:
+        BagError: There is a bag already, or a file.
+    """
+    names = ("metadata.yaml", FILES_NAME, *(f"{FILES_NAME}{suffix}" for suffix in STORAGE_SUFFIXES))
+    if folder.is_file() or any((folder / name).exists() for name in names):
+        what = "is a file" if folder.is_file() else "holds a bag already"
+        raise BagError(f"{folder} {what}: remove it or name another folder")
 
 
 def _offered_qos(latched: bool) -> Qos:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from samlite_ros.commands.number_arguments import number
 from samlite_ros.errors import SamliteError
 
 _SHOWN = (
@@ -53,21 +54,25 @@ def _add_bag_arguments(group: _ArgumentGroup) -> None:
         ("--fail-drop", "fail where a metric is worse than in the baseline by more than this"),
     ):
         group.add_argument(option, action="append", default=[], metavar="METRIC[@PHRASE]=VALUE", help=limit)
-    group.add_argument("--worst", type=int, default=9, metavar="N", help="number of worst frames to draw")
+    group.add_argument("--worst", type=number(int, 0), default=9, metavar="N", help="number of worst frames to draw")
     group.add_argument("--images", type=Path, metavar="BAG", help="where their images are; default: in the result")
     group.add_argument("--image-topic", action="append", default=[], metavar="[NAME=]TOPIC")
     group.add_argument("--no-contours", action="store_true", help="leave out the contour measure F, which is slow")
     group.add_argument(
-        "--grace-ms", type=float, default=0.0, help="streaming IoU: an answer so late still stands for its frame [ms]"
+        "--grace-ms",
+        type=number(float, 0, 1e6),
+        default=0.0,
+        metavar="MS",
+        help="streaming IoU: an answer so late still stands for its frame [ms]",
     )
 
 
 def _add_scene_arguments(group: _ArgumentGroup) -> None:
-    group.add_argument("--scenes", type=int, metavar="N", help="number of rendered scenes")
-    group.add_argument("--seed", type=int, default=0, help="which scenes; no seed is one that training used")
+    group.add_argument("--scenes", type=number(int, 1), metavar="N", help="number of rendered scenes")
+    group.add_argument("--seed", type=number(int, 0), default=0, help="which scenes; no seed is one that training used")
     group.add_argument("--picture", type=Path, metavar="PNG", help="draw recall and IoU by object size here")
     group.add_argument("--model", default="demo", help="demo, a local folder or a hub id")
-    group.add_argument("--threads", type=int, default=0, help="threads of torch; 0 = what suits the network")
+    group.add_argument("--threads", type=number(int, 0), default=0, help="threads of torch; 0 = what suits the network")
 
 
 def run(args: Namespace) -> int:
@@ -79,6 +84,9 @@ def run(args: Namespace) -> int:
 
 
 def _run_bag(args: Namespace) -> int:
+    from samlite_ros.bags.dependencies import check_libraries
+
+    check_libraries()
     from samlite_ros.bags.evaluate import EvaluateOptions, evaluate_bag
     from samlite_ros.bags.evaluation import EvaluationOptions
     from samlite_ros.bags.report import parse_gate, table

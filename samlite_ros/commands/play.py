@@ -6,6 +6,8 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from samlite_ros.commands.number_arguments import number
+
 ONLY_WITH_ROS = "samlite play publishes on a ROS 2 graph, and there is no {}: source a ROS 2 installation"
 
 
@@ -14,19 +16,34 @@ def add_parser(parser: ArgumentParser) -> None:
     parser.description = __doc__
     parser.add_argument("bag", type=Path, metavar="BAG", help="folder, .mcap or .db3 file")
     parser.add_argument("--topic", action="append", default=[], help="play only this topic; may be repeated")
-    parser.add_argument("--rate", type=float, default=1.0, help="of the recorded pace; 2 = twice as fast")
+    parser.add_argument(
+        "--rate", type=number(float, 1e-6, 1e6), default=1.0, help="of the recorded pace; 2 = twice as fast"
+    )
     parser.add_argument("--loop", action="store_true", help="begin again at the end, until interrupted")
     parser.add_argument(
-        "--clock", type=float, nargs="?", const=40.0, default=0.0, metavar="HZ", help="publish /clock; default 40 Hz"
+        "--clock",
+        type=number(float, 1e-3, 1e6),
+        nargs="?",
+        const=40.0,
+        default=0.0,
+        metavar="HZ",
+        help="publish /clock; default 40 Hz",
     )
     parser.add_argument(
-        "--wait", type=float, default=0.0, metavar="S", help="wait at most so long for subscribers of every topic [s]"
+        "--wait",
+        type=number(float, 0, 1e9),
+        default=0.0,
+        metavar="S",
+        help="wait at most so long for subscribers of every topic [s]",
     )
-    parser.add_argument("--delay", type=float, default=0.0, metavar="S", help="then wait so long [s]")
+    parser.add_argument("--delay", type=number(float, 0, 1e9), default=0.0, metavar="S", help="then wait so long [s]")
 
 
 def run(args: Namespace) -> int:
     """Play; 1 where the bag is damaged or a topic's type is not installed."""
+    from samlite_ros.bags.dependencies import check_libraries
+
+    check_libraries()
     from samlite_ros.bags.playback import PlayOptions
     from samlite_ros.bags.reader import BagReader
 
@@ -35,11 +52,7 @@ def run(args: Namespace) -> int:
     except ModuleNotFoundError as error:
         print(ONLY_WITH_ROS.format(error.name), file=sys.stderr)
         return 1
-    try:
-        options = PlayOptions(tuple(args.topic), args.rate, args.loop, args.clock, args.wait, args.delay)
-    except ValueError as error:
-        print(f"samlite play: {error}", file=sys.stderr)
-        return 2
+    options = PlayOptions(tuple(args.topic), args.rate, args.loop, args.clock, args.wait, args.delay)
     with BagReader(args.bag) as reader:
         published = play(reader, options)
         faults = reader.faults

@@ -71,11 +71,14 @@ def _add_outputs(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Replay; see `bags.replay.replay`."""
+    from samlite_ros.bags.dependencies import check_libraries
+
+    check_libraries()
     from samlite_ros.bags.replay import check, replay
     from samlite_ros.bags.settings import load_network
 
     options = _options(args)
-    check(args.bag, options)
+    check(args.bag, args.out, options)
     segmenter = load_network(options.parameters)
     began_s = time.monotonic()
     with tqdm(unit="frame", disable=None, file=sys.stderr) as bar:

@@ -227,7 +227,7 @@ def test_a_trusted_result_is_truth_too(results: dict[str, Path]) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{}", "not COCO instances with stamps: KeyError"),
+        ("{}", "not COCO instances with stamps: 'categories' is missing"),
         ("[1, 2]", "not COCO instances"),
         ("no json", "not COCO instances"),
         (json.dumps({**coco_truth(), "images": [{"id": 1, "height": 2, "width": 2}]}), "neither stamp_ns nor stamp"),
@@ -244,6 +244,74 @@ def test_truth_that_cannot_be_used_is_refused(
     (tmp_path / "truth.json").write_text(content)
     with pytest.raises(BagError, match=words):
         evaluate_bag(results["exact"], tmp_path / "truth.json", NUMBERS)
+
+
+def annotation(**changes: object) -> Callable[[dict], None]:
+    return lambda content: content["annotations"][0].update(changes)
+
+
+def image(**changes: object) -> Callable[[dict], None]:
+    return lambda content: content["images"][3].update(changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (annotation(segmentation=[[1, 1, 5, 5]]), "annotation 1: a polygon is x, y of at least three points"),
+        (annotation(segmentation=[[1, 1, 5, 5, 9, 1, 3]]), "at least three points"),
+        (annotation(segmentation=[["a"] * 6]), "at least three points"),
+        (annotation(segmentation=[[math.nan] * 6]), "at least three points"),
+        (annotation(segmentation=[]), "annotation 1: an empty list of polygons"),
+        (annotation(segmentation=None), "annotation 1: a segmentation is run lengths or polygons, got None"),
+        (annotation(segmentation={"size": list(SIZE)}), "a segmentation is run lengths or polygons"),
+        (annotation(segmentation={"counts": [1, 2]}), "annotation 1: run lengths sum to 3"),
+        (annotation(segmentation={"counts": ["a"]}), "annotation 1: invalid literal"),
+        (annotation(segmentation={"counts": "garbage~"}), "compressed run lengths that cannot be read"),
+        (annotation(segmentation={"size": [10, 10], "counts": "T3"}), r"run lengths of size \[10, 10\], the image is"),
+        (annotation(category_id=77), "annotation 1 has the category_id 77, which there is not"),
+        (annotation(image_id=77), "annotation 1 has the image_id 77, which there is not"),
+        (annotation(track_id="a"), "invalid literal"),
+        (image(height=90), "truth of stamp .* is of size"),
+        (image(stamp_ns=1.7e18), "image 4: a float such as 1.7e\\+18 holds no stamp to the ns"),
+        (image(stamp_ns="soon"), "invalid literal"),
+        (image(stamp_ns=stamp_of(2), height=90), "two images of stamp"),
+        (lambda content: content.update(images=5), "not COCO instances with stamps"),
+        (lambda content: [i.update(camera="rl"[n % 2]) for n, i in enumerate(content["images"])],
+         r"truth is of the cameras \['l', 'r'\], the answers are of \[''\]"),
+    ],
+)  # fmt: skip
+def test_truth_with_one_thing_wrong_is_refused_in_words(
+    results: dict[str, Path], tmp_path: Path, change: Callable[[dict], None], words: str
+) -> None:
+    content = coco_truth()
+    change(content)
+    with pytest.raises(BagError, match=words) as refused:
+        evaluate_bag(results["exact"], dump(tmp_path / "truth", content), NUMBERS)
+    assert str(tmp_path / "truth.json") in str(refused.value) or "truth of stamp" in words or "cameras" in words
+
+
+def test_truth_with_an_image_per_phrase_is_one_frame(results: dict[str, Path], tmp_path: Path) -> None:
+    """As SA-Co writes it: each image is about one phrase."""
+    content = coco_truth()
+    for place, a in enumerate(content["annotations"]):
+        about = dict(next(i for i in content["images"] if i["id"] == a["image_id"]), id=1000 + place)
+        content["images"].append(about)
+        a["image_id"] = about["id"]
+    verdict = evaluate_bag(results["exact"], dump(tmp_path / "truth", content), NUMBERS)
+    assert (overall(verdict)["recall"], overall(verdict)["precision"]) == (1, 1)
+    assert verdict.content["truth_frames"] == 10
+
+
+def test_truth_and_result_need_not_know_the_same_frames(results: dict[str, Path], tmp_path: Path) -> None:
+    content = coco_truth()
+    content["images"] = [{**i, "stamp_ns": i["stamp_ns"] + 5 * (stamp_of(1) - stamp_of(0))} for i in content["images"]]
+    content["annotations"] = [a for a in content["annotations"] if a["category_id"] == 3]  # blue, which was not asked
+    content["categories"].append({"id": 5, "name": "yellow thing"})
+    verdict = evaluate_bag(results["exact"], dump(tmp_path / "truth", content), NUMBERS)
+    assert (verdict.content["truth_frames"], verdict.content["answered_frames"]) == (10, 5)
+    assert overall(verdict)["answered"] == 0.5
+    assert overall(verdict)["absent_frames"] == 15  # red, green, yellow in the five frames that both know
+    assert overall(verdict)["absent_answered"] == 10  # red and green are in them
 
 
 def test_truth_of_other_stamps_is_refused(results: dict[str, Path], tmp_path: Path) -> None:
@@ -350,6 +418,128 @@ def test_wrong_baseline_is_refused(results: dict[str, Path], truth: Path, tmp_pa
     (tmp_path / "old.json").write_text("{}")
     with pytest.raises(BagError, match="not an evaluation written by samlite evaluate"):
         evaluate_bag(results["exact"], truth, EvaluateOptions(baseline=tmp_path / "old.json"))
+
+
+@pytest.mark.parametrize(
+    ("change", "limit", "words"),
+    [
+        (lambda c: c["overall"].pop("recall"), "recall=0.1", "the baseline knows no metric 'recall', but precision"),
+        (lambda c: c["phrases"].pop("red thing"), "recall@red thing=0.1", "the baseline knows no phrase 'red thing'"),
+        (lambda c: c.update(phrases=[1]), "recall=0.1", "not an evaluation written by"),
+        (lambda c: c.update(overall=5), "recall=0.1", "not an evaluation written by"),
+        (lambda c: c["overall"].update(recall="high"), "recall=0.1", "'high' is not a number"),
+        (lambda c: c["overall"].update(recall=math.nan), "recall=0.1", "nan is not a number"),
+        (lambda c: c.update(frames=[{"camera": "", "stamp_ns": 1}]), "recall=0.1", "not an evaluation written by"),
+        (lambda c: c.update(frames=5), "recall=0.1", "not an evaluation written by"),
+    ],
+)
+def test_baseline_of_another_version_is_refused_in_words(
+    results: dict[str, Path], truth: Path, tmp_path: Path, change: Callable[[dict], object], limit: str, words: str
+) -> None:
+    content = evaluate_bag(results["exact"], truth, NUMBERS).content
+    change(content)
+    (tmp_path / "old.json").write_text(json.dumps(content))
+    options = EvaluateOptions(baseline=tmp_path / "old.json", fail_drop=(parse_gate(limit),), worst=0)
+    with pytest.raises(BagError, match=words):
+        evaluate_bag(results["exact"], truth, options)
+
+
+def test_baseline_with_fewer_measures_is_compared_in_those_it_has(
+    results: dict[str, Path], truth: Path, tmp_path: Path
+) -> None:
+    content = evaluate_bag(results["exact"], truth, NUMBERS).content
+    del content["overall"]["idf1"], content["phrases"]["green thing"], content["age_histogram"]
+    (tmp_path / "old.json").write_text(json.dumps(content))
+    options = EvaluateOptions(baseline=tmp_path / "old.json", fail_drop=(parse_gate("recall=0.1"),), worst=0)
+    assert not evaluate_bag(results["exact"], truth, options).failures
+    assert evaluate_bag(results["wrong"], truth, options).failures
+
+
+def test_a_limit_on_a_loss_needs_a_baseline(results: dict[str, Path], truth: Path) -> None:
+    with pytest.raises(ParameterError, match="a loss of recall can be told only against a baseline"):
+        evaluate_bag(results["exact"], truth, EvaluateOptions(fail_drop=(parse_gate("recall=0.1"),)))
+
+
+def test_a_limit_names_its_phrase_in_any_spelling(results: dict[str, Path], truth: Path) -> None:
+    options = EvaluateOptions(fail_below=(parse_gate("recall@ Red  Thing=0.9"),), worst=0)
+    assert not evaluate_bag(results["exact"], truth, options).failures
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["evaluate", "RESULT", "--truth", "TRUTH", "--json", "/nowhere/report.json"],
+        ["evaluate", "RESULT", "--truth", "TRUTH", "-o", "TRUTH"],
+        ["evaluate", "RESULT", "--truth", "TRUTH", "-o", "OUT", "--image-topic", "/nothing", "--images", "RESULT"],
+        ["compare", "RESULT", "WRONG", "-o", "TRUTH"],
+        ["compare", "RESULT", "WRONG", "-o", "OUT", "--image-topic", "/nothing"],
+    ],
+)
+def test_outputs_that_cannot_be_written_are_told_in_a_line(
+    results: dict[str, Path], truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    names = {
+        "RESULT": str(results["exact" if words[0] == "compare" else "wrong"]),
+        "WRONG": str(results["wrong"]),
+        "TRUTH": str(truth),
+        "OUT": str(tmp_path / "out"),
+    }
+    assert main([names.get(word, word) for word in words]) == 1
+    error = capsys.readouterr().err.strip()
+    assert error.startswith(f"samlite {words[0]}: ")
+    assert "\n" not in error
+
+
+def test_compare_tells_of_a_damaged_result(
+    results: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(results["exact"], tmp_path / "cut")
+    (tmp_path / "cut" / "metadata.yaml").unlink()
+    assert main(["compare", str(results["exact"]), str(tmp_path / "cut")]) == 1
+    assert "fault: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["evaluate", "r", "--truth", "t", "--worst", "-1"],
+        ["evaluate", "r", "--truth", "t", "--grace-ms", "nan"],
+        ["compare", "a", "b", "--worst", "few"],
+        ["make-bag", "out", "--size", "640"],
+        ["make-bag", "out", "--size", "0x0"],
+        ["make-bag", "out", "--frames", "0"],
+        ["make-bag", "out", "--rate", "0"],
+        ["make-bag", "out", "--rate", "nan"],
+        ["make-bag", "out", "--jpeg", "101"],
+        ["make-bag", "out", "--seed", "-1"],
+        ["make-bag", "out", "--image-topic", "camera image"],
+        ["play", "b", "--rate", "0"],
+        ["play", "b", "--rate", "inf"],
+        ["play", "b", "--clock", "-1"],
+        ["play", "b", "--delay", "-1"],
+        ["play", "b", "--wait", "long"],
+    ],
+)
+def test_numbers_out_of_range_are_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert left.value.code == 2
+    assert "expected" in capsys.readouterr().err
+
+
+def test_missing_libraries_are_named_with_the_line_to_type(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("samlite_ros.bags.dependencies.LIBRARIES", ("rosbags", "no_such_library"))
+    for words in (
+        ["replay", "b", "-o", "o"],
+        ["evaluate", "r", "--truth", "t"],
+        ["compare", "a", "b"],
+        ["make-bag", "o"],
+        ["play", "b"],
+    ):
+        assert main(words) == 1
+        assert "no_such_library not installed. Type: " in capsys.readouterr().err
 
 
 def test_compare_finds_where_two_results_differ(results: dict[str, Path], tmp_path: Path) -> None:

@@ -171,6 +171,15 @@ def test_idf1_equals_trackeval(seed: int) -> None:
     assert counts.idf1 == pytest.approx(want["IDF1"])
 
 
+def test_what_lies_in_a_crowd_counts_for_no_identity() -> None:
+    """The things in a crowd region are not told apart, so whoever finds some is neither right nor wrong."""
+    thing, crowd, stray = disc(15), disc(60, radius=14), disc(40)
+    truth = [TrueInstance(thing, 1), TrueInstance(crowd, 0, crowd=True)]
+    found = [FoundInstance(thing, 0.9, 7), FoundInstance(disc(60), 0.8, 8), FoundInstance(stray, 0.7, 9)]
+    cases = [make_case(stamp, "", "ball", found, truth) for stamp in range(3)]
+    assert count_identities(cases) == (3, 3, 0)  # the stray one is too many, the one in the crowd is not
+
+
 def slow_contour(mask: np.ndarray) -> np.ndarray:
     """The contour map, pixel by pixel."""
     out = np.zeros(mask.shape, bool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,6 +85,13 @@ def test_error_of_the_sink_reaches_whoever_puts() -> None:
         for number in range(50):
             sink.put(number)
     assert collector.items == [0, 1, 2]
+
+
+def test_error_of_the_sink_that_was_dealt_with_is_not_raised_again() -> None:
+    collector = Collector(fail_at=0)
+    with Background(collector.open, depth=2) as sink, contextlib.suppress(OSError):
+        for number in range(50):
+            sink.put(number)
 
 
 def test_sink_that_cannot_be_opened_is_an_error_at_once() -> None:

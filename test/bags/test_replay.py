@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import json
+import resource
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from test_reader import cut, drop_metadata, write_damaged_images
 from samlite_ros.bags.message_types import BAG_MESSAGES, QUERY_SET, STRING, TEXT_QUERY
 from samlite_ros.bags.outputs import OutputOptions
 from samlite_ros.bags.reader import BagReader
-from samlite_ros.bags.replay import ReplayOptions, replay
+from samlite_ros.bags.replay import ReplayOptions, check, replay
 from samlite_ros.bags.results import Answer, ResultBag
 from samlite_ros.bags.settings import parse_profile, read_parameter_file
 from samlite_ros.bags.writer import BagWriter
@@ -156,21 +157,58 @@ def test_script_adds_replaces_removes_and_expires(recording: Recording, tmp_path
     ("text", "words"),
     [
         ("- {at: 1, txt: red}", "entry 1: unknown key txt"),
-        ("- {at: soon, text: red}", "at \\[s\\] must be a number"),
-        ("- {at: -1, text: red}", "must not be negative"),
-        ("- {action: forget, text: red}", "action is 'forget'"),
-        ("- {text: 7}", "text must be str"),
-        ("- red", "expected keys and values"),
-        ("red", "expected a list of entries"),
+        ("- {text: red}\n- {5: red}", "entry 2: unknown key 5"),
+        ("- {at: soon, text: red}", "at must be a number, got 'soon'"),
+        ("- {at: true, text: red}", "at must be a number, got True"),
+        ("- {at: .nan, text: red}", "at must be a number, got nan"),
+        ("- {at: .inf, text: red}", "at must be a number, got inf"),
+        ("- {at: -1, text: red}", "at must be a time of 0 to 2147483647 s, got -1"),
+        ("- {lifetime: 1.0e+30, text: red}", "lifetime must be a time"),
+        ("- {action: forget, text: red}", "action must be one of add, replace, remove, clear, got 'forget'"),
+        ("- {action: [add], text: red}", "action must be one of"),
+        ("- {text: 7}", "text must be a text, got 7"),
+        ("- {text: null}", "text must be a text, got None"),
+        ("- {client: [a], text: red}", "client must be a text"),
+        ("- {client: null, text: red}", "client must be a text"),
+        ("- {id: true, text: red}", "id must be a text"),
+        ("- {cameras: 5, text: red}", "cameras must be a list of texts"),
+        ("- {cameras: [1], text: red}", "cameras must be a list of texts"),
+        ("- {cameras: null, text: red}", "cameras must be a list of texts"),
         ("- {text: red, score_threshold: high}", "score_threshold must be a number"),
-        ("[", "script"),
+        ("- {text: red, mask_threshold: .nan}", "mask_threshold must be a number"),
+        ("- {text: red, max_rate: .inf}", "max_rate must be a number"),
+        ("- {text: red, max_instances: true}", "max_instances must be an integer from 0 to 65535"),
+        ("- {text: red, max_instances: -1}", "max_instances must be an integer from 0 to 65535"),
+        ("- {text: red, priority: 128}", "priority must be an integer from -128 to 127"),
+        ("- red", "expected keys and values"),
+        ("- ", "expected keys and values, got None"),
+        ("red", "expected a list of entries"),
+        ("", "expected a list of entries"),
+        ("[", "queries.yaml: while parsing"),
+        ("\x00", "queries.yaml: unacceptable character"),
     ],
 )
 def test_wrong_script_is_refused(recording: Recording, tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "queries.yaml").write_text(text)
     options = keyframes_only(script=tmp_path / "queries.yaml")
-    with pytest.raises(ParameterError, match=words):
+    with pytest.raises(ParameterError, match=words) as refused:
         replay(recording.path, tmp_path / "out", options, ColourSegmenter())
+    assert "\n" not in str(refused.value)
+
+
+def test_script_of_other_bytes_is_refused(recording: Recording, tmp_path: Path) -> None:
+    (tmp_path / "queries.yaml").write_bytes(b"\xff\xfe- a")
+    with pytest.raises(ParameterError, match=r"queries.yaml: 'utf-8' codec"):
+        replay(recording.path, tmp_path / "out", keyframes_only(script=tmp_path / "queries.yaml"), ColourSegmenter())
+
+
+def test_a_wrong_script_is_found_before_the_network_is_loaded(recording: Recording, tmp_path: Path) -> None:
+    (tmp_path / "queries.yaml").write_text("- red")
+    with pytest.raises(ParameterError, match="expected keys and values"):
+        check(recording.path, tmp_path / "out", keyframes_only(script=tmp_path / "queries.yaml"))
+    (tmp_path / "messages.mcap").write_text("of somebody else")
+    with pytest.raises(BagError, match="holds a bag already"):
+        check(recording.path, tmp_path, keyframes_only())
 
 
 def test_queries_are_taken_from_the_bag(tmp_path: Path) -> None:
@@ -215,6 +253,26 @@ def test_queries_are_taken_from_the_bag(tmp_path: Path) -> None:
     want = [["red thing"]] * 4 + [["blue thing"]] * 3 + [["green thing"]] * 2
     # Whoever asks after a frame that nobody wanted to see still gets it answered: four times red.
     assert phrases_by_frame(answers_of(tmp_path / "out")) == want
+
+
+def test_recorded_texts_replace_no_query_of_another_client(tmp_path: Path) -> None:
+    """As in the node: `~/query_text` speaks for its own client; the parameter's and the command's queries stay."""
+    with BagWriter(tmp_path / "in") as bag:
+        bag.add_topic(TOPIC, "sensor_msgs/msg/Image")
+        bag.add_topic("/samlite/query_text", STRING)
+        for index in range(6):
+            bag.write(
+                TOPIC, stamp_of(index), image_message(BAG_MESSAGES, draw_world(index), "rgb8", stamp_of(index), "")
+            )
+        bag.write("/samlite/query_text", stamp_of(2) + 1, BAG_MESSAGES.new(STRING, data="blue thing, , "))
+    parameters = Parameters(propagate=False, queries=("red thing",))
+    options = keyframes_only(phrases=("green thing", " "), parameters=parameters, queries_from_bag=True)
+    replay(tmp_path / "in", tmp_path / "out", options, ColourSegmenter())
+    asked = [
+        {(r.query.key.client, r.query.phrase) for r in a.segmentation.results} for a in answers_of(tmp_path / "out")
+    ]
+    standing = {("parameters", "red thing"), ("command", "green thing")}
+    assert asked == [standing] * 3 + [standing | {("text", "blue thing")}] * 3
 
 
 def test_bag_without_queries_is_refused(recording: Recording, tmp_path: Path) -> None:
@@ -295,6 +353,24 @@ def test_interrupt_keeps_the_results_so_far(recording: Recording, tmp_path: Path
     assert outcome.faults == ("interrupted after 4 of 10 frames",)
 
 
+def test_full_disk_keeps_the_results_so_far(tmp_path: Path) -> None:
+    """No file may be longer than 3 MB here: the answers in the chunks before count, and nothing is raised."""
+    write_recording(tmp_path / "in", frames=200)
+    options = keyframes_only(outputs=OutputOptions(timeline=False, images=True))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, hard))
+        outcome = replay(tmp_path / "in", tmp_path / "out", options, ColourSegmenter())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert any("File too large" in fault for fault in outcome.faults)
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["faults"]
+    with ResultBag(tmp_path / "out") as bag:
+        stamps = [a.segmentation.stamp_ns for a in bag.answers()]
+    assert stamps == [stamp_of(i) for i in range(len(stamps))]
+    assert 20 < len(stamps) < 200
+
+
 def test_rejected_query_is_a_fault(recording: Recording, tmp_path: Path) -> None:
     outcome = replay(
         recording.path, tmp_path / "out", keyframes_only(phrases=("red thing", "x" * 2000)), ColourSegmenter()
@@ -318,7 +394,7 @@ def test_latency_profiles(text: str, encode_s: float, decode_s: float) -> None:
     assert (profile.encode_s, profile.decode_s) == pytest.approx((encode_s, decode_s))
 
 
-@pytest.mark.parametrize("text", ["fast", "-1", "1,2,3", ""])
+@pytest.mark.parametrize("text", ["fast", "-1", "1,2,3", "", "nan", "inf", "1e9", "10,nan", "1,"])
 def test_wrong_latency_profile_is_refused(text: str) -> None:
     with pytest.raises(ParameterError, match="latency"):
         parse_profile(text)
@@ -331,9 +407,36 @@ def test_parameter_file_is_that_of_the_node(tmp_path: Path) -> None:
     )
     parameters = read_parameter_file(path)
     assert (parameters.max_mask_age, parameters.propagate) == (3.0, True)
-    path.write_text("other_node: {}")
-    with pytest.raises(ParameterError, match="no section"):
-        read_parameter_file(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("other_node: {}", "no section"),
+        ("", "no section"),
+        ("- a", "no section"),
+        ("{", "parameters .*params.yaml: while parsing"),
+        ("samlite: 5", "no ros__parameters"),
+        ("samlite: {ros__parameters: 5}", "no ros__parameters"),
+        ("samlite: {ros__parameters: {max_mask_agee: 3}}", "no parameter max_mask_agee, did you mean max_mask_age?"),
+        ("samlite: {ros__parameters: {zzz: 3}}", "no parameter zzz: model, device"),
+        ("samlite: {ros__parameters: {max_mask_age: -1}}", "params.yaml: max_mask_age must be at least 0 s"),
+        ("samlite: {ros__parameters: {queries: [1]}}", "params.yaml: queries must be a list of texts"),
+    ],
+)
+def test_wrong_parameter_file_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParameterError, match=words):
+        read_parameter_file(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("name", ["/**", "samlite", "/samlite", "/robot/samlite", "/**/samlite"])
+def test_parameters_of_every_node_are_known_and_mean_nothing(tmp_path: Path, name: str) -> None:
+    (tmp_path / "params.yaml").write_text(
+        f"{name}:\n  ros__parameters:\n    use_sim_time: true\n    max_queries: 7\n"
+        "    qos_overrides./image.subscription.depth: 2\n"
+    )
+    assert read_parameter_file(tmp_path / "params.yaml").max_queries == 7
 
 
 @pytest.fixture

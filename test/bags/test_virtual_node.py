@@ -23,7 +23,7 @@ PHRASES = ("red thing", "green thing")
 def run_node(
     profile: LatencyProfile, propagate: bool, asked: Sequence[Asked] = (), segmenter: ColourSegmenter | None = None
 ) -> tuple[VirtualNode, list[PublishedAnswer], list[PublishedStatus]]:
-    start = ask_from_start(PHRASES, stamp_of(0))
+    start = ask_from_start("test", PHRASES, stamp_of(0))
     node = VirtualNode(
         segmenter or ColourSegmenter(),
         [""],
