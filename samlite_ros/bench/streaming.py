@@ -283,7 +283,15 @@ def _pass_s(profile_ms: float, phrases: int) -> float:
 
 
 def profile_row(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """The figures of some sequences under one profile; sequences count the same, whatever their length."""
+    """The figures of some sequences under one profile; sequences count the same, whatever their length.
+
+    Returns:
+        iou_ours, iou_peers: mean over things and frames; iou_ours_visible, iou_peers_visible: things wholly in sight;
+        error_ratio, error_ratio_visible: our 1 - IoU over the peers'; answered: share of the frames;
+        age_frames_max: by how many frames the newest answer lagged, at most; knowledge_age_s_max of any mask;
+        work_ms: p50, p95, max per frame, of one core, without messages (see `cost`); id_switches: ours, in all;
+        identity, ghosts_per_frame, error_by_cause: of both sides; keyframes_per_frame: ours.
+    """
     ours, peers = [o.ours for o in outcomes], [o.peers for o in outcomes]
     work_ms = 1e3 * np.array([w for score in ours for w in score.work_s])
     return {

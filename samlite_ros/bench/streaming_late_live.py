@@ -228,9 +228,7 @@ class LiveStream:
             index += 1
 
 
-def late_queries_live(
-    model: str, seed: int, budget_s: float = BUDGET_S, on_query: Callable[[], object] = int
-) -> dict[str, Any]:
+def late_queries_live(model: str, seed: int, budget_s: float = BUDGET_S) -> dict[str, Any]:
     """Ask a running network at random moments; see `late_row`.
 
     Each query is its own peer: waiting would have taken until the next full pass that it is part of, less what its late
@@ -240,7 +238,6 @@ def late_queries_live(
         model: One of `options.MODEL_NAMES`.
         seed: Of the scene and the moments.
         budget_s: Time for it [s]; at least LEAST_QUERIES are asked all the same.
-        on_query: Called after each query.
 
     Raises:
         SamliteError: The network failed.
@@ -255,7 +252,6 @@ def late_queries_live(
         live.wait_for("the first pass", lambda: segmenter.first_decode(_ALWAYS) is not None)
         while len(waits) < MOST_QUERIES and (len(waits) < LEAST_QUERIES or time.monotonic() < until_s):
             waits.append(_ask_late(live, late_phrase(len(waits)), float(rng.uniform())))
-            on_query()
     return {**late_row(waits, _bound(segmenter)), "pass_ms": 1e3 * _pass_s(segmenter)}
 
 

@@ -115,9 +115,7 @@ class CameraAndObserver(Node):
                 self.seen.reports.append({pair.key: pair.value for pair in status.values})
 
 
-def through_the_node(
-    seed: int, profile_ms: float, seconds: float, held_share: float = HELD_SHARE, on_time: Callable[[], object] = int
-) -> dict[str, Any]:
+def through_the_node(seed: int, profile_ms: float, seconds: float, held_share: float = HELD_SHARE) -> dict[str, Any]:
     """Run the node with a network of this latency and count what comes back.
 
     Args:
@@ -125,7 +123,6 @@ def through_the_node(
         profile_ms: Time of a pass of one phrase [ms].
         seconds: How long it is watched [s].
         held_share: Share of its time in which the network holds the interpreter.
-        on_time: Called now and then while it is watched.
 
     Returns:
         See `figures`.
@@ -139,7 +136,7 @@ def through_the_node(
         write_script(script, truth, LatencyProfile.of_total_ms(profile_ms), held_share)
         with _graph(truth, script) as client, running(_MODULE, _PARAMETERS, log) as node:
             _wait_for_masks(client, log)
-            seen = _watch(client, node.pid, seconds, on_time)
+            seen = _watch(client, node.pid, seconds)
     return figures(seen, truth)
 
 
@@ -182,18 +179,13 @@ def _has_masks(seen: Seen) -> bool:
     return bool(seen.answers) and len(seen.answers[-1][1].instances) > 0
 
 
-def _watch(client: CameraAndObserver, pid: int, seconds: float, on_time: Callable[[], object]) -> Seen:
+def _watch(client: CameraAndObserver, pid: int, seconds: float) -> Seen:
     """From a report of the node's counters to a report after the last frame."""
     client.seen.reports.clear()
     client.film(lambda: not client.seen.reports)
     client.seen.begins = len(client.seen.sent_ns)
     start_s, start_cpu_s = time.monotonic(), _cpu_s(pid)
-
-    def goes_on() -> bool:
-        on_time()
-        return time.monotonic() - start_s < seconds
-
-    client.film(goes_on)
+    client.film(lambda: time.monotonic() - start_s < seconds)
     client.seen.cpu_s = _cpu_s(pid) - start_cpu_s
     client.listen(_REPORT_S)
     return client.seen

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tqdm import tqdm
 
+MOVES_S = 1.0
+"""The bar moves so often within a step [s]."""
 QUIET_S = 10.0
 """Where the output is no terminal, a line at most so often [s]."""
 
@@ -43,33 +46,56 @@ def perform(steps: list[Step], follow: Follow) -> None:
 
 
 class ProgressBar:
-    """A bar with the time left on stderr; lines now and then where that is no terminal."""
+    """A bar with the time left on stderr; lines now and then where that is no terminal.
+
+    Within a step it moves as fast as the steps before it let expect.
+    """
 
     def __init__(self) -> None:
-        self._begins_s = time.monotonic()
-        self._last_s = float("-inf")
         shape = "{percentage:3.0f} % {bar:24} {elapsed} gone, {remaining} left  {desc}"
         self._bar = tqdm(bar_format=shape, disable=not sys.stderr.isatty(), file=sys.stderr)
+        self._begins_s = self._step_begins_s = time.monotonic()
+        self._told_s = float("-inf")
+        self._done_s = self._about_s = 0.0
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._mover = threading.Thread(target=self._move, name="progress bar", daemon=True)
+        if not self._bar.disable:
+            self._mover.start()
 
     def __call__(self, step: Step, done_s: float, total_s: float) -> None:
         """See `Follow`."""
-        self._bar.total = total_s
-        self._bar.set_description_str(step.text, refresh=False)
-        self._bar.n = done_s
-        self._bar.refresh()
+        with self._lock:
+            self._step_begins_s, self._done_s, self._about_s = time.monotonic(), done_s, step.about_s
+            self._bar.total = total_s
+            self._bar.set_description_str(step.text, refresh=False)
+        self._refresh()
         if self._bar.disable:
             self._tell(step, done_s, total_s)
 
     def close(self) -> None:
-        """All is done."""
-        self._bar.n = self._bar.total or 0
-        self._bar.set_description_str("done")
+        """No more steps."""
+        self._closing.set()
+        if self._mover.is_alive():
+            self._mover.join()
         self._bar.close()
+
+    def _move(self) -> None:
+        while not self._closing.wait(MOVES_S):
+            self._refresh()
+
+    def _refresh(self) -> None:
+        with self._lock:
+            now_s = time.monotonic()
+            pace = (self._step_begins_s - self._begins_s) / self._done_s if self._done_s else 1.0
+            within_s = min((now_s - self._step_begins_s) / max(pace, 1e-9), 0.95 * self._about_s)
+            self._bar.n = self._done_s + within_s
+            self._bar.refresh()
 
     def _tell(self, step: Step, done_s: float, total_s: float) -> None:
         now_s = time.monotonic()
-        if now_s - self._last_s < QUIET_S:
+        if now_s - self._told_s < QUIET_S:
             return
-        self._last_s, gone_s = now_s, now_s - self._begins_s
+        self._told_s, gone_s = now_s, now_s - self._begins_s
         left = f", about {gone_s * (total_s / done_s - 1):.0f} s left" if done_s else ""
         print(f"[{gone_s:4.0f} s{left}] {step.text}", file=sys.stderr, flush=True)  # noqa: T201 - it is what it is for

@@ -66,7 +66,7 @@ def _main_table(title: str, rows: Rows) -> str:
         ]
         for profile, r in rows.items()
     ]
-    return _aligned(f"{title}: IoU at every frame (work: p50 / p95 / max of one core)", head, lines)
+    return _aligned(f"{title}: IoU at every frame (work: p50 / p95 / max of one core, without messages)", head, lines)
 
 
 def _causes_table(rows: Rows) -> str:

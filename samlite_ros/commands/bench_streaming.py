@@ -10,6 +10,7 @@ import argparse
 import importlib.util
 import json
 import math
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print the tables, write the JSON file and the pictures beside it."""
-    sections = _chosen(arguments)
+    sections = chosen_sections(arguments)
     if "node" in sections and importlib.util.find_spec("rclpy") is None:
         raise SamliteError("the node needs ROS 2, and there is no rclpy here: source your ROS, or leave --node out")
     from samlite_ros.bench.streaming import run_bench
@@ -57,10 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
     from samlite_ros.bench.streaming_report import tables
     from samlite_ros.bench.streaming_timeline import draw_timeline
 
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    progress = ProgressBar()
-    report = run_bench(_options(arguments, sections), progress)
-    progress.close()
+    _make_folder(arguments.json)
+    with closing(ProgressBar()) as progress:
+        report = run_bench(bench_options(arguments, sections), progress)
     arguments.json.write_text(json.dumps(_without_nan(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     print(tables(report))
     pictures = len(draw(report, arguments.json.parent))
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _chosen(arguments: argparse.Namespace) -> tuple[str, ...]:
+def chosen_sections(arguments: argparse.Namespace) -> tuple[str, ...]:
     """Names of what is measured, in the order of SECTIONS."""
     from samlite_ros.bench.streaming import DEFAULT_SECTIONS
 
@@ -82,7 +82,20 @@ def _chosen(arguments: argparse.Namespace) -> tuple[str, ...]:
     return tuple(name for name in SECTIONS if arguments.all or name in chosen)
 
 
-def _options(arguments: argparse.Namespace, sections: tuple[str, ...]) -> Any:
+def _make_folder(file: Path) -> None:
+    """Now, and not after a quarter of an hour.
+
+    Raises:
+        SamliteError: It cannot be made.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SamliteError(f"no folder for {file}: {error}") from error
+
+
+def bench_options(arguments: argparse.Namespace, sections: tuple[str, ...]) -> Any:
+    """Defaults, then --quick, then what was given: a `StreamingBenchOptions`."""
     from samlite_ros.bench.streaming import MAIN, StreamingBenchOptions
 
     given: dict[str, Any] = {"network": arguments.network, "held_share": arguments.held}

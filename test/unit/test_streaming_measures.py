@@ -120,9 +120,8 @@ def test_the_late_row_says_where_the_bound_is_broken():
 
 def test_late_queries_live_take_the_node_s_threads(monkeypatch):
     monkeypatch.setattr(streaming_late_live, "LEAST_QUERIES", 2)
-    asked = []
-    row = late_queries_live("demo", 1, budget_s=0.0, on_query=lambda: asked.append(1))
-    assert row["queries"] == len(asked) == 2
+    row = late_queries_live("demo", 1, budget_s=0.0)
+    assert row["queries"] == 2
     assert all(row[f"{part}_ms"] > 0 for part in ("block", "text", "decode", "pass"))
     assert row["decoded_ms"]["p50"] >= row["decode_ms"] / 2
 
