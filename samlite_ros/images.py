@@ -67,6 +67,9 @@ _LAYOUTS = {
     "nv21": _Layout(1, 1, cv2.COLOR_YUV2RGB_NV21, pixel_pair=True, planes_height=3),
 }
 
+_READS_RGB = hasattr(cv2, "IMREAD_COLOR_RGB")  # from OpenCV 4.10 on; saves a pass over the image
+_IMREAD_RGB = cv2.IMREAD_COLOR_RGB if _READS_RGB else cv2.IMREAD_COLOR
+
 ENCODINGS = tuple(sorted(_LAYOUTS))
 """The encodings that `decode_image` reads."""
 
@@ -154,15 +157,16 @@ def decode_compressed_image(data: Buffer, format: str) -> NDArray[np.uint8]:
     tail = raw[-65536:].tobytes()
     if codec == "jpeg" and b"\xff\xd9" not in tail:  # libjpeg would fill the rest with grey
         raise ImageDecodeError(f"compressed image ({format!r}, {len(raw)} bytes) is cut off: no JPEG end marker")
+    is_swapped = "compressed rgb" in format  # the sender gave RGB to an encoder that takes BGR
     try:
-        bgr = cv2.imdecode(raw, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = cv2.imdecode(raw, (cv2.IMREAD_COLOR if is_swapped else _IMREAD_RGB) | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise ImageDecodeError(f"compressed image ({format!r}, {len(raw)} bytes): {error.err}") from error
-    if bgr is None:
+    if image is None:
         raise ImageDecodeError(f"compressed image ({format!r}, {len(raw)} bytes) is damaged or not {codec}")
-    if "compressed rgb" in format:  # the sender gave RGB to an encoder that takes BGR
-        return np.asarray(bgr)
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+    if is_swapped or _READS_RGB:
+        return np.asarray(image)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
 
 def _codec(format: str) -> str:

@@ -28,12 +28,14 @@ def encode_rle(mask: Mask) -> NDArray[np.uint32]:
     """
     height, width = mask.size
     h, w = mask.inside.shape
-    columns = np.zeros((w, h + 1), bool)  # a zero above each column ends the run of the one before
-    columns[:, 1:] = mask.inside.T
-    flat = np.append(columns, False)
-    column, row = np.divmod(np.flatnonzero(flat[1:] != flat[:-1]), h + 1)  # starts and ends in turn
-    position = (column + mask.x0) * height + (row + mask.y0)
-    edges = _join_touching(position)
+    flat = np.zeros(w * (h + 1) + 1, bool)  # zeros above each column and at the end: they end the run before them
+    if mask.inside.size:
+        columns = flat[:-1].reshape(w, h + 1)
+        columns[:, 1:] = cv2.transpose(mask.inside.view(np.uint8))  # several times as fast as numpy's
+    at = np.flatnonzero(flat[1:] != flat[:-1])  # starts and ends in turn
+    edges = at + at // (h + 1) * (height - h - 1) + (mask.x0 * height + mask.y0)
+    if h == height:  # only then can a run go on at the top of the next column
+        edges = _join_touching(edges)
     counts = np.diff(np.concatenate(([0], edges, [height * width]))).astype(np.uint32)
     return counts[:-1] if len(counts) > 1 and counts[-1] == 0 else counts
 

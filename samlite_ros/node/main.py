@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 
 from samlite_ros.errors import ParameterError
+from samlite_ros.node.memory import keep_freed_memory
 from samlite_ros.node.node import SamliteNode, SegmenterFactory, load_network
 
 
@@ -24,32 +27,41 @@ def main(args: list[str] | None = None, segmenter_factory: SegmenterFactory = lo
     Returns:
         1 where a parameter is wrong.
     """
+    keep_freed_memory()
+    # rclpy ends the spinning by itself. Python's own handler would raise KeyboardInterrupt wherever the thread is, also
+    # inside of rclpy's conversion of a message, which makes another error of it, or aborts.
+    signal.signal(signal.SIGINT, lambda *_: None)
     rclpy.init(args=args)
     try:
-        node = SamliteNode(segmenter_factory)
+        with _quiet_after_shutdown():
+            _serve(SamliteNode(segmenter_factory))
     except ParameterError as error:
         rclpy.logging.get_logger("samlite").fatal(f"wrong parameter: {error}")
         rclpy.try_shutdown()
         return 1
-    _spin(node)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end takes seconds at most; a second one must not break it
-    node.stop()
     rclpy.try_shutdown()
     _leave(0)
 
 
-def _spin(node: SamliteNode) -> None:
-    """Serve until ROS is shut down."""
+@contextmanager
+def _quiet_after_shutdown() -> Iterator[None]:
+    """What cannot be made or published because ROS was shut down meanwhile is no news."""
+    try:
+        yield
+    except Exception:
+        if rclpy.ok():
+            raise
+
+
+def _serve(node: SamliteNode) -> None:
+    """Answer until ROS is shut down."""
     try:
         node.start()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except Exception:
-        if node.context.ok():
-            raise  # otherwise a callback published when ROS was shut down already, which is no news
+    finally:
+        node.stop()
 
 
 def _leave(status: int) -> NoReturn:

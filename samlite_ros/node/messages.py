@@ -69,9 +69,11 @@ class RclpyFactory:
 
     def new(self, type_name: str, **fields: Any) -> Any:
         """A message; see `MessageFactory`."""
-        numbers = {name: fields.pop(name) for name, value in tuple(fields.items()) if isinstance(value, memoryview)}
+        numbers = [(name, value) for name, value in fields.items() if type(value) is memoryview]
+        for name, _ in numbers:
+            del fields[name]
         message = _TYPES[type_name](**fields)
-        for name, values in numbers.items():
+        for name, values in numbers:
             getattr(message, name).frombytes(values)
         return message
 

@@ -35,13 +35,11 @@ from samlite_ros.node.parameter_server import declare_parameters, values_of
 from samlite_ros.node.parameters import Parameters, updated
 from samlite_ros.node.qos import CAMERA, LATCHED, QUERY, QUERY_SET, QosWatch
 from samlite_ros.node.stream_worker import StreamWorker
-from samlite_ros.queries import TEXT_CLIENT, QueryRegistry, QueryStatus, Reason, State
+from samlite_ros.queries import PARAMETER_CLIENT, TEXT_CLIENT, QueryRegistry, QueryStatus, Reason, State
 from samlite_ros.types import Segmentation, Segmenter
 
 SegmenterFactory = Callable[[Parameters], Segmenter]
 
-PARAMETER_CLIENT = "parameters"
-"""Client of the queries that the parameter `queries` names."""
 TICK_S = 0.1
 STATUS_REFRESH_S = 1.0
 """Presence and stamps in ~/query_status are at most so old [s]; states and outcomes at most a tick."""
@@ -284,6 +282,7 @@ class SamliteNode(LifecycleNode):
         self.get_logger().warning(f"{who} is refused: {status.message}", throttle_duration_sec=REFUSAL_THROTTLE_S)
 
     def _on_tick(self) -> None:
+        self._run_tasks()
         self._registry.advance(self._now_ns())
         self._on_queries_changed()
         self._tell_statuses(time.monotonic())
@@ -339,8 +338,8 @@ class SamliteNode(LifecycleNode):
         self._network.poke()
 
     def _on_answer(self, answer: Segmentation) -> None:
-        """On a stream's thread."""
-        self._post(lambda: self._registry.record(answer))
+        """On a stream's thread; the next tick is soon enough, for statuses are told by ticks."""
+        self._tasks.append(lambda: self._registry.record(answer))
 
     def _on_failure(self, who: str, what: str) -> None:
         """On a worker's thread."""

@@ -2,7 +2,9 @@
 
 import itertools
 import signal
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,6 +147,15 @@ def test_an_interrupt_ends_cleanly(phase, with_signal):
         client.query("q", "red thing")
         client.wait_for_status("q", state=QueryStatus.PENDING if phase == "loading" else QueryStatus.ACTIVE)
         assert node.interrupt(SHUTDOWN_LIMIT_S, with_signal) == 0
+        assert "Traceback" not in node.log()
+
+
+def test_an_interrupt_while_an_image_is_read_ends_cleanly():
+    """Python would raise KeyboardInterrupt inside of rclpy, which knows no such exception there."""
+    command = [sys.executable, str(Path(__file__).with_name("interrupted_node.py"))]
+    with graph(command, parameters={"autostart": False}) as (client, node):
+        client.send_image(scene("red"))
+        assert node.process.wait(SHUTDOWN_LIMIT_S) == 0
         assert "Traceback" not in node.log()
 
 
