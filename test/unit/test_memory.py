@@ -30,9 +30,7 @@ def page_faults(case: str) -> int:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's malloc")
 def test_images_come_to_lie_in_pages_that_are_there():
-    pages_of_a_round = 4 * 6_000_000 // 4096
-    assert page_faults("default") > 5 * pages_of_a_round
-    assert page_faults("kept") < pages_of_a_round
+    assert page_faults("kept") < 500 < page_faults("default") / 4
 
 
 def test_another_c_library_is_left_alone(monkeypatch):
