@@ -18,6 +18,7 @@ ARGUMENTS = (
     # name, default, description
     ("rate", "1.0", "Pace; 2.0 is twice as fast as recorded."),
     ("loop", "false", "true: begin again at the end."),
+    ("delay", "5.0", "Seconds before the first message: the node loads its network meanwhile, and would miss it."),
     ("player", "ros2", "ros2: ros2 bag play; samlite: samlite play."),
 )
 PASSED_ON = ("image", "image_transport", "model", "device", "queries", "namespace")
@@ -34,7 +35,8 @@ def start_player(context):
     if player not in PLAYERS:
         raise ValueError(f"launch argument player must be one of {', '.join(PLAYERS)}, got {player!r}")
     loop = ["--loop"] if value("loop").lower() in ("true", "1") else []
-    command = [*PLAYERS[player], value("bag"), "--clock", "100", "--rate", value("rate"), *loop]
+    delay = ["--delay", value("delay")] if float(value("delay")) > 0 else []  # ros2 bag refuses 0
+    command = [*PLAYERS[player], value("bag"), "--clock", "100", "--rate", value("rate"), *delay, *loop]
     return [ExecuteProcess(cmd=command, output="screen")]
 
 

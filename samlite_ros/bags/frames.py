@@ -42,7 +42,8 @@ def choose_image_topics(reader: BagReader, wanted: Sequence[str]) -> dict[str, s
     if not wanted:
         found = image_topics(reader)
         if len(found) != 1:
-            raise BagError(f"{reader.path}: name the image topic; {_listing(reader)}")
+            several = f"{len(found)} topics of images: name one or more" if found else "no topic of images"
+            raise BagError(f"{reader.path}: {several}; {reader.listing}")
         wanted = found
     cameras: dict[str, str] = {}
     for item in wanted:
@@ -60,20 +61,13 @@ def check_image_topic(reader: BagReader, name: str) -> None:
     """Raise `BagError` where a topic is not there, or holds something else than images, or nothing."""
     topic = reader.topics.get(name)
     if topic is None:
-        raise BagError(f"{reader.path}: no topic {name}; {_listing(reader)}")
+        raise BagError(f"{reader.path}: no topic {name}; {reader.listing}")
     if topic.type_name not in IMAGE_TYPES:
         raise BagError(
-            f"{reader.path}: topic {name} is {topic.type_name}, expected {' or '.join(IMAGE_TYPES)}; {_listing(reader)}"
+            f"{reader.path}: topic {name} is {topic.type_name}, expected {' or '.join(IMAGE_TYPES)}; {reader.listing}"
         )
     if not topic.message_count:
-        raise BagError(f"{reader.path}: topic {name} holds no message; {_listing(reader)}")
-
-
-def _listing(reader: BagReader) -> str:
-    """The topics that are there, those with images first."""
-    topics = sorted(reader.topics.values(), key=lambda t: (t.type_name not in IMAGE_TYPES, t.name))
-    lines = [f"{t.name} ({t.type_name}, {t.message_count} messages)" for t in topics]
-    return f"topics in this bag: {', '.join(lines) or 'none'}"
+        raise BagError(f"{reader.path}: topic {name} holds no message; {reader.listing}")
 
 
 class Entry(NamedTuple):

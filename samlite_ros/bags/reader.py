@@ -48,6 +48,13 @@ class BagReader:
             self.topics[topic.name] = topic._replace(message_count=count)
 
     @property
+    def listing(self) -> str:
+        """The topics that are there, in words, those with images first."""
+        topics = sorted(self.topics.values(), key=lambda t: ("Image" not in t.type_name, t.name))
+        words = [f"{t.name} ({t.type_name}, {t.message_count} messages)" for t in topics]
+        return f"topics in this bag: {', '.join(words) or 'none'}"
+
+    @property
     def faults(self) -> tuple[str, ...]:
         """What was found wrong with the bag so far, in words."""
         more = (f"and {self._more_faults} more",) if self._more_faults else ()

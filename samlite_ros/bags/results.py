@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from samlite_ros.bags.message_types import LABEL_INFO, SEGMENTATION, deserialize, typestore
 from samlite_ros.bags.reader import BagReader
-from samlite_ros.bags.storage import RawMessage
 from samlite_ros.errors import BagError
 from samlite_ros.message_fields import stamp_ns
 from samlite_ros.message_reading import read_segmentation
@@ -46,9 +45,8 @@ class ResultBag:
         self.reader = BagReader(path)
         self.topics = sorted(t.name for t in self.reader.topics.values() if t.type_name == SEGMENTATION)
         if not sum(self.reader.topics[t].message_count for t in self.topics):
-            there = ", ".join(f"{t.name} ({t.type_name})" for t in self.reader.topics.values()) or "none"
             self.reader.close()
-            raise BagError(f"{path}: no {SEGMENTATION} message in it; topics in this bag: {there}")
+            raise BagError(f"{path}: no {SEGMENTATION} message in it; {self.reader.listing}")
         self._check_version()
         self._names = self._read_names()
 
@@ -84,7 +82,7 @@ class ResultBag:
         names = {t: ClassNames() for t in self.topics}
         for message in self.reader.messages([t for t in info_topic if t in self.reader.topics]):
             if message.type_name == LABEL_INFO:
-                names[info_topic[message.topic]].add(_read_label_info(message))
+                names[info_topic[message.topic]].add(to_label_info(deserialize(message.data, LABEL_INFO)))
         return names
 
 
@@ -93,11 +91,6 @@ class LabelInfo(NamedTuple):
 
     stamp_ns: int
     names: dict[int, str]
-
-
-def _read_label_info(message: RawMessage) -> LabelInfo:
-    content = deserialize(message.data, LABEL_INFO)
-    return to_label_info(content)
 
 
 def to_label_info(message: Any) -> LabelInfo:

@@ -173,8 +173,7 @@ def queries_from_bag(reader: BagReader, image_topics: Iterable[str]) -> list[Ask
     topics = {t.name for t in reader.topics.values() if t.type_name in (TEXT_QUERY, QUERY_SET)}
     topics |= {t.name for t in reader.topics.values() if t.type_name == STRING and t.name.endswith("query_text")}
     if not topics:
-        there = ", ".join(f"{t.name} ({t.type_name})" for t in reader.topics.values())
-        raise BagError(f"{reader.path}: no recorded queries ({TEXT_QUERY} or {QUERY_SET}); topics in this bag: {there}")
+        raise BagError(f"{reader.path}: no recorded queries ({TEXT_QUERY} or {QUERY_SET}); {reader.listing}")
     clock = _image_clock(reader, images)
     asked = []
     for message in reader.messages(topics):

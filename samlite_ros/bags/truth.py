@@ -171,8 +171,7 @@ def _read_truth_bag(path: Path) -> Truth:
         elif LABEL_INFO in types and label_topic:
             truth = _read_label_images(reader, label_topic)
         else:
-            there = ", ".join(f"{t.name} ({t.type_name})" for t in reader.topics.values()) or "none"
-            raise BagError(f"truth {path}: neither label images with LabelInfo nor Segmentation; topics: {there}")
+            raise BagError(f"truth {path}: neither label images with LabelInfo nor Segmentation; {reader.listing}")
         if reader.faults:
             raise BagError(f"truth {path} is damaged: {'; '.join(reader.faults)}")
     return truth

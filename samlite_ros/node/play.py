@@ -56,12 +56,14 @@ class _Player:
     def __init__(self, node: Node, reader: BagReader, options: PlayOptions) -> None:
         self._reader, self._options = reader, options
         self._publishers: dict[str, Publisher] = {}
+        unknown = [name for name in options.topics if name not in reader.topics]
+        if unknown:
+            raise BagError(f"{reader.path}: no topic {', '.join(unknown)}; {reader.listing}")
         for topic in reader.topics.values():
             if topic.name in (options.topics or reader.topics) and not (options.clock_hz and topic.name == CLOCK_TOPIC):
                 self._add_publisher(node, topic)
         if not self._publishers:
-            there = ", ".join(f"{t.name} ({t.type_name})" for t in reader.topics.values()) or "none"
-            raise BagError(f"{reader.path}: nothing to play; topics in this bag: {there}")
+            raise BagError(f"{reader.path}: nothing to play; {reader.listing}")
         self._clock = node.create_publisher(Clock, CLOCK_TOPIC, DEPTH) if options.clock_hz else None
 
     def _add_publisher(self, node: Node, topic: Topic) -> None:

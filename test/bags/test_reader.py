@@ -156,7 +156,7 @@ def write_topics(path: Path) -> None:
         (["/chatter"], "is std_msgs/msg/String, expected sensor_msgs/msg/Image or"),
         (["/lidar"], "is acme_msgs/msg/Scan, expected"),
         (["/empty/image"], "holds no message"),
-        ([], "name the image topic; topics in this bag: /camera/image"),
+        ([], "2 topics of images: name one or more; topics in this bag: /camera/image"),
         (["/camera/image", "/camera/image"], "need names, NAME=TOPIC"),
         (["a=/camera/image", "a=/camera/image"], "must differ"),
     ],
@@ -165,6 +165,14 @@ def test_image_topics_that_cannot_be_read_are_refused(tmp_path: Path, wanted: li
     write_topics(tmp_path / "bag")
     with BagReader(tmp_path / "bag") as reader, pytest.raises(BagError, match=words):
         choose_image_topics(reader, wanted)
+
+
+def test_a_bag_without_images_says_what_is_there(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add_topic("/chatter", STRING)
+    with BagReader(tmp_path / "bag") as reader, pytest.raises(BagError) as refused:
+        choose_image_topics(reader, [])
+    assert "no topic of images; topics in this bag: /chatter (std_msgs/msg/String, 0 messages)" in str(refused.value)
 
 
 def test_unknown_types_beside_the_images_do_not_matter(tmp_path: Path) -> None:

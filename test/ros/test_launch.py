@@ -90,9 +90,15 @@ def test_the_demo_opens_rviz_on_demand():
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ({}, ["ros2", "bag", "play", "/b", "--clock", "100", "--rate", "1.0"]),
-        ({"loop": "true", "rate": "2.0"}, ["ros2", "bag", "play", "/b", "--clock", "100", "--rate", "2.0", "--loop"]),
-        ({"player": "samlite"}, ["samlite", "play", "/b", "--clock", "100", "--rate", "1.0"]),
+        ({}, ["ros2", "bag", "play", "/b", "--clock", "100", "--rate", "1.0", "--delay", "5.0"]),
+        (
+            {"loop": "true", "rate": "2.0", "delay": "0"},
+            ["ros2", "bag", "play", "/b", "--clock", "100", "--rate", "2.0", "--loop"],
+        ),
+        (
+            {"player": "samlite", "delay": "9"},
+            ["samlite", "play", "/b", "--clock", "100", "--rate", "1.0", "--delay", "9"],
+        ),
     ],
 )
 def test_replay_plays_the_bag_with_its_clock(arguments, expected):

@@ -96,3 +96,10 @@ def test_looped_bag_with_clock_is_answered_round_after_round(tmp_path):
     assert min(times) >= first
     assert max(times) <= first + 600_000_000
     assert any(answer.instances for answer in answers[-4:])  # still found after time went back
+
+
+def test_a_topic_that_is_not_there_is_refused_with_those_that_are(made):
+    command = [sys.executable, "-m", "samlite_ros.cli", "play", str(made), "--topic", TOPIC, "--topic", "/nothing"]
+    played = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert played.returncode == 1
+    assert f"no topic /nothing; topics in this bag: {TOPIC} (sensor_msgs/msg/Image, {FRAMES} messages)" in played.stderr
