@@ -1,5 +1,7 @@
 """The streaming benchmark's run through the node: what it counts, and that it gets through."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,8 @@ def test_a_node_that_answers_every_frame_in_its_time(truth):
     assert (row["dropped"], row["keyframes"], row["cpu_ms_per_frame"]) == (3, 3, pytest.approx(10))
     assert row["rate_out_hz"] == pytest.approx(30, abs=0.1)
     assert row["iou"] == pytest.approx(1)
+    documented = (Path(__file__).resolve().parents[2] / "docs/bench_streaming.md").read_text(encoding="utf-8")
+    assert all(f"`{key}`" in documented for key in row if key != "latency_curve")
 
 
 def test_frames_left_out_and_late_answers_are_counted(truth):

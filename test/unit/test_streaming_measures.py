@@ -1,9 +1,11 @@
 """The streaming benchmark's single measurements: still scenes, late queries, cost, busy networks, steps, report."""
 
 import json
+import re
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,6 +41,13 @@ from samlite_ros.types import DecodeOptions, Frame
 SMALL = (120, 160)
 KEEP = (DecodeOptions(),)
 DEVELOPMENT_ONE = (replace(STILL, name="drift", base="pan", count=3),)
+
+
+def documented_keys():
+    """What docs/bench_streaming.md names as keys of the JSON file."""
+    text = (Path(__file__).resolve().parents[2] / "docs/bench_streaming.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"`([^`]+)`", text.partition("## The JSON file")[2])
+    return {word for words in quoted for word in re.findall(r"[a-z_0-9]+", words)}
 
 
 def still_truth(frames=60, size=SMALL):
@@ -115,6 +124,7 @@ def test_the_late_row_says_where_the_bound_is_broken():
     row = late_row(waits, Bound(2.0, 1.0, 8.0))
     assert row["bound_ms"] == pytest.approx(12.1)
     assert (row["within_bound"], row["shown"], row["queries"]) == (0.9, 18, 20)
+    assert set(row) <= documented_keys()
     assert row["p95_over_bound"] > 1 and row["ratio_of_medians"] == 0.1
 
 
@@ -226,6 +236,8 @@ def test_the_report_of_a_short_run_of_everything(tmp_path, monkeypatch):
     row = report["profiles"]["126"]
     wanted = {"iou_ours", "iou_peers", "iou_ours_visible", "iou_peers_visible", "answered", "age_frames_max"}
     assert wanted | {"work_ms", "id_switches"} <= set(row) and {"p50", "p95"} <= set(row["work_ms"])
+    rows = (row, report["still"]["quiet"]["126"], report["entering"]["126"], report["parts"]["rest"]["126"])
+    assert {key for r in rows for key in r} | set(next(iter(report["cost"].values()))["idle"]) <= documented_keys()
     assert report["variants"]["8 phrases"]["126"]["pass_ms"] == pytest.approx(126 * (0.64 + 8 * 0.36))
     text = tables(report)
     for title in (
