@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from samlite_ros.commands.number_arguments import number
 from samlite_ros.errors import SamliteError
 
 HELP = "accuracy at every camera frame with a slow network, on a virtual clock; and through the node"
@@ -28,10 +29,10 @@ NODE_S = 60.0
 def add_parser(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add = parser.add_argument
-    add("--seed", type=_seed, default=0, help="of the rendered sequences (0)")
+    add("--seed", type=number(int, 0), default=0, help="of the rendered sequences (0)")
     add("--profiles", type=_profiles, default=(126.0, 250.0, 950.0), metavar="MS", help="passes [ms] (126,250,950)")
     add("--json", type=_file, default=Path("bench_out/streaming.json"), metavar="FILE", help="figures; pictures beside")
-    add("--frames", type=_frames, default=150, help="per sequence (150)")
+    add("--frames", type=number(int, LEAST_FRAMES), default=150, help="per sequence (150)")
     add("--sets", type=_sets, default=SETS, metavar="NAMES", help=f"sequences ({','.join(SETS)})")
     what = parser.add_argument_group("what is measured, with the time it takes on two idle cores")
     add = what.add_argument
@@ -42,9 +43,9 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
     add("--network", nargs="?", const="demo", metavar="MODEL", help="also with a real network in the loop; 4 minutes")
     add("--live", action="store_true", help="also late queries with real networks, demo and full-size; 6 minutes")
     seconds = f"also through the real node over DDS; needs ROS; so long a profile ({NODE_S:.0f}) and 15 s more"
-    add("--node", nargs="?", type=_seconds, const=NODE_S, metavar="SECONDS", help=seconds)
+    add("--node", nargs="?", type=number(float, 1), const=NODE_S, metavar="SECONDS", help=seconds)
     held = "share of its time in which the node's fake network holds the interpreter, 0 to 1 (0.5, as a real one does)"
-    add("--held", type=_share, metavar="SHARE", help=held)
+    add("--held", type=number(float, 0, 1), metavar="SHARE", help=held)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -120,36 +121,9 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _seed(text: str) -> int:
-    return _number(text, int, "a whole number, 0 or more", lambda v: v >= 0)
-
-
-def _frames(text: str) -> int:
-    return _number(text, int, f"a whole number, {LEAST_FRAMES} or more", lambda v: v >= LEAST_FRAMES)
-
-
-def _seconds(text: str) -> float:
-    return _number(text, float, "seconds, 1 or more", lambda v: 1 <= v < math.inf)
-
-
-def _share(text: str) -> float:
-    return _number(text, float, "a share, 0 to 1", lambda v: 0 <= v <= 1)
-
-
 def _profiles(text: str) -> tuple[float, ...]:
-    expected = "times of a pass [ms] such as 126,250,950, each from 1 to 60000"
-    values = tuple(_number(part, float, expected, lambda v: 1 <= v <= 60_000) for part in text.split(","))
-    return tuple(dict.fromkeys(values))
-
-
-def _number(text: str, kind: Any, expected: str, is_good: Any) -> Any:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = None
-    if value is None or not is_good(value):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected {expected}")
-    return value
+    one = number(float, 1, 60_000)
+    return tuple(dict.fromkeys(one(part) for part in text.split(",")))
 
 
 def _file(text: str) -> Path:
