@@ -17,7 +17,7 @@ from samlite_ros.bags.pictures import Tile, draw_answer, find_images, save, shee
 from samlite_ros.bags.results import FrameKey, ResultBag, find_answers
 from samlite_ros.errors import BagError
 from samlite_ros.masks import decode_rle, encode_rle, mask_from_array
-from samlite_ros.types import Mask, Segmentation
+from samlite_ros.types import NO_STAMP, Mask, Segmentation
 
 REPORT_NAME, SHEET_NAME = "comparison.json", "worst_frames.jpg"
 SAME_IOU = 0.5
@@ -116,8 +116,8 @@ def _store(path: Path) -> tuple[dict[FrameKey, dict[str, list[_PackedMask]]], tu
 
 
 def _masks_by_phrase(answer: Segmentation) -> dict[str, list[Mask]]:
-    """Of every phrase that was searched, found or not."""
-    masks: dict[str, list[Mask]] = {r.query.phrase: [] for r in answer.results}
+    """Of every phrase that was searched by then, found or not."""
+    masks: dict[str, list[Mask]] = {r.query.phrase: [] for r in answer.results if r.keyframe_stamp_ns != NO_STAMP}
     for instance in answer.instances:
         for phrase in dict.fromkeys(m.query.phrase for m in instance.matches):
             masks.setdefault(phrase, []).append(instance.mask)

@@ -38,8 +38,9 @@ def _draw_bars(axes: Axes, content: Mapping[str, Any]) -> None:
     rows = {**content["phrases"], OVERALL: content[OVERALL]}
     width = 0.8 / len(BARS)
     for place, name in enumerate(BARS):
-        heights = [values[name] or 0.0 for values in rows.values()]
-        axes.bar(np.arange(len(rows)) + (place - len(BARS) / 2 + 0.5) * width, heights, width, label=name)
+        x = np.arange(len(rows)) + (place - len(BARS) / 2 + 0.5) * width
+        bars = axes.bar(x, [values[name] or 0.0 for values in rows.values()], width, label=name)
+        axes.bar_label(bars, ["-" if values[name] is None else "" for values in rows.values()])  # not defined
     axes.set_xticks(range(len(rows)), list(rows), rotation=20, ha="right")
     axes.set_ylim(0, 1)
     axes.legend(ncols=len(BARS), fontsize=8, loc="lower right", bbox_to_anchor=(1, 1))

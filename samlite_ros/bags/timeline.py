@@ -44,7 +44,7 @@ def _draw_network(axes: Axes, passes: Sequence[KeyframePass], cameras: Sequence[
                 for p in passes
                 if p.camera == camera and p.late == late
             ]
-            axes.broken_barh(spans, (row - 0.35, 0.7), facecolors=color)
+            axes.broken_barh(spans, (row - 0.35, 0.7), facecolors=color, edgecolors="white", linewidth=0.5)
     axes.set_yticks(range(len(cameras)), [camera or "camera" for camera in cameras])
     axes.set_title("the network at work: passes blue, late queries orange", fontsize=9, loc="left")
 

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -557,6 +558,24 @@ def test_compare_finds_where_two_results_differ(results: dict[str, Path], tmp_pa
     assert main(["compare", str(results["exact"]), str(results["wrong"]), "-o", str(tmp_path / "out")]) == 0
     assert json.loads((tmp_path / "out" / "comparison.json").read_text()) == content
     assert cv2.imread(str(tmp_path / "out" / "worst_frames.jpg")).shape[1] == 2 * 480
+
+
+def test_what_was_not_searched_yet_is_no_difference(
+    recording: Recording, results: dict[str, Path], tmp_path: Path
+) -> None:
+    """The first pass takes until frame 3: what the frames before say of the phrase is that nothing is known."""
+    options = ReplayOptions(
+        phrases=("yellow thing", "blue thing"),
+        parameters=Parameters(propagate=True),
+        profile=LatencyProfile(0.3, 0.0),
+        outputs=OutputOptions(timeline=False),
+    )
+    replay(recording.path, tmp_path / "late", options, ColourSegmenter())
+    replay(recording.path, tmp_path / "exact", replace(options, profile=LatencyProfile(0.0, 0.0)), ColourSegmenter())
+    content = comparison_to_json(compare(tmp_path / "exact", tmp_path / "late"))
+    assert content["frames"] == 10
+    assert content["phrases"]["blue thing"]["frames"] == 7
+    assert content["phrases"]["blue thing"]["only_a"] == 0
 
 
 def test_a_result_equals_itself(results: dict[str, Path], tmp_path: Path) -> None:
