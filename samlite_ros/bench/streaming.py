@@ -314,7 +314,7 @@ def profile_row(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _identity(scores: Sequence[Score]) -> dict[str, float]:
-    minutes = sum(s.seconds for s in scores) / 60
+    minutes = sum(s.seconds for s in scores) / 60 or float("nan")  # too short a sequence for a first result
     return {
         "switches_per_minute": sum(s.id_switches() for s in scores) / minutes,
         "fragmentations_per_minute": sum(s.fragmentations() for s in scores) / minutes,

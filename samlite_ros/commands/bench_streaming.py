@@ -20,6 +20,7 @@ from samlite_ros.errors import SamliteError
 HELP = "accuracy at every camera frame with a slow network, on a virtual clock; and through the node"
 QUICK_FRAMES = 60
 LEAST_FRAMES = 30
+RATE_HZ = 30.0
 SETS = ("development", "held-out")
 SECTIONS = ("accuracy", "still", "late", "cost", "parts", "network", "live", "node")
 """As in `bench.streaming`, which takes seconds to import."""
@@ -96,20 +97,38 @@ def _make_folder(file: Path) -> None:
 
 
 def bench_options(arguments: argparse.Namespace, sections: tuple[str, ...]) -> Any:
-    """Defaults, then --quick, then what was given: a `StreamingBenchOptions`."""
+    """Defaults, then --quick, then what was given: a `StreamingBenchOptions`.
+
+    Raises:
+        SamliteError: The sequences end before a pass does.
+    """
     from samlite_ros.bench.streaming import MAIN, StreamingBenchOptions
 
-    given: dict[str, Any] = {"network": arguments.network, "held_share": arguments.held}
-    if arguments.quick:
-        given |= {"frames": min(arguments.frames, QUICK_FRAMES), "variants": (MAIN,)}
+    frames = min(arguments.frames, QUICK_FRAMES) if arguments.quick else arguments.frames
+    if {"accuracy", "parts", "network"} & set(sections):
+        _check_length(frames, max(arguments.profiles))
+    given = {
+        "variants": (MAIN,) if arguments.quick else None,
+        "network": arguments.network,
+        "node_seconds": arguments.node,
+        "held_share": arguments.held,
+    }
     return StreamingBenchOptions(
         seed=arguments.seed,
         profiles_ms=arguments.profiles,
         sets=arguments.sets,
+        frames=frames,
         sections=sections,
-        node_seconds=arguments.node or NODE_S,
-        **{"frames": arguments.frames, **{name: value for name, value in given.items() if value is not None}},
+        **{name: value for name, value in given.items() if value is not None},
     )
+
+
+def _check_length(frames: int, pass_ms: float) -> None:
+    seconds = frames / RATE_HZ
+    if pass_ms >= 1e3 * seconds:
+        raise SamliteError(
+            f"sequences of {frames} frames, {seconds:.1f} s, end before a pass of {pass_ms:g} ms does: more --frames"
+        )
 
 
 def _without_nan(value: Any) -> Any:

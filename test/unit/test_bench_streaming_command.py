@@ -89,6 +89,13 @@ def test_a_folder_that_cannot_be_made_is_told_at_once(tmp_path, capsys):
     assert "out.json" in capsys.readouterr().err
 
 
+def test_sequences_that_end_before_a_pass_are_refused(capsys):
+    assert main(["bench", "streaming", "--profiles", "126,5000"]) == 1
+    assert "5000 ms" in capsys.readouterr().err
+    assert main(["bench", "streaming", "--quick", "--profiles", "2000"]) == 1
+    assert "60 frames" in capsys.readouterr().err
+
+
 def test_without_ros_the_node_is_refused_at_once(monkeypatch, capsys):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["bench", "streaming", "--only", "node"]) == 1

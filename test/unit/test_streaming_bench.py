@@ -155,6 +155,15 @@ def test_report_has_a_table_and_pictures(tmp_path):
     assert all(path.stat().st_size > 1000 for path in draw(report, tmp_path))
 
 
+def test_a_sequence_that_ends_before_the_first_result_has_no_figures():
+    outcome = run_sequence("square", truth_frames(8), LatencyProfile.of_total_ms(950))
+    row = profile_row([outcome])
+    assert np.isnan(row["iou_ours"]) and np.isnan(row["identity"]["ours"]["switches_per_minute"])
+    assert row["answered"] == 1
+    rows = {"950": {"pass_ms": 950.0, **row}}
+    assert "nan" in tables({"profiles": rows, "sets": {}, "variants": {}, "sequences": {"square": rows}})
+
+
 def perfect():
     truth = truth_frames(6)
     return score_run(truth, [answer(truth, i, 5) for i in range(6)])
