@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +105,22 @@ def load_report(path: Path) -> Report:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT_VERSION:
             raise SamliteError(f"{path} has format {content['format']!r}, this version reads {FORMAT_VERSION}")
-        figures = [Figure(**f) for f in content["figures"]]
-        return Report(content["machine"], content["conditions"], figures)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        figures = [_read_figure(f) for f in content["figures"]]
+        return Report(dict(content["machine"]), dict(content["conditions"]), figures)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SamliteError(f"{path} is no benchmark report: {type(error).__name__}: {error}") from error
+
+
+def _read_figure(content: Mapping[str, Any]) -> Figure:
+    """A figure from its JSON; what another release may have added is left out.
+
+    Raises:
+        ValueError: It has no name of three parts, or no numbers.
+    """
+    item = Figure(**{f.name: content[f.name] for f in fields(Figure) if f.name in content})
+    if item.name.count("/") != 2 or not all(isinstance(v, int | float) for v in (item.value, item.low, item.high)):
+        raise ValueError(f"figure {item.name!r}: expected 'part/row/column' and numbers")
+    return item
 
 
 def tables(figures: Iterable[Figure]) -> str:
@@ -120,16 +132,36 @@ def tables(figures: Iterable[Figure]) -> str:
 
 
 def comparison(old: Report, new: Report) -> str:
-    """Old, new and new / old of every figure that both reports have, as text."""
+    """Old, new and new / old of every figure that both reports have, and what else changed between them, as text."""
     before = {f.name: f for f in old.figures}
     rows = [("figure", "old", "new", "new / old")]
     for item in new.figures:
-        earlier = before.get(item.name)
-        if earlier is None:
-            continue
-        change = f"{item.value / earlier.value:.2f}" if earlier.value else "-"
-        rows.append((f"{item.name} [{item.unit}]", _number(earlier), _number(item), change))
-    return _aligned(rows) if len(rows) > 1 else "no figure is in both reports"
+        earlier = before.pop(item.name, None)
+        if earlier is not None:
+            rows.append((f"{item.name} [{item.unit}]", _number(earlier), _number(item), _change(earlier, item)))
+    table = _aligned(rows) if len(rows) > 1 else "no figure is in both reports"
+    notes = [*_differences("machine", old.machine, new.machine), *_differences("options", *map(_options, (old, new)))]
+    alone = len(new.figures) - len(rows) + 1, len(before)
+    if any(alone):
+        notes.append(f"only in the new report: {alone[0]} figures; only in the old one: {alone[1]}")
+    return "\n".join((table, *notes))
+
+
+def _change(old: Figure, new: Figure) -> str:
+    if old.unit != new.unit:
+        return f"was in {old.unit or 'no unit'}"
+    return f"{new.value / old.value:.2f}" if old.value else "-"
+
+
+def _options(report: Report) -> Mapping[str, Any]:
+    options = report.conditions.get("options")
+    return options if isinstance(options, Mapping) else {}
+
+
+def _differences(what: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """A line for each entry that differs; tuples and the lists that JSON makes of them are the same."""
+    changed = [k for k in dict.fromkeys((*old, *new)) if json.dumps(old.get(k)) != json.dumps(new.get(k))]
+    return [f"{what}: {key} was {old.get(key)}, is {new.get(key)}" for key in changed]
 
 
 def _table(name: str, figures: Sequence[Figure]) -> str:

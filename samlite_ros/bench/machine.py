@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from samlite_ros import __version__
+
 _PACKAGES = ("torch", "transformers", "numpy", "opencv-python", "scipy", "rosbags")
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16", "i8mm", "sve")
 
@@ -26,6 +28,7 @@ def describe() -> dict[str, Any]:
         "gpu": _gpu_name(),
         "system": platform.platform(),
         "python": sys.version.split()[0],
+        "samlite_ros": __version__,
         "packages": {name: v for name in _PACKAGES if (v := _version(name))},
         "ros_distro": os.environ.get("ROS_DISTRO", ""),
         "rmw": os.environ.get("RMW_IMPLEMENTATION", "default"),

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from samlite_ros.bench.figures import Figure, derived
 from samlite_ros.bench.options import BenchOptions
@@ -18,6 +18,8 @@ from samlite_ros.types import DecodeOptions
 
 _MIB = 2**20
 _PHRASES = 8
+
+T = TypeVar("T")
 
 
 def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]:
@@ -36,10 +38,10 @@ def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]
     return figures
 
 
-def in_new_process(function: Callable[[Any], dict[str, float]], argument: object) -> dict[str, float]:
-    """Call a function in a fresh interpreter, so that nothing measured before counts; it must be importable."""
+def in_new_process(function: Callable[..., T], *arguments: object) -> T:
+    """Call an importable function in a fresh interpreter, so that nothing that ran before counts."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, (argument,))
+        return pool.apply(function, arguments)
 
 
 def answer_one_frame(options: SegmenterOptions) -> dict[str, float]:

@@ -8,26 +8,29 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import rclpy
+from ament_index_python.packages import get_package_share_directory
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 
 from samlite_ros.bench.figures import Figure, derived
-from samlite_ros.bench.memory import peak_mib
+from samlite_ros.bench.memory import in_new_process, peak_mib
 from samlite_ros.bench.node_process import LOG_VARIABLE, NetworkTime, read_log
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.demo.processes import private_graph, running
 from samlite_ros.errors import SamliteError
 from samlite_ros.message_fields import image_message, stamp_ns, time_message
 from samlite_ros.msg import Segmentation
+from samlite_ros.node.memory import keep_freed_memory
 from samlite_ros.node.messages import RCLPY, compressed_message
 from samlite_ros.scenes.sequence import Sequence as SceneSequence
 from samlite_ros.scenes.sequence import SequenceOptions
@@ -35,6 +38,9 @@ from samlite_ros.scenes.sequence import SequenceOptions
 PERCENTILES = (1, 10, 25, 50, 75, 90, 95, 99, 100)
 KEYFRAME_RATE_HZ = 4.0
 """Rate of the camera where every frame goes through the network: slow enough that none waits for the one before."""
+RAW, SHARED, JPEG = "raw", "raw in shared memory", "JPEG"
+"""How images travel: as Fast DDS sends them by default, with our config/fastdds.xml on both sides, compressed."""
+PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 _PHRASE = "object"
 _FRAMES = 24
 _START_TIMEOUT_S = 120.0
@@ -47,21 +53,27 @@ class Setting:
 
     Args:
         size: Camera image, (width, height) [px].
-        compressed: The camera sends JPEG.
+        transport: RAW, SHARED or JPEG.
         propagate: Masks are carried to every frame; False: every answer comes from the network.
         rate_hz: Of the camera [Hz].
     """
 
     size: tuple[int, int]
-    compressed: bool
+    transport: str
     propagate: bool
     rate_hz: float
 
     @property
     def row(self) -> str:
         """Row of the tables."""
-        kind = "JPEG" if self.compressed else "raw"
-        return f"{self.size[0]}x{self.size[1]} {kind}, {'carried' if self.propagate else 'network'}"
+        return f"{self.size[0]}x{self.size[1]} {self.transport}, {'carried' if self.propagate else 'network'}"
+
+    def environment(self) -> dict[str, str]:
+        """Environment of both processes."""
+        if self.transport != SHARED:
+            return {}
+        profile = Path(get_package_share_directory("samlite_ros")) / "config" / "fastdds.xml"
+        return dict.fromkeys(PROFILE_VARIABLES, str(profile))
 
 
 @dataclass
@@ -96,16 +108,19 @@ class CameraAndListener(Node):
         super().__init__("samlite_bench")
         self.latencies_s: dict[int, float] = {}
         self.sent = 0
-        self._messages = cycle(camera_messages(setting.size, setting.compressed))
-        kind, topic = (CompressedImage, "/image/compressed") if setting.compressed else (Image, "/image")
+        compressed = setting.transport == JPEG
+        self._messages = cycle(camera_messages(setting.size, compressed))
+        kind, topic = (CompressedImage, "/image/compressed") if compressed else (Image, "/image")
         self._images = self.create_publisher(kind, topic, QoSProfile(depth=2))
         self.create_subscription(Segmentation, "/samlite/segmentation", self._on_answer, QoSProfile(depth=50))
         self.create_timer(1 / setting.rate_hz, self._send)
+        self._executor = SingleThreadedExecutor()  # rclpy.spin_once would make one for each message
+        self._executor.add_node(self)
 
     def spin_until(self, condition: Callable[[], bool]) -> None:
         """Send and listen until the condition holds."""
         while not condition():
-            rclpy.spin_once(self, timeout_sec=0.1)
+            self._executor.spin_once(timeout_sec=0.1)
 
     def restart(self) -> None:
         """Forget what was seen so far."""
@@ -124,15 +139,14 @@ class CameraAndListener(Node):
 
 
 def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]:
-    """Measure the demo network in the node, for every image size, raw and JPEG, carried and from the network."""
+    """Measure the demo network in the node, for every image size and transport, carried and from the network."""
     figures: list[Figure] = []
-    for size in options.sizes:
-        for compressed in (False, True):
-            for propagate in (True, False):
-                rate_hz = options.rate_hz if propagate else min(options.rate_hz, KEYFRAME_RATE_HZ)
-                setting = Setting(size, compressed, propagate, rate_hz)
-                on_step(f"node: {setting.row}")
-                figures += figures_of_node(setting, measure_node(setting, options.seconds))
+    for size, transport, propagate in product(options.sizes, (RAW, SHARED, JPEG), (True, False)):
+        rate_hz = options.rate_hz if propagate else min(options.rate_hz, KEYFRAME_RATE_HZ)
+        setting = Setting(size, transport, propagate, rate_hz)
+        on_step(f"node: {setting.row}")
+        # Fast DDS reads its profile once in a process's life.
+        figures += figures_of_node(setting, in_new_process(measure_node, setting, options.seconds))
     return figures
 
 
@@ -142,6 +156,7 @@ def measure_node(setting: Setting, seconds: float) -> Measurement:
     Raises:
         SamliteError: It did not answer, or did not end well.
     """
+    keep_freed_memory()  # the camera's own: a driver in C++ does not ask for new memory with each image either
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "network.log"
         with _graph(setting, log) as client, running(_MODULE, _parameters(setting), Path(folder) / "node.log") as node:
@@ -169,7 +184,7 @@ def _parameters(setting: Setting) -> list[str]:
     values = {
         "queries": f"['{_PHRASE}']",
         "propagate": str(setting.propagate).lower(),
-        "image_transport": "compressed" if setting.compressed else "raw",
+        "image_transport": "compressed" if setting.transport == JPEG else "raw",
     }
     return [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
 
@@ -178,7 +193,7 @@ def _parameters(setting: Setting) -> list[str]:
 def _graph(setting: Setting, log: Path) -> Iterator[CameraAndListener]:
     """A graph of our own, for this process and the node's."""
     before = dict(os.environ)
-    os.environ.update(private_graph(), **{LOG_VARIABLE: str(log)})
+    os.environ.update({**private_graph(), **setting.environment(), LOG_VARIABLE: str(log)})
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     client = CameraAndListener(setting)
     try:
@@ -215,26 +230,25 @@ def process_cpu_s(pid: int) -> float:
 def figures_of_node(setting: Setting, seen: Measurement) -> list[Figure]:
     """Rate, drops, latency, CPU and memory; where every answer comes from the network, our share of the latency.
 
-    Raises:
-        SamliteError: There were no answers.
+    Where nothing was answered (all images may be lost on the way) there are no latencies.
     """
-    if not seen.latencies_s:
-        raise SamliteError(f"no frame was answered in {seen.elapsed_s:.0f} s: {setting.row}")
     latencies_ms = [1e3 * s for s in seen.latencies_s.values()]
     answered = len(latencies_ms)
     name, curve = f"node/{setting.row}", f"node latency/{setting.row}"
     figures = [
         derived(f"{name}/rate", "Hz", answered / seen.elapsed_s),
-        derived(f"{name}/dropped", "%", 100 * max(1 - answered / seen.sent, 0.0)),
-        *_percentiles(name, "", latencies_ms),
-        derived(f"{name}/CPU per answer", "ms", 1e3 * seen.cpu_s / answered),
+        derived(f"{name}/dropped", "%", 100 * max(1 - answered / max(seen.sent, 1), 0.0)),
         derived(f"{name}/peak memory", "MiB", seen.peak_mib),
     ]
+    if not answered:
+        return figures
+    figures += _percentiles(name, "", latencies_ms)
+    figures.append(derived(f"{name}/CPU per answer", "ms", 1e3 * seen.cpu_s / answered))
     figures += [derived(f"{curve}/p{p}", "ms", float(np.percentile(latencies_ms, p))) for p in PERCENTILES]
     if not setting.propagate:
         network = {t: seen.network[t] for t in seen.latencies_s if t in seen.network}
         outside_ms = [1e3 * (seen.latencies_s[t] - took.wall_s) for t, took in network.items()]
-        figures += _percentiles(name, "outside the network ", outside_ms)
+        figures += _percentiles(name, "outside the network ", outside_ms) if outside_ms else []
         network_cpu_s = sum(t.cpu_s for t in network.values())
         figures.append(derived(f"{name}/CPU outside", "ms", 1e3 * (seen.cpu_s - network_cpu_s) / answered))
     return figures

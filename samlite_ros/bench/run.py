@@ -9,23 +9,37 @@ from importlib import import_module
 from samlite_ros.bench.figures import Report
 from samlite_ros.bench.machine import OthersLoad, describe
 from samlite_ros.bench.options import BenchOptions, SkippedPart
+from samlite_ros.errors import SamliteError
 
 
-def run_parts(names: Sequence[str], options: BenchOptions, on_step: Callable[[str], object]) -> Report:
+def run_parts(
+    names: Sequence[str],
+    options: BenchOptions,
+    on_step: Callable[[str], object],
+    on_part: Callable[[Report], object] = lambda report: None,
+) -> Report:
     """Run some parts one after the other.
 
     Args:
         names: Modules of this package that have `run(options, on_step) -> list[Figure]`.
         options: What to measure.
         on_step: Told what runs next.
+        on_part: Given what there is so far after each part: a run takes an hour, and may be interrupted.
 
     Returns:
         All figures and the machine. The conditions hold the options, the cores that other processes kept busy
-        meanwhile, and the parts that cannot run here (no ROS, no GPU) with the reason.
+        meanwhile, the parts that cannot run here (no ROS, no GPU) and those that failed, with the reason.
     """
     report = Report(describe())
     busy: dict[str, float] = {}
     skipped: dict[str, str] = {}
+    failed: dict[str, str] = {}
+    report.conditions = {
+        "options": asdict(options),
+        "cores_busy_with_others": busy,
+        "skipped": skipped,
+        "failed": failed,
+    }
     for name in names:
         with OthersLoad() as others:
             try:
@@ -34,6 +48,8 @@ def run_parts(names: Sequence[str], options: BenchOptions, on_step: Callable[[st
                 skipped[name] = str(reason)
             except ModuleNotFoundError as error:  # ROS is optional
                 skipped[name] = f"there is no {error.name}"
+            except SamliteError as error:  # the other parts are worth having
+                failed[name] = str(error)
         busy[name] = round(others.cores, 2)
-    report.conditions = {"options": asdict(options), "cores_busy_with_others": busy, "skipped": skipped}
+        on_part(report)
     return report

@@ -63,17 +63,19 @@ def run(args: argparse.Namespace) -> int:
     from samlite_ros.bench.run import run_parts
 
     old = load_report(args.compare) if args.compare else None
-    report = run_parts((args.part,) if args.part else tuple(PARTS), bench_options(args), _Progress())
     folder = args.out or Path("bench_out")
-    save_report(report, folder / "bench.json")
+    path = folder / "bench.json"
+    parts = (args.part,) if args.part else tuple(PARTS)
+    report = run_parts(parts, bench_options(args), _Progress(), on_part=lambda so_far: save_report(so_far, path))
     print(tables(report.figures))
-    for name, reason in report.conditions["skipped"].items():
+    failed = report.conditions["failed"]
+    for name, reason in (*report.conditions["skipped"].items(), *failed.items()):
         print(f"\n{name} was not measured: {reason}")
     if old is not None:
         print(f"\n{comparison(old, report)}")
     pictures = draw_report(report, folder)
-    print(f"\n{folder / 'bench.json'} and {len(pictures)} pictures written")
-    return 0
+    print(f"\n{path} and {len(pictures)} pictures written")
+    return 1 if failed else 0
 
 
 def bench_options(args: argparse.Namespace) -> BenchOptions:

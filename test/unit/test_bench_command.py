@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from samlite_ros.bench.figures import load_report
+from samlite_ros.bench.figures import derived, load_report
 from samlite_ros.bench.options import BenchOptions, quick
 from samlite_ros.cli import main
 from samlite_ros.commands import bench
+from samlite_ros.errors import SamliteError
 
 
 def parse(*words: str) -> argparse.Namespace:
@@ -86,3 +88,34 @@ def test_what_cannot_run_here_is_named(tmp_path, capsys):
 def test_old_report_that_is_none_stops_before_measuring(tmp_path, capsys):
     assert main(["bench", "reuse", "--compare", str(tmp_path / "none.json")]) == 1
     assert "none.json is no benchmark report" in capsys.readouterr().err
+
+
+def test_a_part_that_fails_leaves_the_others(tmp_path, capsys, monkeypatch):
+    def fail(options, on_step):
+        raise SamliteError("the node gave no answer")
+
+    def measure(options, on_step):
+        return [derived("memory/demo/peak", "MiB", 5.0)]
+
+    parts = {"samlite_ros.bench.node": fail, "samlite_ros.bench.memory": measure}
+    monkeypatch.setattr("samlite_ros.bench.run.import_module", lambda name: SimpleNamespace(run=parts[name]))
+    monkeypatch.setattr(bench, "PARTS", {"node": "", "memory": ""})
+    assert main(["bench", "--out", str(tmp_path)]) == 1
+    assert "node was not measured: the node gave no answer" in capsys.readouterr().out
+    report = load_report(tmp_path / "bench.json")
+    assert [f.name for f in report.figures] == ["memory/demo/peak"]
+    assert report.conditions["failed"] == {"node": "the node gave no answer"}
+
+
+def test_an_interrupted_run_keeps_the_parts_that_ended(tmp_path, monkeypatch):
+    def interrupt(options, on_step):
+        raise KeyboardInterrupt
+
+    parts = {
+        "samlite_ros.bench.memory": lambda options, on_step: [derived("memory/demo/peak", "MiB", 5.0)],
+        "samlite_ros.bench.node": interrupt,
+    }
+    monkeypatch.setattr("samlite_ros.bench.run.import_module", lambda name: SimpleNamespace(run=parts[name]))
+    monkeypatch.setattr(bench, "PARTS", {"memory": "", "node": ""})
+    assert main(["bench", "--out", str(tmp_path)]) == 130
+    assert [f.name for f in load_report(tmp_path / "bench.json").figures] == ["memory/demo/peak"]

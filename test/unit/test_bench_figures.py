@@ -77,15 +77,59 @@ def test_table_has_a_head_with_units_and_a_row_per_case(report):
 def test_comparison_shows_the_change_of_what_both_have(report):
     newer = Report({}, {}, [derived("reuse/demo, 1 phrase/gain", "times", 3.0), derived("other/x/y", "s", 1.0)])
     lines = comparison(report, newer).splitlines()
-    assert len(lines) == 3
-    assert lines[-1].split() == ["reuse/demo,", "1", "phrase/gain", "[times]", "2", "3", "1.50"]
+    assert lines[2].split() == ["reuse/demo,", "1", "phrase/gain", "[times]", "2", "3", "1.50"]
+    assert lines[3:] == [
+        "machine: cpu was test, is None",
+        "only in the new report: 1 figures; only in the old one: 2",
+    ]
+
+
+def test_comparison_knows_of_other_options_and_units(report):
+    report.conditions["options"] = {"kept": 2, "models": ("demo",)}
+    newer = Report(
+        report.machine,
+        {"options": {"kept": 5, "models": ["demo"]}},
+        [derived("memory/demo/peak", "GiB", 1.2)],
+    )
+    lines = comparison(report, newer).splitlines()
+    assert lines[2].endswith("was in MiB")
+    assert "options: kept was 2, is 5" in lines
+    assert not any("models" in line for line in lines)
 
 
 def test_comparison_of_different_parts_says_so(report):
-    assert comparison(report, Report({})) == "no figure is in both reports"
+    assert comparison(report, Report({})).startswith("no figure is in both reports\n")
 
 
-@pytest.mark.parametrize("content", [None, "no json", "[]", json.dumps({"format": 99}), json.dumps({"format": 1})])
+def test_what_another_release_added_is_left_out(report, tmp_path):
+    path = tmp_path / "bench.json"
+    save_report(report, path)
+    content = json.loads(path.read_text())
+    content["figures"][0]["spread"] = 1.0
+    del content["figures"][0]["coverage"]
+    path.write_text(json.dumps(content))
+    assert [f.name for f in load_report(path).figures] == [f.name for f in report.figures]
+
+
+def report_of(**fields) -> str:
+    item = {"name": "a/b/c", "unit": "s", "value": 1.0, "low": 1.0, "high": 1.0, **fields}
+    return json.dumps({"format": 1, "machine": {}, "conditions": {}, "figures": [item]})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "no json",
+        "[]",
+        json.dumps({"format": 99}),
+        json.dumps({"format": 1}),
+        json.dumps({"format": 1, "machine": 5, "conditions": {}, "figures": []}),
+        report_of(name="no parts"),
+        report_of(value="fast"),
+        report_of(name=7),
+    ],
+)
 def test_what_is_no_report_is_refused(content, tmp_path):
     path = tmp_path / "old.json"
     if content is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -19,9 +21,17 @@ from samlite_ros.bench.messages import (
     our_messages,
     peer_messages,
 )
-from samlite_ros.bench.node import Measurement, Setting, camera_messages, figures_of_node
+from samlite_ros.bench.node import (
+    JPEG,
+    PROFILE_VARIABLES,
+    RAW,
+    SHARED,
+    Measurement,
+    Setting,
+    camera_messages,
+    figures_of_node,
+)
 from samlite_ros.bench.node_process import LoggedSegmenter, NetworkTime, read_log
-from samlite_ros.errors import SamliteError
 from samlite_ros.masks import decode_rle
 from samlite_ros.types import DecodeOptions, Frame
 
@@ -101,7 +111,7 @@ def test_log_has_the_networks_time_of_each_frame(tmp_path):
 
 
 def test_figures_of_the_node_leave_the_network_out():
-    setting = Setting((640, 480), compressed=False, propagate=False, rate_hz=4.0)
+    setting = Setting((640, 480), RAW, propagate=False, rate_hz=4.0)
     latencies = {stamp: 0.030 + 0.001 * stamp for stamp in range(10)}
     network = {stamp: NetworkTime(0.020, 0.010) for stamp in range(10)}
     figures = figures_of_node(setting, Measurement(latencies, network, 16, 4.0, 0.2, 512.0))
@@ -114,6 +124,15 @@ def test_figures_of_the_node_leave_the_network_out():
     assert found["outside the network p50"] == pytest.approx(14.5)
 
 
-def test_node_without_answers_is_an_error():
-    with pytest.raises(SamliteError, match="640x480 JPEG"):
-        figures_of_node(Setting((640, 480), compressed=True, propagate=True, rate_hz=30.0), Measurement(elapsed_s=3.0))
+def test_images_that_are_all_lost_are_a_figure_too():
+    setting = Setting((1920, 1080), RAW, propagate=False, rate_hz=4.0)
+    figures = figures_of_node(setting, Measurement(sent=8, elapsed_s=2.0, peak_mib=500.0))
+    found = {f.name.removeprefix("node/1920x1080 raw, network/"): f.value for f in figures}
+    assert found == {"rate": 0.0, "dropped": 100.0, "peak memory": 500.0}
+
+
+def test_shared_memory_is_that_of_the_profile_which_we_ship():
+    found = Setting((640, 480), SHARED, propagate=True, rate_hz=30.0).environment()
+    assert set(found) == set(PROFILE_VARIABLES)
+    assert all("SHM" in Path(path).read_text() for path in found.values())
+    assert not Setting((640, 480), JPEG, propagate=True, rate_hz=30.0).environment()
