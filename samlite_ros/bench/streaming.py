@@ -290,7 +290,8 @@ def profile_row(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         error_ratio, error_ratio_visible: our 1 - IoU over the peers'; answered: share of the frames;
         age_frames_max: by how many frames the newest answer lagged, at most; knowledge_age_s_max of any mask;
         work_ms: p50, p95, max per frame, of one core, without messages (see `cost`); id_switches: ours, in all;
-        identity, ghosts_per_frame, error_by_cause: of both sides; keyframes_per_frame: ours.
+        identity, ghosts_per_frame, error_by_cause: of both sides, the peers' identity also against the frames that they
+        saw; keyframes_per_frame: ours.
     """
     ours, peers = [o.ours for o in outcomes], [o.peers for o in outcomes]
     work_ms = 1e3 * np.array([w for score in ours for w in score.work_s])
@@ -306,7 +307,11 @@ def profile_row(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "knowledge_age_s_max": max(s.knowledge_age_s_max for s in ours),
         "work_ms": {name: float(np.percentile(work_ms, q)) for name, q in (("p50", 50), ("p95", 95), ("max", 100))},
         "id_switches": sum(s.id_switches() for s in ours),
-        "identity": {"ours": _identity(ours), "peers": _identity(peers)},
+        "identity": {
+            "ours": _identity(ours),
+            "peers": _identity(peers),
+            "peers_at_keyframes": _identity([o.peers_at_keyframes for o in outcomes]),
+        },
         "ghosts_per_frame": {"ours": _mean([s.ghosts for s in ours]), "peers": _mean([s.ghosts for s in peers])},
         "error_by_cause": {"ours": _causes(ours), "peers": _causes(peers)},
         "keyframes_per_frame": sum(o.embeddings for o in outcomes) / sum(o.frames for o in outcomes),

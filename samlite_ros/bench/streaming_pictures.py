@@ -9,6 +9,7 @@ from typing import Any
 Report = Mapping[str, Any]
 Rows = Mapping[str, Any]
 SIDES = (("peers", "#9a9a9a", "usual way"), ("ours", "#1f77b4", "samlite"))
+AT_KEYFRAMES = ("peers_at_keyframes", "#d9c28f", "usual way, judged at the frames that the network saw")
 CAUSE_COLORS = ("#d0d0d0", "#f2b56b", "#7fb3d5", "#2c5f8a")
 LATE_CURVES = (
     ("full_pass", "#9a9a9a", "next full pass"),
@@ -52,7 +53,12 @@ def _iou(figure: Any, report: Report) -> None:
         axis.set_title(title)
         axis.set_ylim(0, 1.1)
     axes[0].set_ylabel("IoU at every camera frame")
-    axes[0].legend(loc="lower left", fontsize="small")
+    _legend_above(figure, axes[0])
+
+
+def _legend_above(figure: Any, axis: Any) -> None:
+    """One legend for all panels, over them: inside it would cover bars."""
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize="small")
 
 
 def _over_time(figure: Any, report: Report) -> None:
@@ -83,21 +89,21 @@ def _error(figure: Any, report: Report) -> None:
     axis.invert_yaxis()
     axis.set_xlim(0, 1.1 * max(*left, 0.01))
     axis.set_xlabel("error (1 - IoU), mean over all things and frames")
-    axis.legend(fontsize="small", title="the thing was", title_fontsize="small", loc="lower right")
+    figure.legend(fontsize="small", title="the thing was", title_fontsize="small", loc="outside upper center", ncols=4)
 
 
 def _identity(figure: Any, report: Report) -> None:
-    rows = report["profiles"]
+    rows, sides = report["profiles"], (SIDES[0], AT_KEYFRAMES, SIDES[1])
     panels = (("switches_per_minute", "id switches per minute"), ("fragmentations_per_minute", "losses per minute"))
     for axis, (key, title) in zip(figure.subplots(1, 3), (*panels, ("idf1", "IDF1")), strict=True):
-        for place, (side, color, label) in enumerate(SIDES):
+        for place, (side, color, label) in enumerate(sides):
             values = [r["identity"][side][key] for r in rows.values()]
-            bars = axis.bar([i + 0.4 * place for i in range(len(rows))], values, 0.38, color=color, label=label)
-            axis.bar_label(bars, fmt="%.2f" if key == "idf1" else "%.0f", fontsize="small")
-        axis.set_xticks([i + 0.2 for i in range(len(rows))], [f"{p} ms" for p in rows])
+            bars = axis.bar([i + 0.28 * place for i in range(len(rows))], values, 0.26, color=color, label=label)
+            axis.bar_label(bars, fmt="%.2f" if key == "idf1" else "%.0f", fontsize="x-small")
+        axis.set_xticks([i + 0.28 for i in range(len(rows))], [f"{p} ms" for p in rows])
         axis.set_title(title, fontsize="medium")
         axis.margins(y=0.12)
-    figure.axes[0].legend(fontsize="small")
+    _legend_above(figure, figure.axes[0])
 
 
 def _parts(figure: Any, report: Report) -> None:

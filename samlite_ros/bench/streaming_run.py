@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from unittest.mock import patch
 
 import cv2
@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from samlite_ros.bench.streaming_oracle import PERFECT, Imperfection, OracleSegmenter, oracle_vocabulary
-from samlite_ros.bench.streaming_scores import Score, score_run
+from samlite_ros.bench.streaming_scores import Score, score_keyframes, score_run
 from samlite_ros.bench.streaming_sequences import TruthFrame
 from samlite_ros.masks import mask_iou
 from samlite_ros.streaming import alignment, carrier, color_model, compose, learning, tracks
@@ -38,6 +38,7 @@ class Outcome:
         frames: Number of frames.
         embeddings: Image embeddings that ours computed.
         counters: Of our pipeline.
+        peers_at_keyframes: The usual way's answers against the frames that they are of.
     """
 
     sequence: str
@@ -46,6 +47,7 @@ class Outcome:
     frames: int
     embeddings: int
     counters: StreamingCounters
+    peers_at_keyframes: Score = field(default_factory=Score)
 
 
 def run_sequence(
@@ -75,8 +77,16 @@ def run_sequence(
     run = VirtualRun(segmenter, profile, options, vocabulary)
     with one_thread():
         ours = list(run.run(frames))
-    peers_score = score_run(truth, with_matched_ids(peers))
-    return Outcome(name, score_run(truth, ours), peers_score, len(frames), run.record.embeddings, run.record.counters)
+    peers = with_matched_ids(peers)
+    return Outcome(
+        name,
+        score_run(truth, ours),
+        score_run(truth, peers),
+        len(frames),
+        run.record.embeddings,
+        run.record.counters,
+        score_keyframes(truth, peers),
+    )
 
 
 @contextmanager

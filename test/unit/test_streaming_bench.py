@@ -137,6 +137,15 @@ def test_keyframe_answers_are_matched_without_carrying():
     assert [p.answer.instances[0].track_id for p in far] == [1, 2, 3]
 
 
+def test_the_peers_identities_are_also_judged_at_the_frames_that_they_saw():
+    outcome = run_sequence("square", truth_frames(36, step=3), LatencyProfile.of_total_ms(250))
+    late, in_time = outcome.peers, outcome.peers_at_keyframes
+    assert all(o.iou == 1 for o in in_time.observations) and late.iou() < 0.6
+    assert len({o.track_id for o in in_time.observations}) == in_time.id_switches() + 1 > 1
+    row = profile_row([outcome])["identity"]
+    assert set(row) == {"ours", "peers", "peers_at_keyframes"}
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_each_part_can_be_left_out_and_comes_back(part):
     before = [getattr(module, name) for module, name, _ in PARTS[part]]
