@@ -106,7 +106,8 @@ class StreamReport:
     def __init__(self, stream: StreamWorker) -> None:
         self._stream = stream
         self._received, self._answered = Rate(), Rate()
-        self._rejected, self._failed, self._repeated = Rate(), Rate(), Rate()
+        self._rejected, self._failed = Rate(), Rate()
+        self._repeated, self._unstamped = Rate(), Rate()
         self._last_count, self._last_image_s = 0, time.monotonic()
 
     def status(self, facts: NodeFacts, image_timeout_s: float) -> DiagnosticStatus:
@@ -116,6 +117,7 @@ class StreamReport:
         values = {
             "images received": counters.received,
             "images received [Hz]": self._received.update(counters.received),
+            "images without a stamp": counters.unstamped,
             "images dropped for newer ones": self._stream.dropped,
             "images not wanted": counters.idle,
             "images rejected": counters.rejected,
@@ -132,7 +134,10 @@ class StreamReport:
 
     def _judge(self, facts: NodeFacts, image_timeout_s: float) -> tuple[bytes, str]:
         counters = self._stream.counters
-        repeated = self._repeated.update(counters.repeated) > 0
+        repeated, unstamped = (
+            self._repeated.update(counters.repeated) > 0,
+            self._unstamped.update(counters.unstamped) > 0,
+        )
         rejected, failed = self._rejected.update(counters.rejected) > 0, self._failed.update(counters.failures) > 0
         if counters.received != self._last_count or facts.state != "active":
             self._last_count, self._last_image_s = counters.received, time.monotonic()
@@ -143,6 +148,8 @@ class StreamReport:
             return ERROR, "answers fail, see the log"
         if repeated:
             return WARN, "images repeat the stamp of the one before and are not answered: the driver must stamp each"
+        if unstamped:
+            return WARN, "images carry no stamp: the time of their arrival stands in for it; the driver should set it"
         if silent_s > image_timeout_s:
             return WARN, f"no image for {silent_s:.1f} s"
         return OK, "answering" if facts.active else "no queries"

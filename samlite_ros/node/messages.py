@@ -116,8 +116,10 @@ def frame_from_compressed(message: CompressedImage, camera: str) -> Frame:
 
 def _frame(image: NDArray[np.uint8], header: Header, camera: str) -> Frame:
     stamp = stamp_ns(header.stamp)
-    if stamp == NO_STAMP:
-        raise ImageDecodeError("image has no stamp: header.stamp is 0, the camera's driver must set it")
+    if stamp <= NO_STAMP:  # the node puts its own clock's time there
+        raise ImageDecodeError(
+            "image has no stamp, and the node's clock shows no time: with use_sim_time it needs /clock"
+        )
     return Frame(image, stamp, header.frame_id, camera)
 
 

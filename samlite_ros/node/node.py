@@ -22,7 +22,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
 from samlite_ros.errors import ParameterError, PhraseTooLongError, SamliteError
-from samlite_ros.message_fields import query_status_array_message
+from samlite_ros.message_fields import query_status_array_message, stamp_ns
 from samlite_ros.message_reading import read_request, read_requests
 from samlite_ros.msg import QuerySet, QueryStatusArray, TextQuery
 from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
@@ -36,7 +36,7 @@ from samlite_ros.node.parameters import Parameters, updated
 from samlite_ros.node.qos import CAMERA, LATCHED, QUERY, QUERY_SET, QosWatch
 from samlite_ros.node.stream_worker import StreamWorker
 from samlite_ros.queries import PARAMETER_CLIENT, TEXT_CLIENT, QueryRegistry, QueryStatus, Reason, State
-from samlite_ros.types import Segmentation, Segmenter
+from samlite_ros.types import NO_STAMP, Segmentation, Segmenter
 
 SegmenterFactory = Callable[[Parameters], Segmenter]
 
@@ -212,14 +212,20 @@ class SamliteNode(LifecycleNode):
 
     def _subscribe_images(self, stream: StreamWorker) -> None:
         topic = f"{stream.camera}/image" if stream.camera else "image"
+        on_image = partial(self._on_image, stream)
         if self._values.image_transport == "compressed":
             # Below the resolved name, so that one remapping of `image` serves both transports.
             resolved = self.resolve_topic_name(topic)
-            self._qos.subscription(
-                CompressedImage, f"{resolved}/compressed", stream.put_image, CAMERA, overridable=True
-            )
+            self._qos.subscription(CompressedImage, f"{resolved}/compressed", on_image, CAMERA, overridable=True)
         else:
-            self._qos.subscription(Image, topic, stream.put_image, CAMERA, overridable=True)
+            self._qos.subscription(Image, topic, on_image, CAMERA, overridable=True)
+
+    def _on_image(self, stream: StreamWorker, message: Any) -> None:
+        """Hand an image on; where its driver sets no stamp, the time of its arrival stands in for it."""
+        is_unstamped = stamp_ns(message.header.stamp) <= NO_STAMP
+        if is_unstamped:
+            message.header.stamp = self.get_clock().now().to_msg()
+        stream.put_image(message, is_unstamped)
 
     def _load(self) -> Future[str]:
         values = self._values

@@ -6,6 +6,7 @@ The names of QoS events differ between ROS 2 distributions; this module is the o
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from rclpy.node import Node
@@ -41,12 +42,34 @@ PICTURE = _profile(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
 LATCHED = _profile(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
 
 
+LOOKS_FOR_UNKNOWN = 10
+"""So many times a mismatched peer is looked for that the graph does not know: its endpoint may be told after the event,
+or it has left already."""
+
+
+@dataclass
+class _Suspect:
+    """A topic on which the middleware reported a mismatch.
+
+    Args:
+        is_publisher: Our side publishes.
+        ours: QoS of our side.
+        policy: Name of the policy that does not fit.
+        looks_left: How often to look for a peer that was not found yet; 0 = it was found.
+    """
+
+    is_publisher: bool
+    ours: QoSProfile
+    policy: str
+    looks_left: int = LOOKS_FOR_UNKNOWN
+
+
 class QosWatch:
     """Makes publishers and subscriptions, and knows which of their topics have a peer that cannot hear or be heard."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._suspects: dict[str, tuple[bool, QoSProfile, str]] = {}  # topic: (ours is a publisher, its QoS, policy)
+        self._suspects: dict[str, _Suspect] = {}  # by topic
 
     def publisher(self, kind: type, topic: str, profile: QoSProfile, *, overridable: bool = False) -> Any:
         """A publisher; `overridable`: its QoS can be set by parameters `qos_overrides.<topic>.publisher.*`."""
@@ -82,27 +105,27 @@ class QosWatch:
         return entity
 
     def mismatches(self) -> list[str]:
-        """A line for each peer that exchanges nothing with us now: topic, node, policy."""
+        """A line for each peer that exchanges nothing with us now: topic, node, policy. To be called now and then."""
         lines = []
-        for topic, (is_publisher, ours, policy) in list(self._suspects.items()):
-            found = self._incompatible_peers(topic, is_publisher, ours)
-            if not found:
+        for topic, suspect in list(self._suspects.items()):
+            found = self._incompatible_peers(topic, suspect)
+            lines += [f"{topic}: QoS policy {suspect.policy} does not fit that of {peer}: {why}" for peer, why in found]
+            suspect.looks_left = 0 if found else suspect.looks_left - 1
+            if not found and suspect.looks_left <= 0:
                 del self._suspects[topic]
-            lines += [f"{topic}: QoS policy {policy} does not fit that of {peer}: {why}" for peer, why in found]
         return lines
 
     def _suspect(self, entity: Any, is_publisher: bool, event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)
-        self._suspects[entity.topic_name] = is_publisher, entity.qos_profile, policy
+        self._suspects[entity.topic_name] = _Suspect(is_publisher, entity.qos_profile, policy)
 
-    def _incompatible_peers(self, topic: str, is_publisher: bool, ours: QoSProfile) -> list[tuple[str, str]]:
-        node = self._node
-        infos = (
-            node.get_subscriptions_info_by_topic(topic) if is_publisher else node.get_publishers_info_by_topic(topic)
-        )
+    def _incompatible_peers(self, topic: str, suspect: _Suspect) -> list[tuple[str, str]]:
+        """Name and reason of each peer on the other side of the topic."""
+        node, ours = self._node, suspect.ours
+        peers = node.get_subscriptions_info_by_topic if suspect.is_publisher else node.get_publishers_info_by_topic
         found = []
-        for info in infos:
-            pair = (ours, info.qos_profile) if is_publisher else (info.qos_profile, ours)
+        for info in peers(topic):
+            pair = (ours, info.qos_profile) if suspect.is_publisher else (info.qos_profile, ours)
             compatibility, why = qos_check_compatible(*pair)
             if compatibility == QoSCompatibility.ERROR:
                 found.append((f"{info.node_namespace.rstrip('/')}/{info.node_name}", why.strip()))

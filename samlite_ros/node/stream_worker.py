@@ -38,10 +38,11 @@ class Outputs(Protocol):
 
 @dataclass
 class StreamCounters:
-    """Written by the stream's thread only, except `received`.
+    """Written by the stream's thread only, except `received` and `unstamped`.
 
     Args:
         received: Images that came while active.
+        unstamped: Of these, images without a stamp of their driver's.
         idle: Images not looked at since nobody listens.
         rejected: Images that could not be decoded.
         last_rejection: Why, the last of them.
@@ -54,6 +55,7 @@ class StreamCounters:
     """
 
     received: int = 0
+    unstamped: int = 0
     idle: int = 0
     rejected: int = 0
     last_rejection: str = ""
@@ -124,10 +126,16 @@ class StreamWorker:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def put_image(self, message: Any) -> None:
-        """Take an image message, while active."""
+    def put_image(self, message: Any, is_unstamped: bool = False) -> None:
+        """Take an image message, while active.
+
+        Args:
+            message: What `decode` takes.
+            is_unstamped: Its stamp is not the driver's.
+        """
         if self._active:
             self.counters.received += 1
+            self.counters.unstamped += is_unstamped
             self._mailbox.put(message)
 
     def set_active(self, active: bool) -> None:

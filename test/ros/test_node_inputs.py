@@ -1,5 +1,7 @@
 """Cameras over a real graph: compressed images, names, QoS, several at once, and time that jumps."""
 
+import time
+
 import numpy as np
 import pytest
 from graph import BEST_EFFORT, REAL_NODE, RELIABLE, duration, graph, scene, stamp_of, time_of
@@ -7,7 +9,9 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
+from samlite_ros.message_fields import image_message
 from samlite_ros.msg import QueryStatus, Segmentation
+from samlite_ros.node.messages import RCLPY
 
 KEYFRAMES = {"propagate": False, "queries": ["red thing"]}
 
@@ -88,6 +92,30 @@ def test_a_listener_whose_qos_does_not_fit_is_named():
         status = client.wait_for_diagnostic("node", lambda status, _: status.level == status.ERROR)
         assert "/samlite/segmentation" in status.message
         assert "DURABILITY" in status.message
+
+
+@pytest.mark.parametrize("stamp_ns", [0, -5_000_000_000], ids=["no stamp", "negative"])
+def test_images_without_a_stamp_are_answered_with_the_time_of_their_arrival(stamp_ns):
+    with graph(parameters=KEYFRAMES) as (client, _):
+        answers = client.listen_to_outputs("segmentation")["segmentation"]
+        publisher = client.publisher("/image", Image, RELIABLE)
+        message = image_message(RCLPY, scene("red"), "rgb8", stamp_ns, "optical")
+        before_ns = time.time_ns()
+        client.act_until(lambda: publisher.publish(message), lambda: len(answers) > 2, "answers")
+        stamps = [before_ns, *(stamp_of(answer.header.stamp) for answer in answers), time.time_ns()]
+        assert stamps == sorted(set(stamps))
+        assert red_pixels(answers[-1]) == [pytest.approx(10, abs=2)]
+        warned = client.diagnostic("camera", lambda status, _: "carry no stamp" in status.message)
+        assert client.act_until(lambda: publisher.publish(message), warned, "warning").level == b"\x01"
+
+
+def test_without_stamp_and_clock_there_is_no_time_to_answer_with():
+    with graph(parameters={**KEYFRAMES, "use_sim_time": True}) as (client, _):
+        client.listen_to_outputs("segmentation")
+        publisher = client.publisher("/image", Image, RELIABLE)
+        message = image_message(RCLPY, scene("red"), "rgb8", 0, "optical")
+        named = client.diagnostic("camera", lambda status, _: status.level == status.ERROR)
+        assert "/clock" in client.act_until(lambda: publisher.publish(message), named, "diagnosis").message
 
 
 def test_images_are_missed_after_a_while():
