@@ -58,7 +58,7 @@ def _iou(figure: Any, report: Report) -> None:
 
 def _legend_above(figure: Any, axis: Any) -> None:
     """One legend for all panels, over them: inside it would cover bars."""
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize="small")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize="small")
 
 
 def _over_time(figure: Any, report: Report) -> None:
@@ -145,7 +145,7 @@ def _late_panels(figure: Any, rows: Rows) -> None:
         axis.set_xlabel("ms from the query's arrival")
         axis.grid(alpha=0.3)
     figure.axes[0].set_ylabel("queries with masks by then [%]")
-    figure.axes[0].legend(fontsize="small", loc="lower right")
+    _legend_above(figure, figure.axes[0])
 
 
 def _shares(count: int) -> list[float]:
@@ -177,7 +177,8 @@ def _cost(figure: Any, report: Report) -> None:
         above = [v["p95"] - v["p50"] for v in values]
         axis.bar(at, [v["p50"] for v in values], 0.38, yerr=[[0] * len(at), above], capsize=3, color=color, label=label)
     axis.axhline(1e3 / 30, color="#c0392b", linestyle="--", linewidth=1, label="a frame's time at 30 Hz")
-    axis.set_xticks([i + 0.2 for i in range(len(cost))], [name.replace(" at ", " things\n") for name in cost])
+    axis.set_xticks([i + 0.2 for i in range(len(cost))], [name.replace(" at ", "\nat ") for name in cost])
+    axis.set_xlabel("number of things, and size of the image")
     axis.set_ylabel("ms per frame: median, and up to p95")
     axis.legend(fontsize="small", loc="upper left")
 
