@@ -170,7 +170,7 @@ class BagReader:
 def _storage_files(folder: Path) -> list[Path]:
     """Storage files of a bag folder, in the order of their numbers; none where it is a file."""
     files = [p for p in folder.iterdir() if _is_storage(p)] if folder.is_dir() else []
-    return sorted(files, key=lambda p: [int(n) for n in re.findall(r"\d+", p.stem)] or [0])
+    return sorted(files, key=lambda p: ([int(n) for n in re.findall(r"\d+", p.stem)], p.name))
 
 
 def _is_storage(path: Path) -> bool:
