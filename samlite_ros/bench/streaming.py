@@ -131,8 +131,7 @@ def run_bench(options: StreamingBenchOptions, follow: Follow) -> dict[str, Any]:
     with_network: list[Run] = []
     without: Outcomes = {}
     report: dict[str, Any] = {"seed": options.seed, "frames": options.frames, "machine": describe()}
-    steps = _sequence_steps(options, runs, with_network, without)
-    steps += extra_steps(options, report)
+    steps = extra_steps(options, report) + _sequence_steps(options, runs, with_network, without)
     with OthersLoad() as others:
         perform(steps, follow)
     report["cores_busy_with_others"] = round(others.cores, 2)

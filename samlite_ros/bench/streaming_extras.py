@@ -24,11 +24,11 @@ NODE_EXTRA_S = 14.0
 def extra_steps(options: StreamingBenchOptions, report: dict[str, Any]) -> list[Step]:
     """Steps of the sections that are asked for; each puts its figures into the report."""
     sections: dict[str, Callable[[StreamingBenchOptions, dict[str, Any]], list[Step]]] = {
+        "node": _node_steps,  # what may fail for reasons of the machine comes first
+        "live": _live_steps,
         "still": _still_steps,
         "late": _late_steps,
         "cost": _cost_steps,
-        "live": _live_steps,
-        "node": _node_steps,
     }
     return [step for name, make in sections.items() if name in options.sections for step in make(options, report)]
 
