@@ -1,4 +1,4 @@
-"""The network on a GPU: image, text and decode in half precision, eager and compiled, and the parity of its masks.
+"""The network on a GPU: image, text and decode in half precision, eager and compiled.
 
 Runs on a CPU too where the device is named, for tests; the rows name the device.
 """
@@ -6,9 +6,8 @@ Runs on a CPU too where the device is named, for tests; the rows name the device
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -25,7 +24,6 @@ from samlite_ros.segmenter.shared_decode import SharedDecoder
 
 _WARM_UP = 3
 _ROUNDS = 15
-_PARITY_PHRASES, _PARITY_MASKS = 4, 4
 
 Call = Callable[[], object]
 Compile = Callable[[Any], Any]
@@ -63,7 +61,7 @@ class NetworkParts:
         for count in counts:
             calls[f"text, {count}"] = partial(self._embed_text, count)
             calls[f"decode, {count}"] = partial(self._decode, propose, masks, count)
-        return {name: torch.inference_mode()(call) for name, call in calls.items()}
+        return calls
 
     def _embed_text(self, count: int) -> object:
         return self._model.get_text_features(input_ids=self._ids[:count])
@@ -77,7 +75,7 @@ class NetworkParts:
 
 
 def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]:
-    """Measure the full-size networks of the options on CUDA, eager and compiled, and the parity with float32.
+    """Measure the full-size networks of the options on CUDA, eager and compiled.
 
     Raises:
         SkippedPart: There is no CUDA device, and no other was asked for.
@@ -88,8 +86,6 @@ def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]
     for model in options.models:
         on_step(f"{model}: parts on the device")
         figures += measure_parts(model, options)
-        on_step(f"{model}: parity with float32")
-        figures += measure_parity(model, options)
     return figures
 
 
@@ -114,67 +110,12 @@ def measure_parts(model: str, options: BenchOptions) -> list[Figure]:
     return figures
 
 
-def measure_parity(model: str, options: BenchOptions) -> list[Figure]:
-    """Overlap of masks in half precision with those of the same weights in float32, for float32's best queries.
-
-    With random weights masks are noise with long borders: the masks of real checkpoints agree better.
-    """
-    settings = segmenter_options(model, options)
-    half = "bfloat16" if settings.dtype in ("auto", "float32") else settings.dtype
-    wanted = drawn_masks(load_segmenter(replace(settings, dtype="float32")))
-    found = drawn_masks(load_segmenter(replace(settings, dtype=half)), [m.queries for m in wanted])
-    pairs = [
-        (a, b) for one, other in zip(wanted, found, strict=True) for a, b in zip(one.masks, other.masks, strict=True)
-    ]
-    overlaps = [float((a & b).sum() / (a | b).sum()) for a, b in pairs if (a | b).any()]
-    if not overlaps:
-        return []
-    name = f"gpu parity/{model}, {half}"
-    return [
-        derived(f"{name}/mean IoU", "", sum(overlaps) / len(overlaps)),
-        derived(f"{name}/least IoU", "", min(overlaps)),
-        derived(f"{name}/masks", "", len(overlaps)),
-    ]
-
-
-class DrawnMasks(NamedTuple):
-    """Masks of one phrase.
-
-    Args:
-        queries: int64 (K,), which queries they are of.
-        masks: bool (K, h, w).
-    """
-
-    queries: torch.Tensor
-    masks: torch.Tensor
-
-
-@torch.inference_mode()
-def drawn_masks(segmenter: Sam3LiteTextSegmenter, queries: Sequence[torch.Tensor] | None = None) -> list[DrawnMasks]:
-    """Masks of one image for a few phrases.
-
-    Args:
-        segmenter: Has the network.
-        queries: Of each phrase, the queries to draw; None = its best.
-    """
-    decoder = SharedDecoder(segmenter.checkpoint.model)
-    shared = decoder.prepare(image_features(_vision(segmenter)))
-    out = []
-    for place, phrase in enumerate(phrases(_PARITY_PHRASES)):
-        proposals = decoder.propose(shared, segmenter.embed_text([phrase]).features)
-        chosen = proposals.scores[0].topk(_PARITY_MASKS).indices if queries is None else queries[place]
-        out.append(DrawnMasks(chosen, decoder.masks(shared, proposals, [chosen])[0].float() > 0))
-    return out
-
-
-def _vision(segmenter: Sam3LiteTextSegmenter) -> Any:
-    network = segmenter.checkpoint
-    pixels = to_pixel_values(camera_frame().image, network.image_size, network.device, network.dtype)
-    return network.model.vision_encoder(pixels)
-
-
+@torch.no_grad()
 def count_flop(call: Call) -> int:
-    """Floating-point operations of a call: matrix products, convolutions and attention."""
+    """Floating-point operations of a call: matrix products, convolutions and attention.
+
+    Not in inference mode, where older releases of torch hand the counter layers, which it does not know.
+    """
     with FlopCounterMode(display=False) as counter:
         call()
     return counter.get_total_flops()
@@ -192,6 +133,7 @@ def peak_flop_s(device: torch.device, side: int = 0) -> float:
     return 2 * side**3 / min(_times_s(lambda: a @ a, 10, device))
 
 
+@torch.inference_mode()
 def _times_s(call: Call, rounds: int, device: torch.device) -> list[float]:
     finish = waiting_for(device)
     for _ in range(_WARM_UP):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib import import_module
@@ -48,8 +49,11 @@ def run_parts(
                 skipped[name] = str(reason)
             except ModuleNotFoundError as error:  # ROS is optional
                 skipped[name] = f"there is no {error.name}"
-            except SamliteError as error:  # the other parts are worth having
-                failed[name] = str(error)
+            except Exception as error:  # an hour's other parts are worth having
+                known = isinstance(error, SamliteError)
+                failed[name] = str(error) if known else f"{type(error).__name__}: {error}"
+                if not known:
+                    logging.getLogger(__name__).exception("%s failed", name)
         busy[name] = round(others.cores, 2)
         on_part(report)
     return report

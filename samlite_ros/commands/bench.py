@@ -16,7 +16,8 @@ PARTS = {
     "messages": "images to RGB, masks to messages, against cv_bridge's way and byte-wise fields",
     "node": "the node over DDS: latency, rate, drops, CPU and memory",
     "memory": "memory per part, with and without the text encoder",
-    "gpu": "the full-size network on CUDA: eager and compiled, 1 to 16 phrases, parity with float32",
+    "parity": "masks in half precision against float32",
+    "gpu": "the full-size network on CUDA: eager and compiled, 1 to 16 phrases",
 }
 """Modules of samlite_ros.bench with `run(options, on_step) -> list[Figure]`."""
 QUICK = "seconds instead of an hour: the demo network, few phrases, one image size"
