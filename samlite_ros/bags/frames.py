@@ -13,7 +13,7 @@ from samlite_ros.bags.storage import RawMessage
 from samlite_ros.errors import BagError, ImageDecodeError
 from samlite_ros.images import decode_compressed_image, decode_image
 from samlite_ros.message_fields import NS_PER_S, stamp_ns
-from samlite_ros.types import Frame
+from samlite_ros.types import NO_STAMP, Frame
 
 IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
 MAX_HELD_BYTES = 1 << 30
@@ -109,10 +109,11 @@ def _read_entries(reader: BagReader, topics: Sequence[str]) -> tuple[list[Entry]
     counts: Counter[str] = Counter()
     for place, message in enumerate(reader.messages(topics)):
         counts["total"] += 1
-        stamp = read_stamp_ns(message.data)
-        if stamp is None or stamp <= 0:
-            counts["damaged" if stamp is None else "unstamped"] += 1
+        stamp = frame_stamp_ns(message)
+        if stamp is None or stamp <= NO_STAMP:
+            counts["damaged"] += 1
             continue
+        counts["unstamped"] += stamp != read_stamp_ns(message.data)
         counts["out_of_order"] += stamp < newest.get(message.topic, stamp)
         counts["repeated"] += (message.topic, stamp) in entries
         newest[message.topic] = max(stamp, newest.get(message.topic, stamp))
@@ -125,7 +126,7 @@ def _note_disorder(reader: BagReader, counts: Counter[str]) -> None:
         "out_of_order": "were recorded after one with a newer stamp; they are answered in the order of their stamps",
         "repeated": "have the stamp of another; only the first of each is answered",
         "damaged": "are damaged or too short to hold a stamp; they are left out",
-        "unstamped": "have no stamp in their header (zero or less); they are left out",
+        "unstamped": "have no stamp in their header: the time of their recording stands in for it, as in the node",
     }
     for kind, text in words.items():
         if counts[kind]:
@@ -141,6 +142,15 @@ def read_stamp_ns(data: bytes) -> int | None:
         return None
     sec, nanosec = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
     return int(sec) * NS_PER_S + int(nanosec)
+
+
+def frame_stamp_ns(message: RawMessage) -> int | None:
+    """Stamp [ns] of an image message: its header's, or where that is not set the time of its recording.
+
+    The node does the same with the time of arrival. None = the message is too short to tell.
+    """
+    stamp = read_stamp_ns(message.data)
+    return message.log_time_ns if stamp is not None and stamp <= NO_STAMP else stamp
 
 
 def messages_in_order(reader: BagReader, index: Sequence[Entry]) -> Iterator[RawMessage]:
@@ -191,7 +201,8 @@ def _to_frame(message: RawMessage, camera: str) -> Frame:
         )
     else:
         image = decode_compressed_image(content.data, content.format)
-    return Frame(image, stamp_ns(content.header.stamp), content.header.frame_id, camera)
+    header_ns = stamp_ns(content.header.stamp)
+    return Frame(image, header_ns if header_ns > NO_STAMP else message.log_time_ns, content.header.frame_id, camera)
 
 
 def read_frames(reader: BagReader, index: Sequence[Entry], cameras: Mapping[str, str]) -> Iterator[DecodedFrame]:
@@ -205,6 +216,6 @@ def read_frames(reader: BagReader, index: Sequence[Entry], cameras: Mapping[str,
     for message in messages_in_order(reader, index):
         decoded = decode_frame(message, cameras[message.topic])
         if decoded.frame is None:
-            at = read_stamp_ns(message.data)
+            at = frame_stamp_ns(message)
             reader.add_fault(f"{reader.path}: {message.topic}, stamp {at} ns: {decoded.damage}")
         yield decoded

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.bags.frames import check_image_topic, decode_frame, image_topics, read_stamp_ns
+from samlite_ros.bags.frames import check_image_topic, decode_frame, frame_stamp_ns, image_topics
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.results import FrameKey
 from samlite_ros.overlay import draw_overlay
@@ -57,7 +57,7 @@ def find_images(
         }
         stamps = {key.stamp_ns for key in wanted}
         for message in reader.messages(list(cameras)):
-            stamp = read_stamp_ns(message.data)
+            stamp = frame_stamp_ns(message)
             if stamp not in stamps:
                 continue
             frame = decode_frame(message, "").frame

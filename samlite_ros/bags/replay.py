@@ -16,9 +16,9 @@ from samlite_ros.bags.frames import (
     DecodedFrame,
     Entry,
     choose_image_topics,
+    frame_stamp_ns,
     index_stamps,
     read_frames,
-    read_stamp_ns,
 )
 from samlite_ros.bags.outputs import OutputOptions, ReplayOutputs
 from samlite_ros.bags.prefetch import Background, Prefetch
@@ -184,7 +184,7 @@ class _Run:
     def _fed(self, decoded: Iterable[DecodedFrame], sink: Background[Published | RawMessage]) -> Iterator[Frame]:
         for item in decoded:
             if self.copies_images:
-                stamp_ns = read_stamp_ns(item.message.data) or item.message.log_time_ns
+                stamp_ns = frame_stamp_ns(item.message) or item.message.log_time_ns
                 sink.put(item.message._replace(log_time_ns=stamp_ns))
             if item.frame is not None:
                 self.frames[item.frame.camera] += 1

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from samlite_ros.bags.frames import read_stamp_ns
+from samlite_ros.bags.frames import frame_stamp_ns
 from samlite_ros.bags.message_types import QUERY_SET, STRING, TEXT_QUERY, deserialize
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import RawMessage
@@ -197,7 +197,7 @@ class _ImageClock(NamedTuple):
 
 
 def _image_clock(reader: BagReader, images: set[str]) -> _ImageClock:
-    pairs = [(m.log_time_ns, read_stamp_ns(m.data)) for m in reader.messages(images)]
+    pairs = [(m.log_time_ns, frame_stamp_ns(m)) for m in reader.messages(images)]
     known = sorted((log, stamp) for log, stamp in pairs if stamp is not None)
     return _ImageClock([log for log, _ in known], [stamp for _, stamp in known])
 

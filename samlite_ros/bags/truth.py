@@ -91,8 +91,8 @@ def read_truth(path: Path | str) -> Truth:
     """Read truth.
 
     Args:
-        path: A COCO instance file (.json), a folder of them, or a bag: with label images and LabelInfo (an image
-            topic named instance_image beside it tells instances apart), or with Segmentation messages.
+        path: A COCO instance file (.json), a folder of them, or a bag: with label images and LabelInfo, or with
+            Segmentation messages.
 
     Raises:
         BagError: It is none of these, or holds no image.

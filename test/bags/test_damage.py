@@ -12,7 +12,7 @@ from pathlib import Path
 import lz4.frame
 import numpy as np
 import pytest
-from bag_world import TOPIC, draw_world, stamp_of, write_recording
+from bag_world import TOPIC, ColourSegmenter, draw_world, stamp_of, write_recording
 from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
@@ -20,7 +20,11 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from samlite_ros.bags.broken_sqlite import BrokenSqlite
 from samlite_ros.bags.frames import index_stamps, read_frames
 from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE, STRING, serialize, typestore
+from samlite_ros.bags.outputs import OutputOptions
+from samlite_ros.bags.pictures import find_images
 from samlite_ros.bags.reader import BagReader
+from samlite_ros.bags.replay import ReplayOptions, replay
+from samlite_ros.bags.results import FrameKey, ResultBag
 from samlite_ros.bags.storage import ZSTD_MAGIC, WholeStorage
 from samlite_ros.bags.writer import BagWriter
 from samlite_ros.errors import BagError
@@ -195,17 +199,27 @@ def test_journal_that_was_not_merged_is_named(tmp_path: Path) -> None:
     assert any("messages.db3-wal holds messages that never reached messages.db3" in fault for fault in faults)
 
 
-def test_images_without_a_stamp_are_left_out(tmp_path: Path) -> None:
-    """Some drivers send their first frames with stamp 0; a damaged one may be from before 1970."""
+def test_images_without_a_stamp_have_the_time_of_their_recording(tmp_path: Path) -> None:
+    """As the node takes the time of arrival: some drivers set no stamp, some not in their first frames."""
     with BagWriter(tmp_path / "bag") as bag:
         bag.add_topic(TOPIC, IMAGE)
-        for stamp in (0, -5_000_000_000, stamp_of(2), stamp_of(3)):
-            bag.write(TOPIC, stamp_of(0), image_message(BAG_MESSAGES, draw_world(0), "rgb8", stamp, ""))
+        for place, stamp in enumerate((0, -5_000_000_000, stamp_of(2), stamp_of(3))):
+            bag.write(TOPIC, stamp_of(place), image_message(BAG_MESSAGES, noisy_world(place), "rgb8", stamp, ""))
     indices, faults = read_indices(tmp_path / "bag")
-    assert indices == [2, 3]
-    assert faults == (
-        f"{tmp_path / 'bag'}: 2 of 4 image messages have no stamp in their header (zero or less); they are left out",
+    assert indices == [0, 1, 2, 3]
+    assert [fault.partition(": ")[2] for fault in faults] == [
+        "2 of 4 image messages have no stamp in their header: the time of their recording stands in for it, "
+        "as in the node"
+    ]
+    outputs = OutputOptions(images=True, timeline=False)
+    replay(
+        tmp_path / "bag", tmp_path / "out", ReplayOptions(phrases=("red thing",), outputs=outputs), ColourSegmenter()
     )
+    with ResultBag(tmp_path / "out") as bag:
+        keys = [FrameKey("", answer.stamp_ns) for answer, _ in bag.answers()]
+    assert [key.stamp_ns for key in keys] == [stamp_of(i) for i in range(4)]
+    images = find_images(tmp_path / "out", keys)  # those that were copied carry no stamp either
+    assert all(np.array_equal(images[key], noisy_world(place)) for place, key in enumerate(keys))
 
 
 def damages(rng: random.Random, data: bytes) -> Iterator[bytes]:

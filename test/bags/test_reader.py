@@ -201,7 +201,7 @@ def test_frames_come_in_the_order_of_their_stamps(tmp_path: Path) -> None:
 def test_messages_with_no_stamps_are_refused(tmp_path: Path) -> None:
     with BagWriter(tmp_path / "bag") as bag:
         bag.add_topic(TOPIC, IMAGE)
-        bag.write(TOPIC, stamp_of(0), image_message(BAG_MESSAGES, draw_world(0), "rgb8", 0, ""))
+        bag.write(TOPIC, 0, image_message(BAG_MESSAGES, draw_world(0), "rgb8", 0, ""))  # nor a time of recording
     with BagReader(tmp_path / "bag") as reader, pytest.raises(BagError, match="has a stamp in its header"):
         index_stamps(reader, [TOPIC])
 
