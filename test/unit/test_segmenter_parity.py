@@ -60,6 +60,14 @@ def assert_equal(found, wanted):
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
 
 
+def assert_logits_equal(found, wanted):
+    """Sums of other order differ by parts of their terms, not of the sum: near 0 the largest logit is the measure.
+
+    torch 2.4 with two threads: 1.02e-5, where the largest is 8.5.
+    """
+    torch.testing.assert_close(found, wanted, atol=1e-5 * max(float(wanted.abs().max()), 1.0), rtol=1e-5)
+
+
 def decode_batched(segmenter, image, text):
     """The model's own forward, given shared features."""
     model, step = segmenter.checkpoint.model, segmenter.options.decode_batch
@@ -91,7 +99,7 @@ def test_decoding_equals_the_reference(case, way):
         wanted = reference(segmenter, frame, phrase)
         assert_equal(scores[i], wanted[0])
         assert_equal(boxes[i], wanted[1])
-        assert_equal(masks[i], wanted[2])
+        assert_logits_equal(masks[i], wanted[2])
     for output in (scores, boxes, masks):
         assert float(output.max() - output.min()) > 0.1, "outputs that hardly differ prove nothing"
 
