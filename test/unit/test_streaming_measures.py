@@ -109,11 +109,12 @@ def test_a_still_scene_is_judged_under_every_profile(monkeypatch):
 
 
 def test_late_queries_beat_waiting_and_no_query_is_left_out():
-    row = late_queries(5, 126.0, queries=6)
-    assert row["queries"] == len(row["curves"]["decoded"]) == len(row["curves"]["full_pass"]) == 6
+    row = late_queries(0, 126.0, queries=12)
+    assert row["queries"] == len(row["curves"]["decoded"]) == len(row["curves"]["full_pass"]) == 12
     assert row["decoded_ms"]["p50"] < row["full_pass_ms"]["p50"]
     parts = row["block_ms"] + row["decode_ms"]
     assert row["curves"]["decoded"][0] >= 0.36 * 126 - 0.01, "no decoding is sooner than itself"
+    assert row["curves"]["full_pass"][0] >= (0.64 + 2 * 0.36) * 126 - 0.01, "no pass of both phrases is shorter"
     assert row["bound_ms"] == pytest.approx(1.1 * parts)
     later = zip(row["curves"]["decoded"], row["curves"]["published"], strict=True)
     assert all(published >= decoded for decoded, published in later)
