@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,7 +90,8 @@ def run(args: Namespace) -> int:
             bar.total = total
             bar.update(done - bar.n)
 
-        outcome = replay(args.bag, args.out, options, segmenter, progress)
+        with _ended_as_interrupted():
+            outcome = replay(args.bag, args.out, options, segmenter, progress)
     wall_s = time.monotonic() - began_s
     summary = outcome.summary
     print(
@@ -99,6 +103,16 @@ def run(args: Namespace) -> int:
     for fault in outcome.faults:
         print(f"fault: {fault}", file=sys.stderr)
     return FAULTY if outcome.faults else DONE
+
+
+@contextmanager
+def _ended_as_interrupted() -> Iterator[None]:
+    """SIGTERM (a job that is cancelled, a shutdown) as Ctrl-C: the results so far are kept."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _options(args: Namespace) -> ReplayOptions:

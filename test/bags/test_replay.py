@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import filecmp
 import json
+import os
 import resource
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -36,7 +38,7 @@ from samlite_ros.errors import BagError, ParameterError, SamliteError
 from samlite_ros.message_fields import header_message, image_message
 from samlite_ros.node.parameters import Parameters
 from samlite_ros.streaming.runner import LatencyProfile
-from samlite_ros.types import DecodeOptions, ImageEmbedding, PhraseResult, TextEmbedding
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, TextEmbedding
 
 PHRASES = ("red thing", "green thing", "yellow thing")
 EVERYTHING = OutputOptions(label_images=True, images=True, video=True)
@@ -478,6 +480,26 @@ def test_command_fails_on_a_bad_bag_and_keeps_the_results(
     assert main(["replay", str(tmp_path / "in"), "--query", "red thing", "-o", str(tmp_path / "out")]) == 1
     assert words in capsys.readouterr().err
     assert answers_of(tmp_path / "out")
+
+
+class CancelledSegmenter(ColourSegmenter):
+    """The job is cancelled at the fifth frame."""
+
+    def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
+        if len(self.embedded) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().embed_image(frame, on_block)
+
+
+def test_command_that_is_cancelled_keeps_the_results_so_far(
+    recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("samlite_ros.bags.settings.load_network", lambda parameters: CancelledSegmenter())
+    handler = signal.getsignal(signal.SIGTERM)
+    assert main(["replay", str(recording.path), "--query", "red thing", "-o", str(tmp_path / "out")]) == 1
+    assert "fault: interrupted after 4 of 10 frames" in capsys.readouterr().err
+    assert len(answers_of(tmp_path / "out")) == 4
+    assert signal.getsignal(signal.SIGTERM) == handler
 
 
 @pytest.mark.usefixtures("colours_for_a_network")
