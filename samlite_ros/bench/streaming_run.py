@@ -15,7 +15,7 @@ from samlite_ros.bench.streaming_oracle import PERFECT, Imperfection, OracleSegm
 from samlite_ros.bench.streaming_scores import Score, score_keyframes, score_run
 from samlite_ros.bench.streaming_sequences import TruthFrame
 from samlite_ros.masks import mask_iou
-from samlite_ros.streaming import alignment, carrier, color_model, compose, learning, tracks
+from samlite_ros.streaming import alignment, appearance, carrier, color_model, compose, learning, search, tracks
 from samlite_ros.streaming.flow import no_flow
 from samlite_ros.streaming.pipeline import StreamingCounters, StreamingOptions
 from samlite_ros.streaming.runner import LatencyProfile, Published, VirtualRun
@@ -149,6 +149,10 @@ PARTS: dict[str, tuple[tuple[object, str, object], ...]] = {
     ),
     "outline rows": ((alignment, "OUTLINE_AMPLITUDE", 0.0), (alignment, "OUTLINE_COST", 0.0)),
     "growth into the unseen": ((compose, "UNKNOWN_BIAS", -20.0),),
+    "growth of what was revealed": ((compose, "REVEALED", np.inf),),
+    "memory of what is hidden": ((appearance, "LEAST_HIDDEN", np.inf),),
+    "borders as they were shown": ((compose, "EDGE_FACTOR", compose.COLOR_FACTOR),),
+    "search of the whole image": ((search, "CANDIDATES", 0),),
     "dense flow": ((carrier, "dense_flow", lambda previous, current: no_flow(current)),),
     "other starting poses": ((tracks, "MOST_LOST", 0),),
     "rest": ((tracks, "REST_REACH_PX", 0.0),),

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from samlite_ros.streaming.alignment_points import INNER_WEIGHT
 from samlite_ros.streaming.appearance import ObjectModel
 from samlite_ros.streaming.flow import WorkImage
 from samlite_ros.streaming.geometry import Poses, compose, invert, scale_of, transform
@@ -33,6 +34,9 @@ GROWTH_LIMIT, SHIFT_LIMIT_PX = 0.18, 10.0
 LEAST_VISIBLE_POINTS = 15
 LEAST_SHARE = 0.21
 """... nor one where fewer of the template points agree."""
+REJECTED_COST, SUPPORT_GAIN = 10.0, 15.0
+"""Of several alignments the cheapest is chosen: what one costs that is not believed, and what it gains where all the
+colours in sight are the object's [levels]."""
 THIRDS = np.full(3, 1 / 3, np.float32)
 
 
@@ -120,6 +124,7 @@ class Alignment:
         agreement: float32 (K,): weighted share of those in sight that agree; 1 where next to none is in sight.
         inliers: bool (K, 96): which.
         rejected: bool (K,): the alignment is not believed; the pose is the start.
+        support: float32 (K,): how much the colours at the inner points in sight are the object's, 0 to 1.
     """
 
     poses: Poses
@@ -128,6 +133,7 @@ class Alignment:
     agreement: NDArray[np.float32]
     inliers: NDArray[np.bool_]
     rejected: NDArray[np.bool_]
+    support: NDArray[np.float32]
 
     def take(self, rows: Sequence[int] | NDArray[np.intp]) -> Alignment:
         """Some of the objects."""
@@ -147,7 +153,7 @@ class Alignment:
         Args:
             object_of_row: Object of each row; every object 0..K-1 occurs.
         """
-        penalised = self.cost + 10.0 * self.rejected
+        penalised = self.cost + REJECTED_COST * self.rejected - SUPPORT_GAIN * self.support
         best: dict[int, int] = {}
         for row, number in enumerate(object_of_row):
             if number not in best or penalised[row] < penalised[best[number]] - advantage:
@@ -192,7 +198,9 @@ def align(
         residuals = _residuals(image, batch, poses, point_weight, outline_weight)
         better = residuals.cost < best.cost - 1e-3
         best_poses, best = np.where(better[:, None, None], poses, best_poses), _where(better, residuals, best)
-    return _judge(batch, start, best_poses, best, visible < LEAST_VISIBLE_POINTS)
+    rejected = _rejected(batch, start, best_poses, best, visible < LEAST_VISIBLE_POINTS)
+    poses = np.where(rejected[:, None, None], start, best_poses)
+    return _judged(batch, poses, best, rejected, _support(image, batch, poses, point_weight))
 
 
 def _visibility(
@@ -276,26 +284,58 @@ def _increment(step: NDArray[np.float32], center: NDArray[np.float32], radius: N
     return out
 
 
-def _judge(
+def _rejected(
     batch: AlignmentBatch, start: Poses, poses: Poses, residuals: _Residuals, hidden: NDArray[np.bool_]
-) -> Alignment:
-    """Which alignments to believe."""
-    agrees = residuals.magnitude < INLIER_LEVELS
-    agreeing, in_sight = (agrees * residuals.weight).sum(1), residuals.weight.sum(1)
-    share = agreeing / (batch.weight.sum(1) + np.float32(1e-6))
-    agreement = (agreeing + 1) / (in_sight + 1)
+) -> NDArray[np.bool_]:
+    """Which alignments not to believe, bool (K,)."""
     growth = scale_of(poses) / scale_of(start)
     center = batch.center[:, None]
     shift = (transform(poses, center) - transform(start, center))[:, 0]
-    rejected = (
+    rejected: NDArray[np.bool_] = (
         (growth < 1 / (1 + GROWTH_LIMIT))
         | (growth > 1 + GROWTH_LIMIT)
         | (np.hypot(shift[:, 0], shift[:, 1]) > SHIFT_LIMIT_PX)
         | hidden
-        | (share < LEAST_SHARE)
+        | (_share(batch, residuals) < LEAST_SHARE)
     )
-    poses = np.where(rejected[:, None, None], start, poses)
-    return Alignment(poses, residuals.cost, share, agreement, agrees & (residuals.weight > 0), rejected)
+    return rejected
+
+
+def _share(batch: AlignmentBatch, residuals: _Residuals) -> NDArray[np.float32]:
+    """Weighted share of all template points that agree, (K,)."""
+    agreeing = ((residuals.magnitude < INLIER_LEVELS) * residuals.weight).sum(1)
+    return np.asarray(agreeing / (batch.weight.sum(1) + np.float32(1e-6)), np.float32)
+
+
+def _support(
+    image: WorkImage, batch: AlignmentBatch, poses: Poses, point_weight: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """How much the colours at the inner points in sight are the objects', (K,); 0.5 where none is in sight."""
+    points = transform(poses, batch.points)
+    used = _in_image(points, image.size) & (point_weight > INNER_WEIGHT)
+    x, y = _nearest(points, image.size)
+    posterior = batch.probability[np.arange(len(batch))[:, None], image.color_index[y, x]]
+    return np.asarray(((posterior * used).sum(1) + 0.5) / (used.sum(1) + 1), np.float32)
+
+
+def _judged(
+    batch: AlignmentBatch,
+    poses: Poses,
+    residuals: _Residuals,
+    rejected: NDArray[np.bool_],
+    support: NDArray[np.float32],
+) -> Alignment:
+    agrees = residuals.magnitude < INLIER_LEVELS
+    agreement = ((agrees * residuals.weight).sum(1) + 1) / (residuals.weight.sum(1) + 1)
+    return Alignment(
+        poses,
+        residuals.cost,
+        _share(batch, residuals),
+        agreement,
+        agrees & (residuals.weight > 0),
+        rejected,
+        support,
+    )
 
 
 def _where(choose: NDArray[np.bool_], a: _Residuals, b: _Residuals) -> _Residuals:

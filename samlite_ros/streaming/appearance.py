@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from samlite_ros.streaming.alignment_points import INNER_WEIGHT, OUTLINE_BAND, AlignmentPoints, alignment_points
 from samlite_ros.streaming.color_model import ColorModel, color_model, histogram
 from samlite_ros.streaming.flow import FINE, WorkImage
+from samlite_ros.streaming.geometry import Poses, compose, invert, moved_box, translation, window_pose
 
 PAD_PX = 56
 """Room around the keyframe for crops that reach over its border [work px]."""
@@ -20,18 +22,11 @@ MARGIN_PX = 16
 """Room around an object inside the image [work px]."""
 BORDER_GROWTH, BORDER_MARGIN_LEAST_PX = 1.2, 28
 """Room around an object that is cut by the image border, as a factor of its size, and at least [work px]."""
-TEMPLATE_POINTS = 96
-TEXTURED_SHARE = 0.7
-"""So many of the template points are those of highest gradient; the others are spread evenly."""
-OUTLINE_POINTS = 48
-OUTLINE_BAND = 8.0
-"""Outline points lie so near to the border [fine px]."""
-OUTLINE_SOFTNESS = 2.5
-LEAST_POINTS = 20
-CANDIDATE_POINTS = 1200
-"""Of a large object only so many points, evenly spread, are looked at for the best."""
-TEMPLATE_RING = 4.0
-"""Template points lie at most so far outside the object [fine px]."""
+LEAST_WITHIN, LEAST_HIDDEN = 0.8, 0.12
+"""Something hides a part of an object where so much of what is seen lies within what was known of it before, and so
+much of that is missing."""
+FAR_OUTSIDE = -30.0
+"""Signed distance where nothing of the object can be [fine px]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,36 +61,6 @@ class KeyframeMask:
 
 
 @dataclass(frozen=True, eq=False)
-class AlignmentPoints:
-    """Points by which an object is found again, padded to a fixed number with points of weight 0.
-
-    Args:
-        points: float32 (96, 2): template points in the keyframe [work px].
-        color: float32 (96, 3): their colour.
-        jacobian: float32 (96, 3, 4): change of colour with shift x, y, and with scale and rotation about the center
-            times radius.
-        weight: float32 (96,).
-        outline: float32 (48, 2): points near the border [work px].
-        target: float32 (48,): how much inside they are, 0 to 1.
-        outline_jacobian: float32 (48, 4).
-        outline_weight: float32 (48,).
-        center: float32 (2,) [work px].
-        radius: Typical distance of the template points from the center [work px].
-    """
-
-    points: NDArray[np.float32]
-    color: NDArray[np.float32]
-    jacobian: NDArray[np.float32]
-    weight: NDArray[np.float32]
-    outline: NDArray[np.float32]
-    target: NDArray[np.float32]
-    outline_jacobian: NDArray[np.float32]
-    outline_weight: NDArray[np.float32]
-    center: NDArray[np.float32]
-    radius: float
-
-
-@dataclass(frozen=True, eq=False)
 class ObjectModel:
     """One object as it looked in a keyframe; arrays cover a crop of the padded keyframe.
 
@@ -103,8 +68,10 @@ class ObjectModel:
         corner: (x, y) of the crop [work px]; may be negative.
         color: uint8 (h, w, 3).
         distance: float32 (h, w): signed distance to the border [fine px].
+        reach: float32 (h, w): the same to the border of all that may belong to it: more than `distance` where it was
+            known to go on before something hid it.
         unknown: float32 (h, w): 1 where the object may go on unseen: outside the image, behind another instance, in
-            holes; None = nowhere near.
+            holes, where it went on before; None = nowhere near.
         box_xyxy: Bounds in the keyframe [work px].
         touches_border: The image border cuts it.
         growth_px: How far beyond the box it may grow [work px].
@@ -116,6 +83,7 @@ class ObjectModel:
     corner: tuple[int, int]
     color: NDArray[np.uint8]
     distance: NDArray[np.float32]
+    reach: NDArray[np.float32]
     unknown: NDArray[np.float32] | None
     box_xyxy: tuple[int, int, int, int]
     touches_border: bool
@@ -131,6 +99,19 @@ class ObjectModel:
             return self.alignment.center
         x0, y0, x1, y1 = self.box_xyxy
         return np.array([(x0 + x1) / 2, (y0 + y1) / 2], np.float32)
+
+    @property
+    def inner_points(self) -> NDArray[np.float32]:
+        """Template points inside it, (N, 2) [work px]; none where it cannot be aligned."""
+        if self.alignment is None:
+            return np.zeros((0, 2), np.float32)
+        return self.alignment.points[self.alignment.weight > INNER_WEIGHT]
+
+    def shape_at(self, pose: Poses, size: tuple[int, int]) -> NDArray[np.bool_]:
+        """Where it is in an image of size (h, w) [work px] at a pose (2, 3), bool (h, w)."""
+        to_image = compose(pose, translation(np.asarray(self.corner)))
+        moved = cv2.warpAffine(self.distance, to_image, size[::-1], flags=cv2.INTER_LINEAR, borderValue=FAR_OUTSIDE)
+        return np.asarray(moved > 0)
 
 
 class PaddedKeyframe:
@@ -171,8 +152,39 @@ def paint_labels(masks: list[KeyframeMask], size: tuple[int, int]) -> NDArray[np
     return labels
 
 
+@dataclass(frozen=True, eq=False)
+class Former:
+    """What was known of an object before a keyframe.
+
+    Args:
+        model: From an earlier keyframe.
+        pose: (2, 3): where it was in this one [work px].
+    """
+
+    model: ObjectModel
+    pose: Poses
+
+    def distance(self, crop_box: tuple[int, int, int, int]) -> NDArray[np.float32]:
+        """Signed distance to the border that it should have in a crop (x0, y0, x1, y1), (h, w) [fine px]."""
+        x0, y0, x1, y1 = crop_box
+        back = window_pose(invert(self.pose), (x0, y0), self.model.corner)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        moved = cv2.warpAffine(self.model.reach, back, (x1 - x0, y1 - y0), flags=flags, borderValue=FAR_OUTSIDE)
+        return np.asarray(moved, np.float32)
+
+    def growth_px(self, box_xyxy: tuple[int, int, int, int]) -> int:
+        """How far it reaches beyond the box of what is seen now [work px]."""
+        low, high = moved_box(self.pose, self.model.box_xyxy)
+        beyond = max(*(np.array(box_xyxy[:2]) - low), *(high - np.array(box_xyxy[2:])))
+        return int(np.clip(beyond + 4, 0, PAD_PX - 4))
+
+
 def build_model(
-    keyframe: PaddedKeyframe, index: int, nested: frozenset[int], background: NDArray[np.float32]
+    keyframe: PaddedKeyframe,
+    index: int,
+    nested: frozenset[int],
+    background: NDArray[np.float32],
+    former: Former | None = None,
 ) -> ObjectModel:
     """Learn one instance of a keyframe.
 
@@ -181,18 +193,23 @@ def build_model(
         index: Which of its masks.
         nested: Indices of masks that share pixels with it; they do not hide it.
         background: Histogram of everything that belongs to no object.
+        former: What was known of it before.
     """
     mask = keyframe.masks[index]
     box = mask.box_xyxy
     touches = box[0] <= 0 or box[1] <= 0 or box[2] >= keyframe.size[1] or box[3] >= keyframe.size[0]
-    growth = _growth_px(box, touches)
+    growth = max(_growth_px(box, touches), former.growth_px(box) if former is not None else 0)
     margins = _margins_px(box, keyframe.size, growth)
     crop_box = box[0] - margins[0], box[1] - margins[1], box[2] + margins[2], box[3] + margins[3]
     crop = keyframe.crop(crop_box)
     distance, inside = _signed_distance(mask, margins)
     labels = keyframe.labels_in(crop)
     in_image = labels >= 0
-    unknown = _unknown(labels, inside, index, nested)
+    unknown, reach = _unknown(labels, inside, index, nested), distance
+    expected = former.distance(crop_box) if former is not None else None
+    if expected is not None and _is_partly_hidden(inside, distance, expected):
+        unknown |= (expected > 0) & (distance < 0)
+        reach = np.maximum(distance, expected)
     color = keyframe.color[crop]
     color_index = keyframe.color_index[crop]
     core = distance > 1.5
@@ -205,6 +222,7 @@ def build_model(
         corner=corner,
         color=color,
         distance=distance,
+        reach=reach,
         unknown=unknown.astype(np.float32) if bool((unknown & (distance > -6)).any()) else None,
         box_xyxy=box,
         touches_border=touches,
@@ -213,6 +231,14 @@ def build_model(
         histogram=own,
         alignment=_alignment_of(color, distance, in_image & ~unknown, corner),
     )
+
+
+def _is_partly_hidden(inside: NDArray[np.bool_], distance: NDArray[np.float32], expected: NDArray[np.float32]) -> bool:
+    """Whether something hides a part of an object, by what is seen of it, and its signed distances now and as they
+    should be, (h, w) each."""
+    within, seen = np.count_nonzero(inside & (expected > -1.5)), np.count_nonzero(inside)
+    hidden, was = np.count_nonzero((expected > 0) & (distance < 0)), np.count_nonzero(expected > 0)
+    return bool(within >= LEAST_WITHIN * seen and hidden >= LEAST_HIDDEN * was)
 
 
 def _growth_px(box: tuple[int, int, int, int], touches: bool) -> int:
@@ -278,110 +304,3 @@ def _alignment_of(
     x, y, w, h = cv2.boundingRect(near)
     part = slice(y, y + h), slice(x, x + w)
     return alignment_points(color[part], distance[part], usable[part], (corner[0] + x, corner[1] + y))
-
-
-def alignment_points(
-    color: NDArray[np.uint8], distance: NDArray[np.float32], usable: NDArray[np.bool_], corner: tuple[int, int]
-) -> AlignmentPoints | None:
-    """Choose the points of an object that fix its place.
-
-    Args:
-        color: uint8 (h, w, 3): crop of the keyframe.
-        distance: float32 (h, w): signed distance to the object's border [fine px].
-        usable: bool (h, w): where the keyframe shows the object or what is around it.
-        corner: (x, y) of the crop [work px].
-
-    Returns:
-        None where fewer than 20 points are usable.
-    """
-    rows, columns = np.nonzero((distance > -TEMPLATE_RING) & usable)
-    if len(rows) < LEAST_POINTS:
-        return None
-    considered = _spread(len(rows), CANDIDATE_POINTS)
-    rows, columns = rows[considered], columns[considered]
-    dx, dy = _gradient(color, rows, columns)
-    chosen = _choose(np.abs(dx).sum(1) + np.abs(dy).sum(1), TEMPLATE_POINTS)
-    rows, columns, dx, dy = rows[chosen], columns[chosen], dx[chosen], dy[chosen]
-    points = np.stack([columns, rows], 1).astype(np.float32) + np.asarray(corner, np.float32)
-    center = points.mean(0)
-    radius = max(float(np.sqrt(((points - center) ** 2).sum(1).mean())), 3.0)
-    outline = _outline_points(distance, usable, corner, center, radius)
-    return AlignmentPoints(
-        points=_padded(points, TEMPLATE_POINTS),
-        color=_padded(color[rows, columns].astype(np.float32), TEMPLATE_POINTS),
-        jacobian=_padded(_similarity_jacobian(dx, dy, (points - center) / radius), TEMPLATE_POINTS),
-        weight=_padded(np.where(distance[rows, columns] > 0, 1.0, 0.5).astype(np.float32), TEMPLATE_POINTS),
-        center=center,
-        radius=radius,
-        outline=outline[0],
-        target=outline[1],
-        outline_jacobian=outline[2],
-        outline_weight=outline[3],
-    )
-
-
-def _outline_points(
-    distance: NDArray[np.float32],
-    usable: NDArray[np.bool_],
-    corner: tuple[int, int],
-    center: NDArray[np.float32],
-    radius: float,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Points near the border, how much inside each is, the change of that with the pose, and weights."""
-    rows, columns = np.nonzero((np.abs(distance) < OUTLINE_BAND) & usable)
-    chosen = _spread(len(rows), OUTLINE_POINTS)
-    rows, columns = rows[chosen], columns[chosen]
-    inside = 0.5 + 0.5 * np.tanh(distance[rows, columns] / (2 * OUTLINE_SOFTNESS))
-    slope = (inside * (1 - inside) / OUTLINE_SOFTNESS)[:, None]
-    dx, dy = _gradient(distance[..., None], rows, columns)
-    points = np.stack([columns, rows], 1).astype(np.float32) + np.asarray(corner, np.float32)
-    jacobian = _similarity_jacobian(dx * slope, dy * slope, (points - center) / radius)
-    return (
-        _padded(points, OUTLINE_POINTS),
-        _padded(inside, OUTLINE_POINTS),
-        _padded(jacobian[:, 0], OUTLINE_POINTS),
-        _padded(np.ones(len(rows), np.float32), OUTLINE_POINTS),
-    )
-
-
-def _gradient(
-    image: NDArray[np.uint8] | NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.intp]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Change per pixel along x and y at some pixels of an image (h, w, C); (N, C) each."""
-    above, below = np.maximum(rows - 1, 0), np.minimum(rows + 1, image.shape[0] - 1)
-    left, right = np.maximum(columns - 1, 0), np.minimum(columns + 1, image.shape[1] - 1)
-    dx = image[rows, right].astype(np.float32) - image[rows, left]
-    dy = image[below, columns].astype(np.float32) - image[above, columns]
-    return 0.5 * dx, 0.5 * dy
-
-
-def _similarity_jacobian(
-    dx: NDArray[np.float32], dy: NDArray[np.float32], offset: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Change of (N, C) values with shift x, shift y, growth and rotation; offset (N, 2) from the center; (N, C, 4)."""
-    x, y = offset[:, :1], offset[:, 1:]
-    return np.stack([dx, dy, dx * x + dy * y, dy * x - dx * y], -1)
-
-
-def _choose(strength: NDArray[np.float32], count: int) -> NDArray[np.intp]:
-    """Indices of `count` entries: most of them the strongest, the others spread over the rest."""
-    if len(strength) <= count:
-        return np.arange(len(strength))
-    strong_count = int(count * TEXTURED_SHARE)
-    order = np.argpartition(-strength, strong_count)
-    rest = np.sort(order[strong_count:])
-    return np.concatenate([order[:strong_count], rest[_spread(len(rest), count - strong_count)]])
-
-
-def _spread(available: int, count: int) -> NDArray[np.intp]:
-    """At most `count` indices spread evenly over `available`."""
-    if available <= count:
-        return np.arange(available)
-    return ((np.arange(count) + 0.5) * (available / count)).astype(np.intp)
-
-
-def _padded(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Zeros appended up to `count` rows."""
-    out = np.zeros((count, *values.shape[1:]), np.float32)
-    out[: len(values)] = values
-    return out

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.streaming.alignment import Covering, align, stack
+from samlite_ros.streaming.alignment import Alignment, Covering, align, stack
 from samlite_ros.streaming.appearance import PaddedKeyframe
-from samlite_ros.streaming.change import is_still
+from samlite_ros.streaming.change import change_map, is_still, most_are_in
 from samlite_ros.streaming.compose import Settlement, gather_evidence, settle, to_mask
 from samlite_ros.streaming.detections import Detection, nested_with
 from samlite_ros.streaming.flow import WorkImage, dense_flow, no_flow
-from samlite_ros.streaming.geometry import identity
-from samlite_ros.streaming.learning import BUILD_ITERATIONS, Lesson, LessonQueue, align_learnt, learn
+from samlite_ros.streaming.geometry import Poses, identity
+from samlite_ros.streaming.learning import BUILD_ITERATIONS, Lesson, LessonQueue, align_anywhere, align_learnt, learn
 from samlite_ros.streaming.recognition import Recogniser
 from samlite_ros.streaming.snapshot import Snapshot
-from samlite_ros.streaming.tracks import PhraseMatch, Track, TrackBatch, corner_shift_px
+from samlite_ros.streaming.tracks import LOST_SHARE, PhraseMatch, Track, TrackBatch, corner_shift_px
 from samlite_ros.types import Frame, Mask
 
 MOST_MISSES = 10
@@ -209,8 +210,8 @@ class Carrier:
                 continue
             starts = np.stack([x.pose_in(snapshot) for x, _ in known])
             found = align(snapshot.image, stack([t.model for _, t in known]), starts, BUILD_ITERATIONS, None)
-            for (_, track), pose in zip(known, found.poses, strict=True):
-                snapshot.enter(track, pose)
+            for row, (lesson, track) in enumerate(known):
+                snapshot.enter(track, _surest_pose(snapshot, lesson, track, found, row))
 
     def _covering(self, tracks: Sequence[Track]) -> Covering | None:
         """What covered which of the tracks in the last answer."""
@@ -236,6 +237,16 @@ class Carrier:
             )
             if track.still:
                 track.pose = identity()
+
+
+def _surest_pose(snapshot: Snapshot, lesson: Lesson, track: Track, found: Alignment, row: int) -> Poses:
+    """Where a thing was in a later keyframe: as aligned, or elsewhere in the image where that is doubtful."""
+    pose, cost = found.poses[row], float(found.cost[row])
+    if found.share[row] >= LOST_SHARE and not found.rejected[row]:
+        return pose
+    changed = change_map(lesson.snapshot.image, snapshot.image)
+    elsewhere = align_anywhere(snapshot.image, track.model, pose, cost, partial(most_are_in, changed), None)
+    return pose if elsewhere is None else elsewhere.poses[0]
 
 
 def _survives(track: Track, center: NDArray[np.float32], keyframe: PaddedKeyframe, keyframe_ns: int) -> bool:

@@ -38,6 +38,13 @@ def is_still(changed: NDArray[np.bool_]) -> bool:
     return int(np.count_nonzero(changed)) < LEAST_PIXELS
 
 
+def most_are_in(changed: NDArray[np.bool_], points: NDArray[np.float32]) -> bool:
+    """Whether most of the points (N, 2) [work px] that are in sight lie in a change map; so do they where none is."""
+    x, y = np.rint(points / 2).astype(np.intp).T
+    inside = (x >= 0) & (y >= 0) & (x < changed.shape[1]) & (y < changed.shape[0])
+    return not inside.any() or float(changed[y[inside], x[inside]].mean()) >= 0.5
+
+
 def color_histogram(image: WorkImage) -> NDArray[np.float32]:
     """Share of each of 64 coarse colours in the image, float32 (64,)."""
     red, green, blue = (image.smooth[..., channel].astype(np.uint8) >> 6 for channel in range(3))

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.streaming.appearance import ObjectModel
+from samlite_ros.streaming.appearance import FAR_OUTSIDE
 from samlite_ros.streaming.flow import WorkImage
-from samlite_ros.streaming.geometry import Poses, invert, scale_of, transform, window_pose
+from samlite_ros.streaming.geometry import Poses, invert, moved_box, scale_of, window_pose
 from samlite_ros.streaming.tracks import Track, corner_shift_px
 from samlite_ros.types import Mask
 
@@ -21,6 +21,15 @@ how it grows with the way that its corners went since the keyframe [work px]."""
 MOST_OUTSIDE, MOST_INSIDE = 8.0, 5.3
 """Largest log-odds from the shape: what the frame shows may still overrule them."""
 COLOR_FACTOR = 2.0
+"""How much appearance counts against shape, ..."""
+EDGE_FACTOR, EDGE_FACTOR_PER_LEVEL, EDGE_COST = 0.15, 0.1, 5.0
+"""... and at a border that the keyframe showed, whose place is known better than colours tell: less, and more again by
+how much worse than usual the template fits [levels], for then the object does not look as it did."""
+EDGE = 2.0
+"""Such a border reaches so far into the object [fine px]."""
+REVEALED, OTHER_LEVELS = 1.5, 20.0
+"""Evidence of colour with which an object goes on where its keyframe showed something else, and how much else [levels]:
+it was hidden by a thing that nobody asked for."""
 UNLIKE = -3.0
 """Evidence of a pixel that does not look like the keyframe: enough to take away the inside of an object."""
 LEAST_EVIDENCE = 0.3
@@ -33,7 +42,6 @@ MISSED_LIMIT, MISSED_MALUS = 3.0, 1.5
 """A thing that the network missed yields its pixels to those that it found."""
 CERTAIN = 10.0
 """Log-odds of the pixels of a thing in an unchanged part of the image."""
-NOTHING_LEFT = -30.0
 LEAST_SUPPORT = 0.3
 """An object whose template points disagree is drawn only where so many of its pixels look like it all the same."""
 
@@ -69,18 +77,22 @@ def gather_evidence(track: Track, image: WorkImage) -> Evidence | None:
     model = track.model
     back = window_pose(invert(track.pose), (x0, y0), model.corner)
     size = x1 - x0, y1 - y0
-    distance = _warp(model.distance, back, size, NOTHING_LEFT)
+    distance = _warp(model.distance, back, size, FAR_OUTSIDE)
     if track.still:
         return Evidence(track, x0, y0, np.where(distance > 0, CERTAIN, -CERTAIN).astype(np.float32))
     log_odds = np.clip(distance * (scale_of(track.pose) / _softness(track)), -MOST_OUTSIDE, MOST_INSIDE)
     if track.misses:
         log_odds = np.minimum(log_odds, MISSED_LIMIT) - MISSED_MALUS
-    log_odds = _open_unknown(model, log_odds, distance, back, size)
-    appearance = _appearance(track, image, (x0, y0, x1, y1), distance, back)
-    log_odds += COLOR_FACTOR * appearance
+    appearance, differs = _appearance(track, image, (x0, y0, x1, y1), distance, back)
+    unknown = _unknown(track, distance < 0, differs & (appearance > REVEALED), back)
+    if unknown is not None:
+        slope = UNKNOWN_SLOPE_BORDER if model.touches_border else UNKNOWN_SLOPE_COVERED
+        reach = np.minimum(_warp(model.reach, back, size, FAR_OUTSIDE), 0)
+        log_odds = np.where(unknown, UNKNOWN_BIAS + reach * np.float32(slope), log_odds)
+    log_odds += _color_factor(track, distance, unknown) * appearance
     if track.in_doubt and _share_positive(appearance[log_odds > 0]) < LEAST_SUPPORT:
         return None
-    if model.unknown is not None:
+    if unknown is not None:
         _drop_unconnected(log_odds, distance)
     return Evidence(track, x0, y0, log_odds)
 
@@ -98,12 +110,10 @@ def _share_positive(values: NDArray[np.float32]) -> float:
 def _window(track: Track, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
     """Bounds (x0, y0, x1, y1) [work px] of all that the object may cover; None = nothing inside the image."""
     model = track.model
-    margin = model.growth_px - 2 if model.touches_border else WINDOW_MARGIN_PX
+    margin = model.growth_px - 2 if model.unknown is not None else WINDOW_MARGIN_PX
     x0, y0, x1, y1 = model.box_xyxy
-    left, top, right, bottom = x0 - margin, y0 - margin, x1 + margin, y1 + margin
-    corners = np.array([[left, top], [right, top], [left, bottom], [right, bottom]], np.float32)
-    moved = transform(track.pose, corners)
-    low, high = np.floor(moved.min(0)).astype(int), np.ceil(moved.max(0)).astype(int)
+    low, high = moved_box(track.pose, (x0 - margin, y0 - margin, x1 + margin, y1 + margin))
+    low, high = np.floor(low).astype(int), np.ceil(high).astype(int)
     x0, y0, x1, y1 = max(low[0], 0), max(low[1], 0), min(high[0], size[1]), min(high[1], size[0])
     if x1 - x0 < 2 or y1 - y0 < 2:
         return None
@@ -117,19 +127,34 @@ def _warp(image: NDArray, back: Poses, size: tuple[int, int], outside: float | N
     return cv2.warpAffine(image, back, size, flags=flags, borderMode=mode, borderValue=outside or 0.0)
 
 
-def _open_unknown(
-    model: ObjectModel,
-    log_odds: NDArray[np.float32],
-    distance: NDArray[np.float32],
-    back: Poses,
-    size: tuple[int, int],
+def _unknown(
+    track: Track, outside: NDArray[np.bool_], revealed: NDArray[np.bool_], back: Poses
+) -> NDArray[np.bool_] | None:
+    """Where the object may go on although the keyframe does not show it, bool (h, w); None = nowhere.
+
+    Args:
+        track: The object.
+        outside: Where the keyframe does not show it.
+        revealed: Where it looks as if it were there nevertheless.
+        back: (2, 3): from the window to the model's crop.
+    """
+    model = track.model
+    unknown = None if model.unknown is None else _warp(model.unknown, back, outside.shape[::-1], 0.0) > 0.5
+    if not track.misses and revealed.any():
+        unknown = revealed if unknown is None else unknown | revealed
+    return None if unknown is None else unknown & outside
+
+
+def _color_factor(
+    track: Track, distance: NDArray[np.float32], unknown: NDArray[np.bool_] | None
 ) -> NDArray[np.float32]:
-    """Let the object grow where the keyframe does not show that it ends."""
-    if model.unknown is None:
-        return log_odds
-    unknown = _warp(model.unknown, back, size, 0.0) > 0.5
-    slope = UNKNOWN_SLOPE_BORDER if model.touches_border else UNKNOWN_SLOPE_COVERED
-    return np.where(unknown & (distance < 0), UNKNOWN_BIAS + distance * np.float32(slope), log_odds)
+    """How much the appearance of each pixel counts, (h, w)."""
+    misfit = max(track.cost - EDGE_COST, 0.0) * track.model.colors.trust
+    edge = min(EDGE_FACTOR + EDGE_FACTOR_PER_LEVEL * misfit, COLOR_FACTOR)
+    factor = np.where(distance > EDGE, np.float32(COLOR_FACTOR), np.float32(edge))
+    if unknown is not None:
+        factor[unknown] = COLOR_FACTOR
+    return factor
 
 
 def _appearance(
@@ -138,8 +163,12 @@ def _appearance(
     box: tuple[int, int, int, int],
     distance: NDArray[np.float32],
     back: Poses,
-) -> NDArray[np.float32]:
-    """Evidence of the current frame: colours everywhere, and inside also the likeness to the keyframe."""
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Evidence of the current frame: colours everywhere, and inside also the likeness to the keyframe.
+
+    Returns:
+        The evidence (h, w), and where the frame shows something else than the keyframe.
+    """
     x0, y0, x1, y1 = box
     colors = cv2.blur(track.model.colors.log_odds[image.color_index[y0:y1, x0:x1]], (3, 3))
     template = _warp(track.model.color, back, (x1 - x0, y1 - y0), None)
@@ -148,7 +177,7 @@ def _appearance(
     likeness = np.clip((14 - cv2.blur(mean, (3, 3))) / 8, UNLIKE, 1.0)
     if not track.misses:
         likeness = np.where(colors > LEAST_EVIDENCE, np.maximum(colors, likeness), likeness)
-    return np.where(distance > 0, likeness, colors)
+    return np.where(distance > 0, likeness, colors), mean > OTHER_LEVELS
 
 
 def _drop_unconnected(log_odds: NDArray[np.float32], distance: NDArray[np.float32]) -> None:

@@ -56,3 +56,12 @@ def window_pose(pose: Poses, source_corner: tuple[float, float], target_corner: 
     out = pose.copy()
     out[:, 2] += pose[:, :2] @ np.asarray(source_corner, np.float32) - np.asarray(target_corner, np.float32)
     return out
+
+
+def moved_box(
+    pose: Poses, box_xyxy: tuple[float, float, float, float]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Bounds of a box moved by a pose (2, 3): its least and its largest (x, y)."""
+    x0, y0, x1, y1 = box_xyxy
+    corners = transform(pose, np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]], np.float32))
+    return corners.min(0), corners.max(0)

@@ -9,18 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.streaming.alignment import Alignment, Covering, align, stack
-from samlite_ros.streaming.appearance import MARGIN_PX, PaddedKeyframe, build_model
+from samlite_ros.streaming.appearance import MARGIN_PX, Former, ObjectModel, PaddedKeyframe, build_model
 from samlite_ros.streaming.detections import Detection
 from samlite_ros.streaming.flow import WorkImage
-from samlite_ros.streaming.geometry import Poses
+from samlite_ros.streaming.geometry import Poses, transform
+from samlite_ros.streaming.search import find_by_template
 from samlite_ros.streaming.snapshot import Snapshot
-from samlite_ros.streaming.tracks import Track, start_by_color, start_pose, update_from_alignment
+from samlite_ros.streaming.tracks import LOST_SHARE, Track, start_by_color, start_pose, update_from_alignment
 
 PX_PER_FRAME, NEW_PX_PER_FRAME = 50_000, 150_000
 """Work per frame: of models that replace others, and of things that have none yet, in `Lesson.cost_px`."""
 COST_PER_LESSON_PX = 13_000
 """What a model costs, however small, as the work pixels of a larger one."""
 BUILD_ITERATIONS = 4
+FAR_BETTER = 0.6
+"""A lost thing is believed to be far from where the flow took it only where it costs so much less there."""
+MOST_SEARCHES = 4
+"""Lost things that are looked for in the whole image per frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +118,9 @@ def learn(lesson: Lesson, old: Track | None, background: NDArray[np.float32]) ->
         background: Histogram of everything that belongs to no thing.
     """
     snapshot, keyframe = lesson.snapshot, lesson.keyframe
-    model = build_model(keyframe, lesson.index, lesson.nested, background)
+    former_pose = snapshot.poses.get(lesson.track_id)
+    former = Former(old.model, former_pose) if old is not None and former_pose is not None else None
+    model = build_model(keyframe, lesson.index, lesson.nested, background, former)
     pose, fits = lesson.pose_now()
     motion = snapshot.motion_since(old) if old is not None else None
     if not fits and motion is not None:
@@ -161,13 +168,63 @@ def align_learnt(
             starts.append(motion)
     found = _align_rows(image, new_tracks, rows, starts, covering)
     _take_over(new_tracks, found)
-    lost = [t for t in new_tracks if t.lost]
+    _look_nearby(image, [t for t in new_tracks if t.lost], covering)
+    lost = [(t, snapshots[i]) for t, i in zip(new_tracks, alignable, strict=True) if t.lost]
+    for track, snapshot in lost[:MOST_SEARCHES]:
+        _look_everywhere(image, track, snapshot, covering)
+
+
+def _look_nearby(
+    image: WorkImage, lost: Sequence[Track], covering: Callable[[Sequence[Track]], Covering | None]
+) -> None:
+    """Align lost things from where their colours are, too."""
     searched = [(t, start) for t in lost if (start := start_by_color(image, t, t.pose)) is not None]
     if searched:
         tracks = [t for t, _ in searched]
         rows = [*range(len(tracks)), *range(len(tracks))]
         starts = [*(t.pose for t in tracks), *(start for _, start in searched)]
         _take_over(tracks, _align_rows(image, tracks, rows, starts, covering))
+
+
+def _look_everywhere(
+    image: WorkImage,
+    track: Track,
+    snapshot: Snapshot,
+    covering: Callable[[Sequence[Track]], Covering | None],
+) -> None:
+    """Align a lost thing from the places in the whole image that look like it, except where nothing has changed."""
+    found = align_anywhere(image, track.model, track.pose, track.cost, snapshot.has_changed_at, covering([track]))
+    if found is not None:
+        _take_over([track], found)
+
+
+def align_anywhere(
+    image: WorkImage,
+    model: ObjectModel,
+    pose: Poses,
+    cost: float,
+    may_be_at: Callable[[NDArray[np.float32]], bool],
+    covering: Covering | None,
+) -> Alignment | None:
+    """Where in the whole image a lost thing is; None = nowhere that fits far better.
+
+    Args:
+        image: The image.
+        model: The thing; it has alignment points.
+        pose: Where it was believed to be, (2, 3).
+        cost: How badly it fits there [levels].
+        may_be_at: Whether it may be at the points (N, 2) [work px].
+        covering: What covers it, one row.
+    """
+    places = find_by_template(image, model, pose)
+    starts = [place for place in places if may_be_at(transform(place, model.inner_points))]
+    if not starts:
+        return None
+    rows = [0] * len(starts)
+    hidden_by = covering.take(rows) if covering is not None else None
+    found = align(image, stack([model]).take(rows), np.stack(starts), BUILD_ITERATIONS, hidden_by).best_per_object(rows)
+    believed = not found.rejected[0] and found.share[0] >= LOST_SHARE and found.cost[0] < FAR_BETTER * cost
+    return found if believed else None
 
 
 def _align_rows(

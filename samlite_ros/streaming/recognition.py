@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,8 @@ from samlite_ros.streaming.identity import Candidate, match_by_likeness, match_b
 from samlite_ros.streaming.snapshot import Snapshot
 from samlite_ros.streaming.tracks import Track
 
+LEAST_OVERLAP_NOW = 0.3
+"""Points slip onto other things: so much overlap of the masks that they carried is needed."""
 MEMORY_S = 3.0
 """Things out of sight are recognised for so long [s]."""
 
@@ -61,7 +63,8 @@ class Recogniser:
     ) -> list[int]:
         """Track ids of a keyframe's detections, which are the last of its masks; new ids for new things.
 
-        First by overlap with the carried masks, then, for what was out of sight, by likeness.
+        First by overlap in the keyframe, then by overlap with the masks carried to now, then, for what was out of
+        sight, by likeness.
 
         Args:
             detections: What was found.
@@ -71,11 +74,13 @@ class Recogniser:
             settlement: Who owns which pixel now.
         """
         first = len(keyframe.masks) - len(detections)
-        overlap = _overlaps(snapshot, keyframe, tracks, settlement)[first:]
         phrases = [frozenset(m.phrase for m in d.matches) for d in detections]
-        track_phrases = [frozenset(m.phrase for m in t.matches) for t in tracks]
-        pairs = match_by_overlap(overlap, phrases, track_phrases, self._across_phrases) if overlap.size else {}
-        assigned = {d: tracks[t].track_id for d, t in pairs.items()}
+        assigned: dict[int, int] = {}
+        for overlap in (
+            _overlap_then(snapshot, keyframe, tracks),
+            _overlap_now(snapshot, keyframe, tracks, settlement),
+        ):
+            self._match(overlap[first:], phrases, tracks, assigned)
         unknown = [d for d in range(len(detections)) if d not in assigned]
         if unknown:
             known = self._out_of_sight(snapshot, [t for t in tracks if t.track_id not in assigned.values()])
@@ -85,6 +90,22 @@ class Recogniser:
         ids = [assigned[d] if d in assigned else self._new_id() for d in range(len(detections))]
         self._gone = [g for g in self._gone if g.track_id not in ids]
         return ids
+
+    def _match(
+        self,
+        overlap: NDArray[np.float32],
+        phrases: Sequence[frozenset[str]],
+        tracks: Sequence[Track],
+        assigned: dict[int, int],
+    ) -> None:
+        """Pair the detections and the tracks that are still free by their overlap, and enter them into `assigned`."""
+        free = [d for d in range(len(phrases)) if d not in assigned]
+        columns = [i for i, t in enumerate(tracks) if t.track_id not in assigned.values()]
+        if free and columns:
+            track_phrases = [frozenset(m.phrase for m in tracks[i].matches) for i in columns]
+            part = overlap[np.ix_(free, columns)]
+            pairs = match_by_overlap(part, [phrases[d] for d in free], track_phrases, self._across_phrases)
+            assigned.update({free[d]: tracks[columns[i]].track_id for d, i in pairs.items()})
 
     def _new_id(self) -> int:
         self._next_id += 1
@@ -106,25 +127,44 @@ class Recogniser:
         return known
 
 
-def _overlaps(
+def _overlap_then(snapshot: Snapshot, keyframe: PaddedKeyframe, tracks: Sequence[Track]) -> NDArray[np.float32]:
+    """Overlap (masks, tracks) in the keyframe: with what a track won there, or with its shape where it was not yet
+    known then and has been found there since."""
+    count = len(keyframe.masks)
+    then = _overlaps_of_claims(keyframe.labels, count, snapshot.settlement, lambda owner: owner)
+
+    def column(track: Track) -> NDArray[np.float32]:
+        pose = snapshot.poses.get(track.track_id)
+        if track.track_id in then or pose is None:
+            return then.get(track.track_id, np.zeros(count, np.float32))
+        shape = track.model.shape_at(pose, keyframe.size).astype(np.int16)
+        return overlaps(keyframe.labels, shape, count, 1)[:, 0]
+
+    return np.array([column(t) for t in tracks], np.float32).reshape(len(tracks), count).T
+
+
+def _overlap_now(
     snapshot: Snapshot, keyframe: PaddedKeyframe, tracks: Sequence[Track], settlement: Settlement | None
 ) -> NDArray[np.float32]:
-    """Overlap (masks, tracks): in the keyframe, and carried to now by the advected points; the greater counts."""
-    out = np.zeros((len(keyframe.masks), len(tracks)), np.float32)
-    column = {t.track_id: i for i, t in enumerate(tracks)}
+    """Overlap (masks, tracks) in the newest answer, to which the advected points carry the masks."""
+    count = len(keyframe.masks)
+    now = _overlaps_of_claims(snapshot.at_grid(keyframe.labels), count, settlement, snapshot.at_points)
+    columns = [now.get(t.track_id, np.zeros(count, np.float32)) for t in tracks]
+    overlap = np.array(columns, np.float32).reshape(len(tracks), count).T
+    return np.where(overlap >= LEAST_OVERLAP_NOW, overlap, np.float32(0))
 
-    def enter(labels: NDArray[np.int16], owner: NDArray[np.int16], at: Settlement) -> None:
-        values = overlaps(labels, owner, len(keyframe.masks), len(at.evidence))
-        for number, claim in enumerate(at.evidence):
-            index = column.get(claim.track.track_id)
-            if index is not None:
-                out[:, index] = np.maximum(out[:, index], values[:, number])
 
-    if snapshot.settlement is not None:
-        enter(keyframe.labels, snapshot.settlement.owner, snapshot.settlement)
-    if settlement is not None:
-        enter(snapshot.at_grid(keyframe.labels), snapshot.at_points(settlement.owner), settlement)
-    return out
+def _overlaps_of_claims(
+    labels: NDArray[np.int16],
+    count: int,
+    settlement: Settlement | None,
+    at: Callable[[NDArray[np.int16]], NDArray[np.int16]],
+) -> dict[int, NDArray[np.float32]]:
+    """Overlap of `count` labels with what each track won in an answer, by its id; `at` reads at the labels."""
+    if settlement is None:
+        return {}
+    values = overlaps(labels, at(settlement.owner), count, len(settlement.evidence))
+    return {claim.track.track_id: values[:, number] for number, claim in enumerate(settlement.evidence)}
 
 
 def _candidate(track: Track, center: NDArray[np.float32], unseen_s: float) -> Candidate:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.streaming.appearance import KeyframeMask
-from samlite_ros.streaming.change import change_map
+from samlite_ros.streaming.change import change_map, most_are_in
 from samlite_ros.streaming.compose import Settlement
 from samlite_ros.streaming.flow import DenseFlow, WorkImage, point_grid
 from samlite_ros.streaming.geometry import Poses, compose, invert, transform
@@ -94,3 +94,7 @@ class Snapshot:
         x0, y0, x1, y1 = box_xyxy
         part = self.changed[max(y0 // 2 - 2, 0) : y1 // 2 + 3, max(x0 // 2 - 2, 0) : x1 // 2 + 3]
         return not part.any()
+
+    def has_changed_at(self, points: NDArray[np.float32]) -> bool:
+        """Whether most of the points (N, 2) [work px] that are in sight lie where the image has changed since."""
+        return self.changed is None or most_are_in(self.changed, points)

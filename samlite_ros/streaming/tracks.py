@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.streaming.alignment import Alignment, AlignmentBatch, Covering, align, stack
+from samlite_ros.streaming.alignment_points import INNER_WEIGHT
 from samlite_ros.streaming.appearance import ObjectModel
 from samlite_ros.streaming.flow import DenseFlow, WorkImage
 from samlite_ros.streaming.geometry import Poses, compose, identity, transform, translation
+from samlite_ros.streaming.search import find_by_color
 from samlite_ros.types import Mask
 
 ITERATIONS, ITERATIONS_LOST = 2, 4
@@ -24,9 +26,7 @@ LEAST_AGREEMENT = 0.25
 MOST_LOST = 3
 """... for so many tracks a frame, the worst."""
 LEAST_FLOW_POINTS = 10
-SEARCH_MARGIN_PX = 10
 LEAST_SEARCH_SHIFT_PX = 1.5
-INTERIOR_WEIGHT = 0.9
 REST_REACH_PX = 1.0
 REST_FACTOR, REST_MARGIN = 1.1, 0.3
 """A thing near its place in the keyframe is at rest where the cost there is not more than this worse [levels]."""
@@ -157,7 +157,7 @@ class TrackBatch:
 
     def _predict(self, points: AlignmentBatch, before: Poses, point_flow: NDArray[np.float32]) -> Poses:
         """Poses moved by the flow of the points that agreed last time, or by the velocity where these are few."""
-        trusted = np.stack([t.inliers for t in self.tracks]) & (points.weight >= INTERIOR_WEIGHT)
+        trusted = np.stack([t.inliers for t in self.tracks]) & (points.weight >= INNER_WEIGHT)
         velocity = np.stack([t.velocity for t in self.tracks])
         enough = trusted.sum(1) >= LEAST_FLOW_POINTS
         predicted = before.copy()
@@ -172,7 +172,7 @@ class TrackBatch:
         lost = [i for i, t in enumerate(self.tracks) if t.lost]
         lost.sort(key=lambda i: -self.tracks[i].cost - 20 * (self.tracks[i].share < LOST_SHARE))
         for index in lost[:MOST_LOST]:
-            interior = points.weight[index] >= INTERIOR_WEIGHT
+            interior = points.weight[index] >= INNER_WEIGHT
             inside_flow = point_flow[index][interior]
             for pose in _other_starts(image, self.tracks[index], before[index], predicted[index], inside_flow):
                 rows.append(index)
@@ -235,24 +235,6 @@ def masked_median(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArr
     low = ordered[rows, np.maximum(count - 1, 0) // 2]
     high = ordered[rows, np.minimum(count // 2, values.shape[1] - 1)]
     return np.where(count[:, None] > 0, (low + high) / 2, np.float32(0)).astype(np.float32)
-
-
-def find_by_color(image: WorkImage, model: ObjectModel, center: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Climb to where the object's colours are: three steps of mean shift from `center` (2,) [work px]."""
-    x0, y0, x1, y1 = model.box_xyxy
-    half_width, half_height = (x1 - x0) // 2 + SEARCH_MARGIN_PX, (y1 - y0) // 2 + SEARCH_MARGIN_PX
-    height, width = image.size
-    for _ in range(3):
-        left, right = int(max(center[0] - half_width, 0)), int(min(center[0] + half_width, width))
-        top, bottom = int(max(center[1] - half_height, 0)), int(min(center[1] + half_height, height))
-        if right - left < 6 or bottom - top < 6:
-            break
-        evidence = np.maximum(model.colors.log_odds[image.color_index[top:bottom, left:right]], 0)
-        moments = cv2.moments(evidence)
-        if moments["m00"] < 20:
-            break
-        center = np.array([left + moments["m10"] / moments["m00"], top + moments["m01"] / moments["m00"]], np.float32)
-    return center
 
 
 def start_pose(points: NDArray[np.float32], moved: NDArray[np.float32]) -> tuple[Poses, bool]:

@@ -1,5 +1,7 @@
 """Finding a thing again: the pose is recovered to a fraction of a pixel, under noise and with a part hidden."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -97,13 +99,21 @@ def test_of_several_starts_the_cheapest_wins_and_the_first_one_ties():
         agreement=np.ones(4, np.float32),
         inliers=np.ones((4, 96), bool),
         rejected=np.array([False, False, False, False]),
+        support=np.ones(4, np.float32),
     )
     best = rows.best_per_object([0, 1, 0, 1])
     assert best.poses[:, 0, 2].tolist() == [0, 3]
+    elsewhere = replace(rows, support=np.array([1, 0.9, 1, 0.1], np.float32))  # the last lies on other colours
+    assert elsewhere.best_per_object([0, 1, 0, 1]).poses[:, 0, 2].tolist() == [0, 1]
+
+
+def test_colours_support_the_place_where_the_thing_is():
+    image, model = picture(translation([20, 0]))[0], model_of()
+    starts = np.stack([translation([20, 0]), translation([-40, 0])])
+    found = align(image, stack([model, model]), starts, 0, None)
+    assert found.support[0] > 0.9 and found.support[1] < 0.2
 
 
 def test_things_without_points_cannot_be_stacked():
-    from dataclasses import replace
-
     with pytest.raises(ValueError, match="1 of 2 objects have no alignment points"):
         stack([model_of(), replace(model_of(), alignment=None)])

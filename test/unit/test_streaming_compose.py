@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from test_streaming_models import RED, keyframe, learn
 
+from samlite_ros.streaming.appearance import KeyframeMask, PaddedKeyframe
 from samlite_ros.streaming.compose import Evidence, gather_evidence, settle, to_mask
 from samlite_ros.streaming.flow import prepare
 from samlite_ros.streaming.geometry import identity, translation
@@ -76,6 +77,27 @@ def test_growth_that_hangs_on_nothing_is_taken_back():
     moved = track(model, pose=translation([60, 0]))
     (inside,) = drawn([gather_evidence(moved, image_of([(60, 80, 85, 140), (5, 80, 30, 140)]))])
     assert inside[:, :40].sum() == 0 and inside[90:130, 62:82].mean() > 0.95
+
+
+def test_a_thing_comes_out_from_behind_what_nobody_asked_for():
+    cover = (130, 60, 190, 180)
+    shown = keyframe([(100, 80, 160, 140), cover], colors=[RED, (30, 160, 60)])
+    shown = PaddedKeyframe(image_of([(100, 80, 160, 140), cover], colors=[RED, (30, 160, 60)]), [_left_half(shown)])
+    away = image_of([(100, 80, 160, 140), (230, 60, 290, 180)], colors=[RED, (30, 160, 60)])
+    (inside,) = drawn([gather_evidence(track(learn(shown, 0)), away)])
+    assert inside[85:135, 131:136].mean() > 0.9  # as far as it may grow per keyframe
+    assert inside[85:135, 162:].sum() == 0
+
+
+def _left_half(frame):
+    return KeyframeMask(100, 80, frame.masks[0].fine[:, :60])
+
+
+def test_colours_move_a_border_only_where_the_template_does_not_fit():
+    model = learn(keyframe([(100, 80, 160, 140)]), 0)
+    image = image_of([(101, 80, 161, 140)])
+    fits, misfits = (drawn([gather_evidence(track(model, cost=cost), image)])[0] for cost in (0.0, 20.0))
+    assert fits[90:130, 100].mean() > 0.9 and misfits[90:130, 100].mean() < 0.1
 
 
 def test_a_part_that_an_unknown_thing_covers_is_not_its_own():

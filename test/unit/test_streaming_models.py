@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from samlite_ros.streaming.appearance import KeyframeMask, PaddedKeyframe, build_model
+from samlite_ros.streaming.appearance import Former, KeyframeMask, PaddedKeyframe, build_model
 from samlite_ros.streaming.color_model import color_model, histogram, similarity
 from samlite_ros.streaming.flow import COLORS, prepare
+from samlite_ros.streaming.geometry import identity, translation
 from samlite_ros.types import Frame
 
 RED, FLOOR = (200, 40, 40), (110, 115, 120)
@@ -109,3 +110,26 @@ def test_points_are_spread_over_the_thing_and_weigh_less_outside():
 
 def test_too_small_a_thing_has_no_points():
     assert learn(keyframe([(0, 0, 1, 1)]), 0).alignment is None
+
+
+def test_what_was_known_of_a_thing_tells_where_it_goes_on_behind_something():
+    whole = learn(keyframe([(100, 80, 160, 140)]), 0)
+    hidden = keyframe([(110, 80, 135, 140)])
+    former = Former(whole, translation([10, 0]))
+    model = build_model(hidden, 0, frozenset(), hidden.background, former)
+    assert at(model, model.unknown, 150, 110) == 1 and at(model, model.reach, 150, 110) > 0
+    assert at(model, model.unknown, 172, 110) == 0  # it never reached so far
+    assert learn(hidden, 0).unknown is None
+    again = build_model(hidden, 0, frozenset(), hidden.background, Former(model, identity()))
+    assert at(again, again.unknown, 150, 110) == 1  # remembered over more than one keyframe
+
+
+@pytest.mark.parametrize(
+    ("box", "shift"),
+    [((110, 80, 170, 140), 10), ((113, 82, 173, 142), 10), ((150, 80, 210, 140), 10)],
+    ids=["all of it is seen", "the pose is a little off", "the pose is wrong"],
+)
+def test_a_thing_that_nothing_hides_ends_where_its_mask_ends(box, shift):
+    whole, now = learn(keyframe([(100, 80, 160, 140)]), 0), keyframe([box])
+    model = build_model(now, 0, frozenset(), now.background, Former(whole, translation([shift, 0])))
+    assert model.unknown is None and model.reach is model.distance

@@ -171,6 +171,15 @@ def test_identities_persist_while_two_like_things_cross():
     assert all(len(v) == 1 for v in ids.values()) and ids[0] != ids[1]
 
 
+def test_a_small_thing_that_goes_far_during_a_pass_is_found_there():
+    small = ball(lambda i: (20 + 4.5 * i, 60), GREEN, radius_px=9)
+    large = ball(lambda i: (300 - 4.5 * i, 75), radius_px=30, phrase="other")
+    world = PaintedWorld([large, small])
+    answers, _ = run(world, 45)
+    overlaps = [best_iou(answers[i], world.truth(i)[1]) for i in range(18, 45)]
+    assert np.mean(overlaps) > 0.85 and min(overlaps) > 0.7
+
+
 def test_an_identity_survives_a_short_time_behind_something():
     world = PaintedWorld([ball(lambda i: (40 + 4.0 * i, 120.0)), Disc("wall", (120, 120, 60), 40, at_rest(160, 120))])
     answers, _ = run(world, 75, FAST, asked=vocabulary("ball"))

@@ -1,4 +1,4 @@
-"""Motion from frame to frame: medians, first poses, and searching by colour."""
+"""Motion from frame to frame: medians and first poses."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ from test_streaming_models import keyframe, learn
 
 from samlite_ros.streaming.flow import dense_flow, no_flow, point_grid, prepare
 from samlite_ros.streaming.geometry import transform, translation
-from samlite_ros.streaming.tracks import TrackBatch, corner_shift_px, find_by_color, masked_median, start_pose
+from samlite_ros.streaming.tracks import TrackBatch, corner_shift_px, masked_median, start_pose
 from samlite_ros.types import Frame
 
 BOX = (100, 80, 160, 140)
@@ -41,17 +41,6 @@ def test_few_points_give_their_median_shift(count):
     points = np.arange(2 * count, dtype=np.float32).reshape(-1, 2)
     pose, fits = start_pose(points, points + np.float32([3, -2]))
     assert not fits and np.allclose(pose, translation([3, -2] if count else [0, 0]))
-
-
-def test_colours_lead_to_where_a_thing_is():
-    model = learn(keyframe([BOX]), 0)
-    center = find_by_color(image_of([shifted(18, -9)]), model, np.float32([130, 110]))
-    assert np.allclose(center, [147.5, 100.5], atol=1.5)
-
-
-def test_without_its_colours_nothing_leads_away():
-    model = learn(keyframe([BOX]), 0)
-    assert np.allclose(find_by_color(image_of([]), model, np.float32([130, 110])), [130, 110])
 
 
 def test_a_track_follows_over_frames_without_drifting():

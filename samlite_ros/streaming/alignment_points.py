@@ -1,0 +1,163 @@
+"""The points by which an object of a keyframe is found again: template points, and points near its outline.
+
+Signed distances are in fine pixels (half a work pixel), positive inside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+TEMPLATE_POINTS = 96
+TEXTURED_SHARE = 0.7
+"""So many of the template points are those of highest gradient; the others are spread evenly."""
+OUTLINE_POINTS = 48
+OUTLINE_BAND = 8.0
+"""Outline points lie so near to the border [fine px]."""
+OUTLINE_SOFTNESS = 2.5
+LEAST_POINTS = 20
+CANDIDATE_POINTS = 1200
+"""Of a large object only so many points, evenly spread, are looked at for the best."""
+TEMPLATE_RING, RING_WEIGHT = 4.0, 0.5
+"""Template points lie at most so far outside the object [fine px]; these count less, for they may not move with it."""
+INNER_WEIGHT = 0.9
+"""Template points of more weight lie inside."""
+
+
+@dataclass(frozen=True, eq=False)
+class AlignmentPoints:
+    """Points by which an object is found again, padded to a fixed number with points of weight 0.
+
+    Args:
+        points: float32 (96, 2): template points in the keyframe [work px].
+        color: float32 (96, 3): their colour.
+        jacobian: float32 (96, 3, 4): change of colour with shift x, y, and with scale and rotation about the center
+            times radius.
+        weight: float32 (96,).
+        outline: float32 (48, 2): points near the border [work px].
+        target: float32 (48,): how much inside they are, 0 to 1.
+        outline_jacobian: float32 (48, 4).
+        outline_weight: float32 (48,).
+        center: float32 (2,) [work px].
+        radius: Typical distance of the template points from the center [work px].
+    """
+
+    points: NDArray[np.float32]
+    color: NDArray[np.float32]
+    jacobian: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    outline: NDArray[np.float32]
+    target: NDArray[np.float32]
+    outline_jacobian: NDArray[np.float32]
+    outline_weight: NDArray[np.float32]
+    center: NDArray[np.float32]
+    radius: float
+
+
+def alignment_points(
+    color: NDArray[np.uint8], distance: NDArray[np.float32], usable: NDArray[np.bool_], corner: tuple[int, int]
+) -> AlignmentPoints | None:
+    """Choose the points of an object that fix its place.
+
+    Args:
+        color: uint8 (h, w, 3): crop of the keyframe.
+        distance: float32 (h, w): signed distance to the object's border [fine px].
+        usable: bool (h, w): where the keyframe shows the object or what is around it.
+        corner: (x, y) of the crop [work px].
+
+    Returns:
+        None where fewer than 20 points are usable.
+    """
+    rows, columns = np.nonzero((distance > -TEMPLATE_RING) & usable)
+    if len(rows) < LEAST_POINTS:
+        return None
+    considered = _spread(len(rows), CANDIDATE_POINTS)
+    rows, columns = rows[considered], columns[considered]
+    dx, dy = _gradient(color, rows, columns)
+    chosen = _choose(np.abs(dx).sum(1) + np.abs(dy).sum(1), TEMPLATE_POINTS)
+    rows, columns, dx, dy = rows[chosen], columns[chosen], dx[chosen], dy[chosen]
+    points = np.stack([columns, rows], 1).astype(np.float32) + np.asarray(corner, np.float32)
+    center = points.mean(0)
+    radius = max(float(np.sqrt(((points - center) ** 2).sum(1).mean())), 3.0)
+    outline = _outline_points(distance, usable, corner, center, radius)
+    return AlignmentPoints(
+        points=_padded(points, TEMPLATE_POINTS),
+        color=_padded(color[rows, columns].astype(np.float32), TEMPLATE_POINTS),
+        jacobian=_padded(_similarity_jacobian(dx, dy, (points - center) / radius), TEMPLATE_POINTS),
+        weight=_padded(np.where(distance[rows, columns] > 0, 1.0, RING_WEIGHT).astype(np.float32), TEMPLATE_POINTS),
+        center=center,
+        radius=radius,
+        outline=outline[0],
+        target=outline[1],
+        outline_jacobian=outline[2],
+        outline_weight=outline[3],
+    )
+
+
+def _outline_points(
+    distance: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    corner: tuple[int, int],
+    center: NDArray[np.float32],
+    radius: float,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Points near the border, how much inside each is, the change of that with the pose, and weights."""
+    rows, columns = np.nonzero((np.abs(distance) < OUTLINE_BAND) & usable)
+    chosen = _spread(len(rows), OUTLINE_POINTS)
+    rows, columns = rows[chosen], columns[chosen]
+    inside = 0.5 + 0.5 * np.tanh(distance[rows, columns] / (2 * OUTLINE_SOFTNESS))
+    slope = (inside * (1 - inside) / OUTLINE_SOFTNESS)[:, None]
+    dx, dy = _gradient(distance[..., None], rows, columns)
+    points = np.stack([columns, rows], 1).astype(np.float32) + np.asarray(corner, np.float32)
+    jacobian = _similarity_jacobian(dx * slope, dy * slope, (points - center) / radius)
+    return (
+        _padded(points, OUTLINE_POINTS),
+        _padded(inside, OUTLINE_POINTS),
+        _padded(jacobian[:, 0], OUTLINE_POINTS),
+        _padded(np.ones(len(rows), np.float32), OUTLINE_POINTS),
+    )
+
+
+def _gradient(
+    image: NDArray[np.uint8] | NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.intp]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Change per pixel along x and y at some pixels of an image (h, w, C); (N, C) each."""
+    above, below = np.maximum(rows - 1, 0), np.minimum(rows + 1, image.shape[0] - 1)
+    left, right = np.maximum(columns - 1, 0), np.minimum(columns + 1, image.shape[1] - 1)
+    dx = image[rows, right].astype(np.float32) - image[rows, left]
+    dy = image[below, columns].astype(np.float32) - image[above, columns]
+    return 0.5 * dx, 0.5 * dy
+
+
+def _similarity_jacobian(
+    dx: NDArray[np.float32], dy: NDArray[np.float32], offset: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Change of (N, C) values with shift x, shift y, growth and rotation; offset (N, 2) from the center; (N, C, 4)."""
+    x, y = offset[:, :1], offset[:, 1:]
+    return np.stack([dx, dy, dx * x + dy * y, dy * x - dx * y], -1)
+
+
+def _choose(strength: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    """Indices of `count` entries: most of them the strongest, the others spread over the rest."""
+    if len(strength) <= count:
+        return np.arange(len(strength))
+    strong_count = int(count * TEXTURED_SHARE)
+    order = np.argpartition(-strength, strong_count)
+    rest = np.sort(order[strong_count:])
+    return np.concatenate([order[:strong_count], rest[_spread(len(rest), count - strong_count)]])
+
+
+def _spread(available: int, count: int) -> NDArray[np.intp]:
+    """At most `count` indices spread evenly over `available`."""
+    if available <= count:
+        return np.arange(available)
+    return ((np.arange(count) + 0.5) * (available / count)).astype(np.intp)
+
+
+def _padded(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Zeros appended up to `count` rows."""
+    out = np.zeros((count, *values.shape[1:]), np.float32)
+    out[: len(values)] = values
+    return out
