@@ -25,6 +25,10 @@ class PhraseTooLongError(SamliteError):
         )
 
 
+class TrainingError(SamliteError):
+    """The demo network cannot be trained here."""
+
+
 class InferenceError(SamliteError):
     """The network could not compute: memory ran out twice, or its numbers are not finite."""
 

@@ -118,7 +118,7 @@ def test_share_of_positive_phrases() -> None:
 
 def test_turned_scenes_are_asked_without_colours(scenes: SceneSet) -> None:
     tokenizer = build_tokenizer()
-    recipe = Recipe(size=SIZE, images=16, prompts=16, plain_steps=3, turned_steps=3, turned=1.0)
+    recipe = Recipe(size=SIZE, images=16, prompts=16, steps=6, turned_from=0.5, turned=1.0)
     before, after = (Batches(scenes, tokenizer, recipe)[step] for step in (2, 3))
     assert (before.labels[..., 0] != UNNAMED).all()
     assert set(after.labels[..., 0].unique().tolist()) == {UNNAMED, -1}

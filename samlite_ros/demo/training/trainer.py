@@ -22,6 +22,7 @@ from samlite_ros.demo.training.forward import TokenHeads, forward
 from samlite_ros.demo.training.losses import losses
 from samlite_ros.demo.training.monitor import monitor
 from samlite_ros.demo.training.network import build_network, build_tokenizer
+from samlite_ros.demo.training.optimizer import Optimizer
 from samlite_ros.demo.training.recipe import Recipe
 
 _LOG_STEPS = 50
@@ -50,7 +51,7 @@ class Trainer:
         self.model = build_network(recipe.size, recipe.seed)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.heads = TokenHeads(recipe.size.hidden)
-        self.optimizer = _build_optimizer(self.model, self.heads, recipe)
+        self.optimizer = Optimizer(self.model, self.heads, recipe)
         self.step = 0
         self._batches = Batches(scenes, self.tokenizer, recipe)
         looked_at = Batches(monitored, self.tokenizer, recipe, stream=_MONITOR_STREAM)
@@ -104,25 +105,21 @@ class Trainer:
     def train_step(self, batch: Batch) -> float:
         """One step of the optimiser; returns the loss."""
         recipe = self.recipe
-        for group in self.optimizer.param_groups:
-            group["lr"] = recipe.learning_rate_at(self.step)
+        self.optimizer.set_rate(recipe.rate_at(self.step))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             outputs = forward(self.model, batch)
         factor, copies = recipe.box_factor_at(self.step), recipe.copies_at(self.step)
         parts = losses(self.model, self.heads, outputs, batch, recipe.weights, factor, copies)
         total = torch.stack(list(parts.values())).sum()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         total.backward()
-        norm = nn.utils.clip_grad_norm_(self._parameters(), recipe.clip)
+        norm = nn.utils.clip_grad_norm_(self.optimizer.parameters, recipe.clip)
         self.optimizer.step()
         self.step += 1
         self._update_average()
         for name, value in (*parts.items(), ("total", total), ("gradient", norm)):
             self._sums[name] += float(value.detach())
         return float(total.detach())
-
-    def _parameters(self) -> list[nn.Parameter]:
-        return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -159,21 +156,10 @@ class Trainer:
     def _log_losses(self) -> None:
         means = {name: round(value / _LOG_STEPS, 4) for name, value in self._sums.items()}
         self._sums.clear()
-        rate = self.recipe.learning_rate_at(self.step)
+        rate = self.recipe.learning_rate * self.recipe.rate_at(self.step)
         seconds = round(time.monotonic() - self._started, 1)
         self._log({"step": self.step, "seconds": seconds, "learning_rate": rate, "losses": means})
 
     def _log(self, entry: dict[str, Any]) -> None:
         with self.log_path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
-
-
-def _build_optimizer(model: nn.Module, heads: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW; weight decay on matrices of the network, embeddings excepted."""
-    decayed: list[nn.Parameter] = []
-    free = list(heads.parameters())
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            (decayed if parameter.ndim >= 2 and "embed" not in name else free).append(parameter)
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": free, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
