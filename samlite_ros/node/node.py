@@ -13,6 +13,7 @@ from typing import Any
 
 import cv2
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
@@ -113,6 +114,7 @@ class SamliteNode(LifecycleNode):
         self._told_revision = -1
         self._status_due_s = self._status_refresh_s = 0.0
         self._create_topics()
+        self._survive_wrong_transitions()
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._apply_parameters()
 
@@ -195,6 +197,22 @@ class SamliteNode(LifecycleNode):
         self.create_timer(1.0, self._on_diagnostics, clock=steady)
         threshold = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
         self._jump_handle = self.get_clock().create_jump_callback(threshold, post_callback=self._on_time_jump)
+
+    def _survive_wrong_transitions(self) -> None:
+        """Refuse a transition that the state does not allow: rclpy raises, gives no answer, and the node would end."""
+        service = next(s for s in self.services if s.srv_name.endswith("/change_state"))
+        change = service.callback
+
+        def change_or_refuse(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
+            try:
+                change(request, response)
+            except Exception as error:
+                name = request.transition.label or request.transition.id
+                self.get_logger().warning(f"transition {name} is refused while {self._phase}: {error}")
+                response.success = False
+            return response
+
+        service.callback = change_or_refuse
 
     def _make_stream(self, outputs: CameraOutputs) -> StreamWorker:
         camera = outputs.camera

@@ -65,6 +65,25 @@ def assert_no_answers_while_inactive(client, answers, picture):
     assert len(answers) == before, f"answers to some of {sent}"
 
 
+def test_transitions_that_the_state_does_not_allow_are_refused_and_the_node_lives_on():
+    with graph(parameters={"autostart": False, "propagate": False, "queries": ["red thing"]}) as (client, node):
+        answers = client.listen_to_outputs("segmentation")["segmentation"]
+        for transition, allowed in [
+            ("activate", False),
+            ("cleanup", False),
+            ("configure", True),
+            ("configure", False),
+            ("activate", True),
+            ("cleanup", False),
+            ("activate", False),
+        ]:
+            assert client.change_state(transition) is allowed, transition
+        assert client.state() == "active"
+        assert client.answer_to(scene("red"), answers).instances
+        assert "is refused while active" in node.log()
+        assert "Traceback" not in node.log()
+
+
 def test_a_model_that_cannot_be_loaded_fails_the_transition_and_the_node_lives_on():
     with graph(parameters={"model": "missing", "queries": ["red thing"]}) as (client, node):
         client.wait_for(lambda: "Type: pip install torch" in node.log(), "the line to type")
