@@ -217,9 +217,19 @@ class Segmenter(Protocol):
         ...
 
     def segment(
-        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]
+        self,
+        image: ImageEmbedding,
+        text: TextEmbedding,
+        options: Sequence[DecodeOptions],
+        on_step: Callable[[], None] | None = None,
     ) -> list[PhraseResult]:
         """Decode phrases over one image: one result per phrase, in order.
+
+        Args:
+            image: The image.
+            text: N phrases.
+            options: N.
+            on_step: Called between two layers of the decoder, on this thread; it may do what `on_block` may do.
 
         Raises:
             ValueError: The embeddings are of different models, or options and phrases differ in number.

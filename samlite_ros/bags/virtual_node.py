@@ -63,6 +63,7 @@ class _Running:
     begins_ns: int
     ends_ns: int
     encode_ends_ns: int
+    decode_ns: int = 0
     next_block_ns: int = NEVER
 
 
@@ -193,24 +194,24 @@ class VirtualNode:
         return None
 
     def _begin(self, job: KeyframeJob, now_ns: int) -> _Running:
-        encode_ns = 0 if job.late else int(self._profile.encode_s * 1e9)
-        encode_ends_ns = now_ns + encode_ns
-        ends_ns = encode_ends_ns + self._decode_ns(job)
-        first_block_ns = now_ns + encode_ns // self._profile.blocks if encode_ns else NEVER
-        return _Running(self._compute(job), now_ns, ends_ns, encode_ends_ns, first_block_ns)
+        decode_ns = self._decode_ns(job)
+        encode_ends_ns = now_ns + (0 if job.late else int(self._profile.encode_s * 1e9))
+        ends_ns = encode_ends_ns + decode_ns
+        look_ns = NEVER if job.late else self._profile.next_look_ns(now_ns, encode_ends_ns, ends_ns, decode_ns)
+        return _Running(self._compute(job), now_ns, ends_ns, encode_ends_ns, decode_ns, look_ns)
 
     def _look_for_late_job(self, running: _Running, now_ns: int) -> None:
-        """Between two blocks of a pass: decode waiting phrases on an embedding that exists, which delays the pass."""
+        """Between two parts of a pass: decode waiting phrases on an embedding that exists, which delays the pass."""
         delay_ns = 0
         job = self._take_late_job() if self._late is None else None
         if job is not None:
             delay_ns = self._decode_ns(job)
             self._late = _Running(self._compute(job), now_ns, now_ns + delay_ns, now_ns)
         running.ends_ns += delay_ns
-        running.encode_ends_ns += delay_ns
-        block_ns = max(int(self._profile.encode_s * 1e9) // self._profile.blocks, 1)
-        following_ns = now_ns + delay_ns + block_ns
-        running.next_block_ns = following_ns if following_ns < running.encode_ends_ns else NEVER
+        running.encode_ends_ns += delay_ns if now_ns < running.encode_ends_ns else 0
+        running.next_block_ns = self._profile.next_look_ns(
+            now_ns + delay_ns, running.encode_ends_ns, running.ends_ns, running.decode_ns
+        )
 
     def _take_late_job(self) -> KeyframeJob | None:
         for camera in self._cameras.values():

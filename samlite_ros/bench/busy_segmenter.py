@@ -57,10 +57,19 @@ class BusySegmenter:
         return image
 
     def segment(
-        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]
+        self,
+        image: ImageEmbedding,
+        text: TextEmbedding,
+        options: Sequence[DecodeOptions],
+        on_step: Callable[[], None] | None = None,
     ) -> list[PhraseResult]:
-        """Phrase by phrase, so long each."""
-        ends_s = time.perf_counter() + self._profile.decode_s * len(text.phrases)
+        """So long per phrase, in the profile's steps; what `on_step` does meanwhile comes on top."""
+        step_s = self._profile.decode_s * len(text.phrases) / self._profile.decode_steps
+        for _ in range(self._profile.decode_steps - 1):
+            if on_step is not None:
+                on_step()
+            burn_until(time.perf_counter() + step_s, self._held_share)
+        ends_s = time.perf_counter() + step_s
         results = self._inner.segment(image, text, options)
         burn_until(ends_s, self._held_share)
         return results

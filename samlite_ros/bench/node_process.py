@@ -60,11 +60,15 @@ class LoggedSegmenter:
         return image
 
     def segment(
-        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]
+        self,
+        image: ImageEmbedding,
+        text: TextEmbedding,
+        options: Sequence[DecodeOptions],
+        on_step: Callable[[], None] | None = None,
     ) -> list[PhraseResult]:
         """As the inner segmenter."""
         start = _now()
-        results = self._inner.segment(image, text, options)
+        results = self._inner.segment(image, text, options, on_step)
         decoding = _since(start)
         wall_s, cpu_s = (a + b for a, b in zip(self._embedding, decoding, strict=True))
         self._log.write(f"{image.stamp_ns} {wall_s} {cpu_s}\n")

@@ -105,11 +105,15 @@ class RecordingSegmenter:
         return image
 
     def segment(
-        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]
+        self,
+        image: ImageEmbedding,
+        text: TextEmbedding,
+        options: Sequence[DecodeOptions],
+        on_step: Callable[[], None] | None = None,
     ) -> list[PhraseResult]:
         """Notes when, and what."""
         began_s = time.perf_counter()
-        results = self._inner.segment(image, text, options)
+        results = self._inner.segment(image, text, options, on_step)
         late = image.stamp_ns in self._decoded_stamps
         self._decoded_stamps.add(image.stamp_ns)
         self.decodes.append(Call(text.phrases, late, began_s, time.perf_counter()))

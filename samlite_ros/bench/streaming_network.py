@@ -53,7 +53,11 @@ class RememberingSegmenter:
         return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, frame)
 
     def segment(
-        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]
+        self,
+        image: ImageEmbedding,
+        text: TextEmbedding,
+        options: Sequence[DecodeOptions],
+        on_step: Callable[[], None] | None = None,
     ) -> list[PhraseResult]:
         """As the inner segmenter, the first time."""
         key = image.stamp_ns, text.phrases, tuple(options)

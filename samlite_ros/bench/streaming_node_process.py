@@ -76,7 +76,11 @@ class ContentOracle:
         return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, known)
 
     def segment(
-        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]
+        self,
+        image: ImageEmbedding,
+        text: TextEmbedding,
+        options: Sequence[DecodeOptions],
+        on_step: Callable[[], None] | None = None,
     ) -> list[PhraseResult]:
         """The truth of that image; nothing where it is not known."""
         if image.features is None:

@@ -84,7 +84,11 @@ class OracleSegmenter:
         return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, None)
 
     def segment(
-        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]
+        self,
+        image: ImageEmbedding,
+        text: TextEmbedding,
+        options: Sequence[DecodeOptions],
+        on_step: Callable[[], None] | None = None,
     ) -> list[PhraseResult]:
         """The truth of that stamp."""
         return [self._result(image.stamp_ns, phrase) for phrase in text.phrases]

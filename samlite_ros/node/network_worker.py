@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, Protocol
 
 import numpy as np
@@ -98,6 +99,7 @@ class NetworkWorker:
         self._poked = False
         self._stopping = False
         self._segmenter: Segmenter | None = None
+        self._decodes_in_steps = False
         self._embeddings: dict[str, ImageEmbedding] = {}
         self._failures_in_a_row = 0
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
@@ -177,6 +179,7 @@ class NetworkWorker:
         image = segmenter.embed_image(Frame(np.zeros((480, 640, 3), np.uint8), 1), self._check_cancelled)
         segmenter.segment(image, text, [DecodeOptions()])
         self._segmenter = segmenter
+        self._decodes_in_steps = "on_step" in signature(segmenter.segment).parameters
         return segmenter.model_id
 
     def _unload(self) -> None:
@@ -246,7 +249,11 @@ class NetworkWorker:
         image = self._embed_image(job, segmenter)
         encoded_s = time.monotonic()
         text = segmenter.embed_text(job.phrases)
-        results = segmenter.segment(image, text, job.options)
+        if job.late or not self._decodes_in_steps:
+            results = segmenter.segment(image, text, job.options)
+        else:
+            results = segmenter.segment(image, text, job.options, self._within_pass)
+        self._embeddings[job.frame.camera] = image  # not before: a late query within the pass needs the one before
         counters = self.counters
         counters.encode_s, counters.decode_s = encoded_s - began_s, time.monotonic() - encoded_s
         counters.phrases_decoded += len(job.phrases)
@@ -258,13 +265,12 @@ class NetworkWorker:
         if job.late and known is not None and known.stamp_ns == frame.stamp_ns:
             self.counters.late_jobs += 1
             return known
-        image = segmenter.embed_image(frame, self._between_blocks)
-        self._embeddings[frame.camera] = image
+        image = segmenter.embed_image(frame, self._within_pass)
         self.counters.images_embedded += 1
         return image
 
-    def _between_blocks(self) -> None:
-        """Called within a pass: give way to commands, to new phrases and to late queries."""
+    def _within_pass(self) -> None:
+        """Called between the parts of a pass: give way to commands, to new phrases and to late queries."""
         self._check_cancelled()
         if self._embed_waiting_phrases():
             self._wait_for_late_job()

@@ -15,7 +15,7 @@ from samlite_ros.segmenter.decoder import ImageFeatures, cut, image_features
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.segmenter.preprocess import to_pixel_values
 from samlite_ros.segmenter.selection import Selection, Wanted, select_instances
-from samlite_ros.segmenter.shared_decode import SharedDecoder, SharedImage
+from samlite_ros.segmenter.shared_decode import SharedDecoder, SharedImage, go_on
 from samlite_ros.segmenter.text_bank import TextBank
 from samlite_ros.segmenter.text_encoder import TextEncoder
 from samlite_ros.segmenter.text_store import TextStore
@@ -108,9 +108,15 @@ class Sam3LiteTextSegmenter:
 
     @torch.inference_mode()
     def segment(
-        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]
+        self,
+        image: ImageEmbedding,
+        text: TextEmbedding,
+        options: Sequence[DecodeOptions],
+        on_step: Callable[[], None] | None = None,
     ) -> list[PhraseResult]:
         """Decode phrases over one image. See `samlite_ros.types.Segmenter`.
+
+        `on_step` is called before each batch of phrases, each layer and each stage of the pixel decoder.
 
         Raises:
             ValueError: The embeddings are of different models, or options and phrases differ in number.
@@ -120,10 +126,10 @@ class Sam3LiteTextSegmenter:
         results: list[PhraseResult] = []
         batch = self.options.decode_batch
         while (done := len(results)) < len(text.phrases):
-            selection = self._try_decode(image, text, options, done, batch)
+            selection = self._try_decode(image, text, options, done, batch, on_step)
             if selection is None:
                 batch = 1
-                selection = self._try_decode(image, text, options, done, batch)
+                selection = self._try_decode(image, text, options, done, batch, on_step)
             if selection is None:
                 raise InferenceError(f"no memory on {self.checkpoint.device} to decode one phrase: lower image_size")
             self._counts.non_finite += selection.dropped
@@ -149,14 +155,20 @@ class Sam3LiteTextSegmenter:
         return None
 
     def _try_decode(
-        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions], start: int, count: int
+        self,
+        image: ImageEmbedding,
+        text: TextEmbedding,
+        options: Sequence[DecodeOptions],
+        start: int,
+        count: int,
+        on_step: Callable[[], None] | None,
     ) -> Selection | None:
         """One pass over some of the phrases; None = memory ran out, and was freed."""
         stop = start + count
         wanted = Wanted(text.phrases[start:stop], options[start:stop], image.size)
         with suppress(torch.cuda.OutOfMemoryError):
             features = cut(text.features, start, count)
-            return select_instances(self._decoder, self._share(image.features), features, wanted)
+            return select_instances(self._decoder, self._share(image.features), features, wanted, on_step or go_on)
         self._free_memory()
         return None
 

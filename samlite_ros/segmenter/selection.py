@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from samlite_ros.errors import InferenceError
 from samlite_ros.segmenter.decoder import TextFeatures
-from samlite_ros.segmenter.shared_decode import Proposals, SharedImage
+from samlite_ros.segmenter.shared_decode import OnStep, Proposals, SharedImage, go_on
 from samlite_ros.segmenter.upsample import upsample_mask
 from samlite_ros.types import DecodeOptions, Mask, PhraseResult
 
@@ -21,9 +21,11 @@ _LARGEST_LOGIT = 1e4
 class Decoder(Protocol):
     """Proposes first, draws masks of what is kept afterwards; see `SharedDecoder`."""
 
-    def propose(self, image: SharedImage, text: TextFeatures) -> Proposals: ...
+    def propose(self, image: SharedImage, text: TextFeatures, on_step: OnStep) -> Proposals: ...
 
-    def masks(self, image: SharedImage, proposals: Proposals, kept: Sequence[torch.Tensor]) -> list[torch.Tensor]: ...
+    def masks(
+        self, image: SharedImage, proposals: Proposals, kept: Sequence[torch.Tensor], on_step: OnStep
+    ) -> list[torch.Tensor]: ...
 
 
 class Wanted(NamedTuple):
@@ -46,13 +48,22 @@ class Selection(NamedTuple):
     dropped: int
 
 
-def select_instances(decoder: Decoder, image: SharedImage, text: TextFeatures, wanted: Wanted) -> Selection:
+def select_instances(
+    decoder: Decoder, image: SharedImage, text: TextFeatures, wanted: Wanted, on_step: OnStep = go_on
+) -> Selection:
     """Decode N phrases and keep the best queries of each; only their masks are drawn and leave the device.
+
+    Args:
+        decoder: What decodes.
+        image: The image.
+        text: Features of the phrases.
+        wanted: The phrases.
+        on_step: Called before each part of the decoder.
 
     Raises:
         InferenceError: Not one number of a phrase is finite.
     """
-    proposals = decoder.propose(image, text)
+    proposals = decoder.propose(image, text, on_step)
     scores = proposals.scores.cpu().numpy()  # (N, Q)
     presence = proposals.presence.cpu().numpy()  # (N,)
     boxes = proposals.boxes_xyxy.cpu().numpy()  # (N, Q, 4)
@@ -60,7 +71,8 @@ def select_instances(decoder: Decoder, image: SharedImage, text: TextFeatures, w
     _refuse_nonsense(finite, wanted.phrases)
     usable = np.where(finite, scores, -1.0)
     kept = [_best(row, options) for row, options in zip(usable, wanted.options, strict=True)]
-    logits = decoder.masks(image, proposals, [torch.from_numpy(k).to(proposals.scores.device) for k in kept])
+    chosen = [torch.from_numpy(k).to(proposals.scores.device) for k in kept]
+    logits = decoder.masks(image, proposals, chosen, on_step)
     results = [
         PhraseResult(
             phrase,

@@ -15,7 +15,7 @@ The numbers are those of the reference's forward (to rounding); what is saved:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -25,8 +25,13 @@ import torch.nn.functional as F
 
 from samlite_ros.segmenter.decoder import ImageFeatures, TextFeatures
 
+OnStep = Callable[[], None]
 _RPB_SCALE = 8.0
 _SIGMOID_MARGIN = 1e-3
+
+
+def go_on() -> None:
+    """Nothing is to be done between two steps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,11 +93,11 @@ class SharedDecoder:
         attention, _ = layer.self_attn(query=with_position, key=with_position, value=normed)
         return SharedImage(attention + tokens, position, image.maps)
 
-    def propose(self, image: SharedImage, text: TextFeatures) -> Proposals:
-        """Scores and boxes of N phrases over one image."""
+    def propose(self, image: SharedImage, text: TextFeatures, on_step: OnStep = go_on) -> Proposals:
+        """Scores and boxes of N phrases over one image; `on_step` is called before each layer."""
         mask = _additive_mask(text)
-        encoded = self._encode(image, text, mask)
-        queries, boxes, presence_logits = self._decode(encoded, image, text, mask)
+        encoded = self._encode(image, text, mask, on_step)
+        queries, boxes, presence_logits = self._decode(encoded, image, text, mask, on_step)
         logits = self._model.dot_product_scoring(
             decoder_hidden_states=queries[None], text_features=text.features, text_mask=text.mask.bool()
         )  # (1, N, Q, 1)
@@ -100,13 +105,16 @@ class SharedDecoder:
         scores = logits[0, :, :, 0].float().sigmoid() * presence
         return Proposals(scores, presence[:, 0], _to_xyxy(boxes).float(), queries, encoded, text)
 
-    def masks(self, image: SharedImage, proposals: Proposals, kept: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    def masks(
+        self, image: SharedImage, proposals: Proposals, kept: Sequence[torch.Tensor], on_step: OnStep = go_on
+    ) -> list[torch.Tensor]:
         """Mask logits of the kept queries alone.
 
         Args:
             image: The image of the proposals.
             proposals: Of N phrases.
             kept: Of each phrase, the indices (K,) of the queries to draw.
+            on_step: Called before each stage of the pixel decoder.
 
         Returns:
             Of each phrase (K, h, w) at the finest map's size, in the model's dtype.
@@ -116,13 +124,13 @@ class SharedDecoder:
         rows = [row for row, chosen in enumerate(kept) if len(chosen)]
         if not rows:
             return out
-        pixels = self._embed_pixels(image, proposals, rows)  # (R, C, h, w)
+        pixels = self._embed_pixels(image, proposals, rows, on_step)  # (R, C, h, w)
         for place, row in enumerate(rows):
             weight, bias = self._mask_weights(proposals.queries[row, kept[row]])
             out[row] = torch.einsum("kc,chw->khw", weight, pixels[place]) + bias[:, None, None]
         return out
 
-    def _encode(self, image: SharedImage, text: TextFeatures, mask: torch.Tensor) -> torch.Tensor:
+    def _encode(self, image: SharedImage, text: TextFeatures, mask: torch.Tensor, on_step: OnStep) -> torch.Tensor:
         """The encoder from the first layer's cross-attention on; (N, h * w, C)."""
         first, *others = self._model.detr_encoder.layers
         count = len(text.features)
@@ -131,11 +139,12 @@ class SharedDecoder:
         hidden = attention + image.attended
         hidden = first.mlp(first.layer_norm3(hidden)) + hidden
         for layer in others:
+            on_step()
             hidden = layer(hidden, text.features, image.position, prompt_cross_attn_mask=mask)
         return hidden
 
     def _decode(
-        self, encoded: torch.Tensor, image: SharedImage, text: TextFeatures, mask: torch.Tensor
+        self, encoded: torch.Tensor, image: SharedImage, text: TextFeatures, mask: torch.Tensor, on_step: OnStep
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The decoder: queries (N, Q, C), boxes (N, Q, 4) as centre and size, presence logits (N, 1)."""
         decoder = self._model.detr_decoder
@@ -144,6 +153,7 @@ class SharedDecoder:
         hidden = torch.cat([decoder.presence_token.weight, decoder.query_embed.weight]).expand(count, -1, -1)
         grid = image.maps[-1].shape[-2:]
         for layer in decoder.layers:
+            on_step()
             hidden = layer(
                 hidden,
                 query_pos=decoder.ref_point_head(decoder.position_encoding.encode_boxes(boxes)),
@@ -174,7 +184,9 @@ class SharedDecoder:
         scaled = deltas.sign() * torch.log2(deltas.abs() + 1.0) / math.log2(_RPB_SCALE)
         return F.pad(embed(scaled).permute(0, 3, 1, 2), (0, 0, 1, 0))
 
-    def _embed_pixels(self, image: SharedImage, proposals: Proposals, rows: Sequence[int]) -> torch.Tensor:
+    def _embed_pixels(
+        self, image: SharedImage, proposals: Proposals, rows: Sequence[int], on_step: OnStep
+    ) -> torch.Tensor:
         """The pixel decoder for some of the phrases; (R, C, h, w) at the finest map's size."""
         decoder = self._model.mask_decoder
         chosen = list(rows)
@@ -185,6 +197,7 @@ class SharedDecoder:
         height, width = image.maps[-1].shape[-2:]
         pixels = (encoded + attention).transpose(1, 2).unflatten(2, (height, width))  # channels last in memory
         for stage, finer in enumerate(self._convolved_maps(image)):
+            on_step()
             pixels = F.conv_transpose2d(pixels, self._upsampling_kernels[stage], stride=2, padding=1) + finer
             pixels = decoder.pixel_decoder.norms[stage](pixels).relu_()
         return pixels

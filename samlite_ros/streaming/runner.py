@@ -51,11 +51,26 @@ class LatencyProfile:
         encode_s: For the image embedding [s].
         decode_s: For each phrase decoded on it [s].
         blocks: Parts of the image encoder, between which a late query may be decoded.
+        decode_steps: The same of the decoding, however many phrases.
     """
 
     encode_s: float
     decode_s: float
     blocks: int = 32
+    decode_steps: int = 12
+
+    def next_look_ns(self, now_ns: int, encode_ends_ns: int, ends_ns: int, decode_ns: int) -> int:
+        """When a running pass looks for a late query next [ns]; NEVER = not before it ends.
+
+        Args:
+            now_ns: Now [ns].
+            encode_ends_ns, ends_ns: When its image encoder and the whole of it end [ns].
+            decode_ns: How long its decoding takes [ns].
+        """
+        block_ns = max(int(self.encode_s * 1e9) // self.blocks, 1)
+        step_ns = max(decode_ns // self.decode_steps, 1)
+        following_ns = now_ns + (block_ns if now_ns < encode_ends_ns else step_ns)
+        return following_ns if following_ns < ends_ns else NEVER
 
     @classmethod
     def of_total_ms(cls, total_ms: float) -> LatencyProfile:
@@ -106,6 +121,7 @@ class _Pass:
     begins_ns: int
     ends_ns: int
     encode_ends_ns: int = 0
+    decode_ns: int = 0
     next_block_ns: int = NEVER
 
 
@@ -228,26 +244,27 @@ class VirtualRun:
         job = self.pipeline.take_job()
         if job is None:
             return
-        encode_ns = 0 if job.late else int(self._profile.encode_s * 1e9)
-        ends_ns = now_ns + encode_ns + self._decode_ns(job)
-        first_block_ns = NEVER if job.late else now_ns + encode_ns // self._profile.blocks
-        self._pass = _Pass(self._compute(job), now_ns, ends_ns, now_ns + encode_ns, first_block_ns)
+        decode_ns = self._decode_ns(job)
+        encode_ends_ns = now_ns + (0 if job.late else int(self._profile.encode_s * 1e9))
+        ends_ns = encode_ends_ns + decode_ns
+        look_ns = NEVER if job.late else self._profile.next_look_ns(now_ns, encode_ends_ns, ends_ns, decode_ns)
+        self._pass = _Pass(self._compute(job), now_ns, ends_ns, encode_ends_ns, decode_ns, look_ns)
 
     def _look_for_late_query(self, now_ns: int) -> None:
-        """Between two blocks of a running pass: decode waiting phrases on the last embedding."""
+        """Between two parts of a running pass: decode waiting phrases on the last embedding."""
         running = self._pass
         if running is None:
             return
-        block_ns = max(int(self._profile.encode_s * 1e9) // self._profile.blocks, 1)
         job = None if self._late is not None else self.pipeline.take_late_job()
         delay_ns = 0
         if job is not None:
             delay_ns = self._decode_ns(job)
             self._late = _Pass(self._compute(job), now_ns, now_ns + delay_ns)
         running.ends_ns += delay_ns
-        running.encode_ends_ns += delay_ns
-        following_ns = now_ns + delay_ns + block_ns
-        running.next_block_ns = following_ns if following_ns < running.encode_ends_ns else NEVER
+        running.encode_ends_ns += delay_ns if now_ns < running.encode_ends_ns else 0
+        running.next_block_ns = self._profile.next_look_ns(
+            now_ns + delay_ns, running.encode_ends_ns, running.ends_ns, running.decode_ns
+        )
 
     def _decode_ns(self, job: KeyframeJob) -> int:
         return int(self._profile.decode_s * len(job.phrases) * 1e9)

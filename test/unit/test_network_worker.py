@@ -21,6 +21,7 @@ class ScriptedSegmenter:
         self.blocks = blocks
         self.calls, self.threads = [], set()
         self.at_block = self.in_segment = lambda *_: None
+        self.steps = 0
 
     def embed_text(self, phrases):
         self._note("text", *phrases)
@@ -36,9 +37,11 @@ class ScriptedSegmenter:
                 on_block()
         return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, None)
 
-    def segment(self, image, text, options):
+    def segment(self, image, text, options, on_step=None):
         self._note("segment", image.stamp_ns, *text.phrases)
         self.in_segment(image, text)
+        for _ in range(self.steps if on_step is not None else 0):
+            on_step()
         nothing = np.zeros(0, np.float32), np.zeros((0, 4), np.float32), ()
         return [PhraseResult(phrase, 0.5, *nothing) for phrase in text.phrases]
 
@@ -164,6 +167,39 @@ def test_a_late_job_is_decoded_between_two_blocks_on_the_earlier_image(make_benc
     calls = [call for call in bench.segmenter.calls if call[0] != "text"]
     assert calls[-3:] == [("image", 2), ("segment", 1, "cone"), ("segment", 2, "ball")]
     assert (bench.worker.counters.late_jobs, bench.worker.counters.images_embedded) == (1, 2)
+
+
+def test_a_late_job_is_decoded_within_the_decoding_of_a_pass_on_the_image_before(make_bench):
+    bench = make_bench()
+    source, segmenter = bench.sources[0], bench.segmenter
+    bench.run(source.add(1))
+    segmenter.calls.clear()
+    segmenter.steps = 3
+    fates = {}
+
+    def ask(image, text):
+        if text.phrases == ("ball",):
+            fates[image.stamp_ns] = source.add(image.stamp_ns - 1, "cup", late=True)
+
+    segmenter.in_segment = ask
+    bench.run(source.add(2))
+    bench.run(source.add(3))
+    assert [fates[stamp].result(DEADLINE_S).results[0].phrase for stamp in (2, 3)] == ["cup", "cup"]
+    segments = [call[1:] for call in segmenter.calls if call[0] == "segment"]
+    assert segments == [(2, "ball"), (1, "cup"), (3, "ball"), (2, "cup")]
+
+
+def test_a_segmenter_whose_decoding_cannot_be_interrupted_is_used_as_it_is(make_bench):
+    bench = make_bench()
+
+    class Plain(ScriptedSegmenter):
+        def segment(self, image, text, options):
+            return super().segment(image, text, options)
+
+    plain = Plain()
+    bench.worker.load(lambda: plain).result(DEADLINE_S)
+    (result,) = bench.run(bench.sources[0].add(3))
+    assert [r.phrase for r in result.results] == ["ball"]
 
 
 def test_a_late_job_of_an_image_that_was_let_go_is_abandoned_within_a_pass(make_bench):

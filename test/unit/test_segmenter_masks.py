@@ -64,11 +64,11 @@ class FixedDecoder:
         self.scores = torch.tensor([scores])
         self.drawn = []
 
-    def propose(self, _image, text):
+    def propose(self, _image, text, _on_step):
         boxes = torch.tensor([-0.1, 0.25, 0.5, 1.2]).expand(1, self.scores.shape[1], 4)
         return Proposals(self.scores, torch.tensor([0.9]), boxes, self.scores, self.scores, text)
 
-    def masks(self, _image, _proposals, kept):
+    def masks(self, _image, _proposals, kept, _on_step):
         self.drawn += kept[0].tolist()
         logits = torch.full((len(kept[0]), 6, 6), -9.0)
         logits[:, 3, 3] = 5.0

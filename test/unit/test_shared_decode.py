@@ -7,7 +7,7 @@ import torch
 from small_networks import Shape, make_frame, make_segmenter
 from torch import nn
 
-from samlite_ros.segmenter.decoder import decode
+from samlite_ros.segmenter.decoder import cut, decode
 from samlite_ros.segmenter.shared_decode import SharedDecoder, upsampling_kernel
 
 SHAPES = {
@@ -42,6 +42,24 @@ def test_masks_of_kept_queries_are_the_references(case):
     found = decoder.masks(shared, decoder.propose(shared, text), kept)
     for row, chosen in enumerate(kept):
         torch.testing.assert_close(found[row], wanted.mask_logits[row, chosen], atol=1e-4, rtol=1e-4)
+
+
+def test_another_phrase_may_be_decoded_between_any_two_steps(case):
+    decoder, image, text, _ = case
+    shared = decoder.prepare(image)
+    calm = decoder.propose(shared, text)
+    kept = [torch.tensor([0, 1])] * len(PHRASES)
+    steps = []
+
+    def another():
+        steps.append(decoder.propose(shared, cut(text, 1, 1)).scores)
+
+    found = decoder.propose(shared, text, another)
+    masks = decoder.masks(shared, found, kept, another)
+    assert len(steps) >= 3
+    torch.testing.assert_close(found.scores, calm.scores, atol=0, rtol=0)
+    for mask, expected in zip(masks, decoder.masks(shared, calm, kept), strict=True):
+        torch.testing.assert_close(mask, expected, atol=0, rtol=0)
 
 
 def test_nothing_is_drawn_where_nothing_is_kept(case):

@@ -88,6 +88,20 @@ def test_a_late_query_is_decoded_between_two_blocks_and_delays_the_pass_by_its_d
     assert late and len(segmenter.embedded) == run.record.embeddings
 
 
+def test_a_late_query_that_comes_while_a_pass_is_decoding_waits_for_one_step_only():
+    world = PaintedWorld([*MOVING.discs, Disc("cup", (40, 160, 60), 20, lambda i: (200.0, 60 + 2.0 * i))])
+    profile = LatencyProfile(0.05, 0.3, blocks=5, decode_steps=10)
+    asked_ns = stamp_ns(15)
+    changes = [(asked_ns, vocabulary("ball", "cup", epoch=2))]
+    run = VirtualRun(
+        TruthSegmenter(world), profile, StreamingOptions(propagate=True), vocabulary("ball"), changes, charge_s=0
+    )
+    list(run.run(frames(world, 40)))
+    decoding = [b + 50_000_000 <= asked_ns <= e for _, b, e in run.record.passes]
+    assert any(decoding)
+    assert run.record.late_delivered_ns[0] - asked_ns <= (30 + 300) * 1e6
+
+
 def test_profile_of_a_total_time():
     profile = LatencyProfile.of_total_ms(250)
     assert profile.encode_s == pytest.approx(0.16)
