@@ -66,12 +66,19 @@ def _draw_bars(axes: Any, figures: Sequence[Figure], columns: Sequence[str]) -> 
 
 
 def _draw_curves(axes: Any, figures: Sequence[Figure]) -> None:
-    """Share of frames against latency, a curve per setting; columns are percentiles, 'p50' and so on."""
-    for row in dict.fromkeys(f.row for f in figures):
+    """Share of frames against latency, a curve per setting; columns are percentiles, 'p50' and so on.
+
+    Rows that differ only in what follows the comma share a colour.
+    """
+    rows = dict.fromkeys(f.row for f in figures)
+    colors = {camera: f"C{place}" for place, camera in enumerate(dict.fromkeys(row.split(", ")[0] for row in rows))}
+    for row in rows:
         points = [(f.value, float(f.column[1:])) for f in figures if f.row == row]
-        axes.plot(*zip(*points, strict=True), marker=".", label=row)
+        camera, _, answers = row.partition(", ")
+        style = "--" if answers == "network" else "-"
+        axes.plot(*zip(*points, strict=True), style, color=colors[camera], marker=".", label=row)
     axes.set_xscale("log")
     axes.set_xlabel(f"stamp to arrival [{figures[0].unit}]")
     axes.set_ylabel("frames answered by then [%]")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
