@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import rclpy
@@ -381,8 +382,8 @@ class Client:
 @contextmanager
 def graph(command=None, *, camera: str = "", **options: Any) -> Iterator[tuple[Client, NodeProcess]]:
     """A client and the node, in a domain of their own."""
-    with own_domain() as domain:
-        os.environ.update(graph_environment(domain))
+    # The domain is given back at the end, so no later test of this process may find it in its environment.
+    with own_domain() as domain, patch.dict(os.environ, graph_environment(domain)):
         node = NodeProcess(command or FAKE_NODE, domain, **options)
         client = Client(domain, camera)
         try:

@@ -92,7 +92,7 @@ class SlowSegmenter:
             on_block()
         return frame
 
-    def segment(self, image, text, options):
+    def segment(self, image, text, options, on_step=None):
         return list(text)
 
 
