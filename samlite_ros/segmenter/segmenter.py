@@ -116,7 +116,7 @@ class Sam3LiteTextSegmenter:
     ) -> list[PhraseResult]:
         """Decode phrases over one image. See `samlite_ros.types.Segmenter`.
 
-        `on_step` is called before each batch of phrases, each layer and each stage of the pixel decoder.
+        `on_step` is called before each layer but the first and before each stage of the pixel decoder.
 
         Raises:
             ValueError: The embeddings are of different models, or options and phrases differ in number.

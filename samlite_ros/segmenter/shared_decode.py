@@ -94,7 +94,7 @@ class SharedDecoder:
         return SharedImage(attention + tokens, position, image.maps)
 
     def propose(self, image: SharedImage, text: TextFeatures, on_step: OnStep = go_on) -> Proposals:
-        """Scores and boxes of N phrases over one image; `on_step` is called before each layer."""
+        """Scores and boxes of N phrases over one image; `on_step` is called before each layer but the first."""
         mask = _additive_mask(text)
         encoded = self._encode(image, text, mask, on_step)
         queries, boxes, presence_logits = self._decode(encoded, image, text, mask, on_step)

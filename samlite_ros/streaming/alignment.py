@@ -198,9 +198,20 @@ def align(
         residuals = _residuals(image, batch, poses, point_weight, outline_weight)
         better = residuals.cost < best.cost - 1e-3
         best_poses, best = np.where(better[:, None, None], poses, best_poses), _where(better, residuals, best)
-    rejected = _rejected(batch, start, best_poses, best, visible < LEAST_VISIBLE_POINTS)
+    agrees = best.magnitude < INLIER_LEVELS
+    agreeing, in_sight = (agrees * best.weight).sum(1), best.weight.sum(1)
+    share = agreeing / (batch.weight.sum(1) + np.float32(1e-6))
+    rejected = _is_far_off(batch, start, best_poses) | (visible < LEAST_VISIBLE_POINTS) | (share < LEAST_SHARE)
     poses = np.where(rejected[:, None, None], start, best_poses)
-    return _judged(batch, poses, best, rejected, _support(image, batch, poses, point_weight))
+    return Alignment(
+        poses=poses,
+        cost=best.cost,
+        share=share,
+        agreement=(agreeing + 1) / (in_sight + 1),
+        inliers=agrees & (best.weight > 0),
+        rejected=rejected,
+        support=_support(image, batch, poses, point_weight),
+    )
 
 
 def _visibility(
@@ -284,27 +295,17 @@ def _increment(step: NDArray[np.float32], center: NDArray[np.float32], radius: N
     return out
 
 
-def _rejected(
-    batch: AlignmentBatch, start: Poses, poses: Poses, residuals: _Residuals, hidden: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Which alignments not to believe, bool (K,)."""
+def _is_far_off(batch: AlignmentBatch, start: Poses, poses: Poses) -> NDArray[np.bool_]:
+    """Which poses went too far from where they started, bool (K,)."""
     growth = scale_of(poses) / scale_of(start)
     center = batch.center[:, None]
     shift = (transform(poses, center) - transform(start, center))[:, 0]
-    rejected: NDArray[np.bool_] = (
+    far: NDArray[np.bool_] = (
         (growth < 1 / (1 + GROWTH_LIMIT))
         | (growth > 1 + GROWTH_LIMIT)
         | (np.hypot(shift[:, 0], shift[:, 1]) > SHIFT_LIMIT_PX)
-        | hidden
-        | (_share(batch, residuals) < LEAST_SHARE)
     )
-    return rejected
-
-
-def _share(batch: AlignmentBatch, residuals: _Residuals) -> NDArray[np.float32]:
-    """Weighted share of all template points that agree, (K,)."""
-    agreeing = ((residuals.magnitude < INLIER_LEVELS) * residuals.weight).sum(1)
-    return np.asarray(agreeing / (batch.weight.sum(1) + np.float32(1e-6)), np.float32)
+    return far
 
 
 def _support(
@@ -316,26 +317,6 @@ def _support(
     x, y = _nearest(points, image.size)
     posterior = batch.probability[np.arange(len(batch))[:, None], image.color_index[y, x]]
     return np.asarray(((posterior * used).sum(1) + 0.5) / (used.sum(1) + 1), np.float32)
-
-
-def _judged(
-    batch: AlignmentBatch,
-    poses: Poses,
-    residuals: _Residuals,
-    rejected: NDArray[np.bool_],
-    support: NDArray[np.float32],
-) -> Alignment:
-    agrees = residuals.magnitude < INLIER_LEVELS
-    agreement = ((agrees * residuals.weight).sum(1) + 1) / (residuals.weight.sum(1) + 1)
-    return Alignment(
-        poses,
-        residuals.cost,
-        _share(batch, residuals),
-        agreement,
-        agrees & (residuals.weight > 0),
-        rejected,
-        support,
-    )
 
 
 def _where(choose: NDArray[np.bool_], a: _Residuals, b: _Residuals) -> _Residuals:
