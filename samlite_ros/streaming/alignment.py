@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.streaming.alignment_points import INNER_WEIGHT
+from samlite_ros.streaming.alignment_points import INNER_WEIGHT, TEMPLATE_POINTS
 from samlite_ros.streaming.appearance import ObjectModel
 from samlite_ros.streaming.flow import WorkImage
 from samlite_ros.streaming.geometry import Poses, compose, invert, scale_of, transform
@@ -24,6 +24,8 @@ COVERED_WEIGHT = 0.05
 """Weight of points that lay under another object in the last answer."""
 INLIER_LEVELS = 14.0
 """A template point agrees where its colour differs by less [levels of 255]."""
+MOST_DIFFERENCE = 80.0
+"""Larger differences of colour pull no more [levels]."""
 OUTLINE_AMPLITUDE, OUTLINE_SCALE, OUTLINE_COST = 40.0, 0.5, 20.0
 """Outline rows: weight against colour rows, robust scale, and share in the cost."""
 DAMPING = np.diag([1e-3, 1e-3, 2e-2, 2e-2]).astype(np.float32)
@@ -42,22 +44,42 @@ THIRDS = np.full(3, 1 / 3, np.float32)
 
 @dataclass(frozen=True, eq=False)
 class AlignmentBatch:
-    """The alignment points of K objects stacked; see `AlignmentPoints` for the fields."""
+    """The alignment points of K objects stacked: N = T template points, then M outline points, of each.
+
+    Args:
+        points: float32 (K, N, 2): all of them [work px].
+        color: float32 (K, T, 3): colour of the template points [levels].
+        target: float32 (K, M): how much inside the outline points are, 0 to 1.
+        jacobian: float32 (K, 3 T + M, 4): change of colours, then of how much inside, with the step.
+        outer: float32 (K, N, 16): products of each point's jacobian with itself, summed over colours.
+        weight: float32 (K, N).
+        probability: float32 (K, 4096): by colour, that it is the object's.
+        center: float32 (K, 2) [work px].
+        radius: float32 (K,) [work px].
+    """
 
     points: NDArray[np.float32]
     color: NDArray[np.float32]
-    jacobian: NDArray[np.float32]
-    weight: NDArray[np.float32]
-    outline: NDArray[np.float32]
     target: NDArray[np.float32]
-    outline_jacobian: NDArray[np.float32]
-    outline_weight: NDArray[np.float32]
+    jacobian: NDArray[np.float32]
+    outer: NDArray[np.float32]
+    weight: NDArray[np.float32]
     probability: NDArray[np.float32]
     center: NDArray[np.float32]
     radius: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.points)
+
+    @property
+    def template(self) -> NDArray[np.float32]:
+        """Template points (K, T, 2) [work px]."""
+        return self.points[:, :TEMPLATE_POINTS]
+
+    @property
+    def template_weight(self) -> NDArray[np.float32]:
+        """Weights of the template points, (K, T)."""
+        return self.weight[:, :TEMPLATE_POINTS]
 
     def take(self, rows: Sequence[int]) -> AlignmentBatch:
         """Some of the objects, repeats allowed."""
@@ -74,16 +96,20 @@ def stack(models: Sequence[ObjectModel]) -> AlignmentBatch:
     points = [m.alignment for m in models if m.alignment is not None]
     if len(points) != len(models):
         raise ValueError(f"{len(models) - len(points)} of {len(models)} objects have no alignment points")
+    template_jacobian = np.stack([p.jacobian for p in points])
+    outline_jacobian = np.stack([p.outline_jacobian for p in points])
+    count = len(models)
+    trust = np.array([m.colors.trust for m in models], np.float32)
+    template_outer = template_jacobian.swapaxes(2, 3) @ template_jacobian
+    outline_outer = outline_jacobian[..., :, None] * outline_jacobian[..., None, :]
     return AlignmentBatch(
-        points=np.stack([p.points for p in points]),
+        points=np.stack([np.concatenate([p.points, p.outline]) for p in points]),
         color=np.stack([p.color for p in points]),
-        jacobian=np.stack([p.jacobian for p in points]),
-        weight=np.stack([p.weight for p in points]),
-        outline=np.stack([p.outline for p in points]),
         target=np.stack([p.target for p in points]),
-        outline_jacobian=np.stack([p.outline_jacobian for p in points]),
-        outline_weight=np.stack(
-            [p.outline_weight * np.float32(m.colors.trust) for p, m in zip(points, models, strict=True)]
+        jacobian=np.concatenate([template_jacobian.reshape(count, -1, 4), outline_jacobian], 1),
+        outer=np.concatenate([template_outer, outline_outer], 1).reshape(count, -1, 16),
+        weight=np.concatenate(
+            [np.stack([p.weight for p in points]), np.stack([p.outline_weight for p in points]) * trust[:, None]], 1
         ),
         probability=np.stack([m.colors.probability for m in models]),
         center=np.stack([p.center for p in points]),
@@ -109,8 +135,7 @@ class Covering:
 
     def at(self, points: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Whether points (K, N, 2) lay under another object, bool (K, N)."""
-        x, y = _nearest(points, self.owner.shape)
-        return self.hides[np.arange(len(points))[:, None], self.owner[y, x]]
+        return self.hides[np.arange(len(points))[:, None], _nearest(self.owner, points)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,13 +188,12 @@ class Alignment:
 
 @dataclass(frozen=True, eq=False)
 class _Residuals:
-    """How well some poses fit; K objects."""
+    """How well some poses fit; K objects, T template points, M outline points."""
 
-    color: NDArray[np.float32]  # (K, N, 3)
-    magnitude: NDArray[np.float32]  # (K, N)
-    weight: NDArray[np.float32]  # (K, N)
+    color: NDArray[np.float32]  # (K, T, 3)
+    magnitude: NDArray[np.float32]  # (K, T)
     outline: NDArray[np.float32]  # (K, M)
-    outline_weight: NDArray[np.float32]  # (K, M)
+    weight: NDArray[np.float32]  # (K, T + M)
     color_cost: NDArray[np.float32]  # (K,)
     cost: NDArray[np.float32]  # (K,)
 
@@ -190,97 +214,85 @@ def align(
         The cheapest of the poses visited, for each object.
     """
     points = transform(start, batch.points)
-    point_weight, outline_weight, visible = _visibility(batch, start, points, image.size, covering)
-    poses, residuals = start, _residuals(image, batch, start, point_weight, outline_weight)
-    best_poses, best = poses, residuals
+    weight, visible = _visibility(batch, points, image.size, covering)
+    residuals = _residuals(image, batch, points, weight)
+    poses, best_poses, best_cost = start, start, residuals.cost
+    magnitude, best_weight = residuals.magnitude, residuals.weight[:, :TEMPLATE_POINTS]
     for _ in range(iterations):
         poses = _improve(batch, poses, residuals)
-        residuals = _residuals(image, batch, poses, point_weight, outline_weight)
-        better = residuals.cost < best.cost - 1e-3
-        best_poses, best = np.where(better[:, None, None], poses, best_poses), _where(better, residuals, best)
-    agrees = best.magnitude < INLIER_LEVELS
-    agreeing, in_sight = (agrees * best.weight).sum(1), best.weight.sum(1)
-    share = agreeing / (batch.weight.sum(1) + np.float32(1e-6))
+        residuals = _residuals(image, batch, transform(poses, batch.points), weight)
+        better = residuals.cost < best_cost - 1e-3
+        best_poses = np.where(better[:, None, None], poses, best_poses)
+        best_cost = np.where(better, residuals.cost, best_cost)
+        magnitude = np.where(better[:, None], residuals.magnitude, magnitude)
+        best_weight = np.where(better[:, None], residuals.weight[:, :TEMPLATE_POINTS], best_weight)
+    agrees = magnitude < INLIER_LEVELS
+    agreeing, in_sight = (agrees * best_weight).sum(1), best_weight.sum(1)
+    share = agreeing / (batch.template_weight.sum(1) + np.float32(1e-6))
     rejected = _is_far_off(batch, start, best_poses) | (visible < LEAST_VISIBLE_POINTS) | (share < LEAST_SHARE)
     poses = np.where(rejected[:, None, None], start, best_poses)
     return Alignment(
         poses=poses,
-        cost=best.cost,
+        cost=best_cost,
         share=share,
         agreement=(agreeing + 1) / (in_sight + 1),
-        inliers=agrees & (best.weight > 0),
+        inliers=agrees & (best_weight > 0),
         rejected=rejected,
-        support=_support(image, batch, poses, point_weight),
+        support=_support(image, batch, poses, weight[:, :TEMPLATE_POINTS]),
     )
 
 
 def _visibility(
-    batch: AlignmentBatch,
-    start: Poses,
-    points: NDArray[np.float32],
-    size: tuple[int, int],
-    covering: Covering | None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
-    """Weights of points that another object covers, (K, N) and (K, M), and how many template points are in sight."""
+    batch: AlignmentBatch, points: NDArray[np.float32], size: tuple[int, int], covering: Covering | None
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Weights of all points (K, N), little where another object covers them, and how many template points are seen."""
+    seen = _in_image(points[:, :TEMPLATE_POINTS], size) & (batch.template_weight > 0)
     if covering is None:
-        used = _in_image(points, size) & (batch.weight > 0)
-        return batch.weight, batch.outline_weight, used.sum(1)
+        return batch.weight, seen.sum(1)
     covered = covering.at(points)
-    outline_covered = covering.at(transform(start, batch.outline))
-    low = np.float32(COVERED_WEIGHT)
-    used = _in_image(points, size) & (batch.weight > 0) & ~covered
-    return (
-        np.where(covered, low, np.float32(1)) * batch.weight,
-        np.where(outline_covered, low, np.float32(1)) * batch.outline_weight,
-        used.sum(1),
-    )
+    seen &= ~covered[:, :TEMPLATE_POINTS]
+    return np.where(covered, np.float32(COVERED_WEIGHT), np.float32(1)) * batch.weight, seen.sum(1)
 
 
 def _residuals(
-    image: WorkImage,
-    batch: AlignmentBatch,
-    poses: Poses,
-    point_weight: NDArray[np.float32],
-    outline_weight: NDArray[np.float32],
+    image: WorkImage, batch: AlignmentBatch, points: NDArray[np.float32], weight: NDArray[np.float32]
 ) -> _Residuals:
-    points = transform(poses, batch.points)
-    weight = point_weight * _in_image(points, image.size)
-    seen = cv2.remap(
-        image.color,
-        np.ascontiguousarray(points[..., 0]),
-        np.ascontiguousarray(points[..., 1]),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    color = np.clip(seen.astype(np.float32) - batch.color, -80, 80)
+    """How the image differs from the objects at their points, moved to (K, N, 2), with weights (K, N)."""
+    template, outline_points = points[:, :TEMPLATE_POINTS], points[:, TEMPLATE_POINTS:]
+    weight = weight * _in_image(points, image.size)
+    color_weight, outline_weight = weight[:, :TEMPLATE_POINTS], weight[:, TEMPLATE_POINTS:]
+    seen = cv2.remap(image.color, template, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    color = seen - batch.color
+    np.minimum(np.maximum(color, -MOST_DIFFERENCE, out=color), MOST_DIFFERENCE, out=color)
     magnitude = np.abs(color) @ THIRDS
-    outline_points = transform(poses, batch.outline)
-    x, y = _nearest(outline_points, image.size)
-    posterior = batch.probability[np.arange(len(batch))[:, None], image.color_index[y, x]]
-    outline = posterior - batch.target
-    outline_weight = outline_weight * _in_image(outline_points, image.size)
-    color_cost = (np.minimum(magnitude, 30) * weight).sum(1) / (weight.sum(1) + np.float32(1e-6))
+    outline = _posterior(image, batch, outline_points) - batch.target
+    color_cost = (np.minimum(magnitude, 30) * color_weight).sum(1) / (color_weight.sum(1) + np.float32(1e-6))
     outline_cost = (np.abs(outline) * outline_weight).sum(1) / (outline_weight.sum(1) + np.float32(1e-3))
     cost = color_cost + np.float32(OUTLINE_COST) * outline_cost
-    return _Residuals(color, magnitude, weight, outline, outline_weight, color_cost, cost)
+    return _Residuals(color, magnitude, outline, weight, color_cost, cost)
+
+
+def _posterior(image: WorkImage, batch: AlignmentBatch, points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probability by the colour at points (K, P, 2) that they are the object's, (K, P)."""
+    color_index = _nearest(image.color_index, points)
+    color_index = color_index + np.arange(len(batch))[:, None] * batch.probability.shape[1]
+    return batch.probability.ravel().take(color_index)
 
 
 def _improve(batch: AlignmentBatch, poses: Poses, residuals: _Residuals) -> Poses:
     """One Gauss-Newton step."""
-    count = len(batch)
-    scale = np.clip(residuals.color_cost * 1.2, 5, 12)[:, None]
-    weight = residuals.weight / (1 + (residuals.magnitude / scale) ** 2) ** 2
-    jacobian = batch.jacobian.reshape(count, -1, 4)
-    weighted = (batch.jacobian * weight[:, :, None, None]).reshape(count, -1, 4).transpose(0, 2, 1)
-    hessian = weighted @ jacobian
-    gradient = weighted @ residuals.color.reshape(count, -1, 1)
-    outline_weight = residuals.outline_weight * np.float32(OUTLINE_AMPLITUDE**2)
-    outline_weight = outline_weight / (1 + (residuals.outline / np.float32(OUTLINE_SCALE)) ** 2) ** 2
-    weighted = (batch.outline_jacobian * outline_weight[..., None]).transpose(0, 2, 1)
-    hessian = hessian + weighted @ batch.outline_jacobian
-    gradient = gradient + weighted @ residuals.outline[..., None]
+    scale = np.minimum(np.maximum(residuals.color_cost * 1.2, 5), 12)[:, None]
+    weight = residuals.weight.copy()
+    template, outline = weight[:, :TEMPLATE_POINTS], weight[:, TEMPLATE_POINTS:]
+    template /= np.square(1 + np.square(residuals.magnitude / scale))
+    outline *= np.float32(OUTLINE_AMPLITUDE**2)
+    outline /= np.square(1 + np.square(residuals.outline * np.float32(1 / OUTLINE_SCALE)))
+    hessian = (weight[:, None] @ batch.outer).reshape(-1, 4, 4)
+    colors = (residuals.color * template[..., None]).reshape(len(batch), -1)
+    weighted = np.concatenate([colors, residuals.outline * outline], 1)
+    gradient = weighted[:, None] @ batch.jacobian
     stiffness = (hessian[:, 0, 0] + hessian[:, 1, 1])[:, None, None] * DAMPING
-    step = np.linalg.solve(hessian + stiffness + LEAST_STIFFNESS, gradient)[..., 0]
+    step = np.linalg.solve(hessian + stiffness + LEAST_STIFFNESS, gradient.swapaxes(1, 2))[..., 0]
     length = np.hypot(step[:, 0], step[:, 1])
     step *= np.minimum(1, STEP_LIMIT_PX / np.maximum(length, 1e-6))[:, None]
     return compose(poses, invert(_increment(step.astype(np.float32), batch.center, batch.radius)))
@@ -308,24 +320,15 @@ def _is_far_off(batch: AlignmentBatch, start: Poses, poses: Poses) -> NDArray[np
     return far
 
 
-def _support(
-    image: WorkImage, batch: AlignmentBatch, poses: Poses, point_weight: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """How much the colours at the inner points in sight are the objects', (K,); 0.5 where none is in sight."""
-    points = transform(poses, batch.points)
-    used = _in_image(points, image.size) & (point_weight > INNER_WEIGHT)
-    x, y = _nearest(points, image.size)
-    posterior = batch.probability[np.arange(len(batch))[:, None], image.color_index[y, x]]
+def _support(image: WorkImage, batch: AlignmentBatch, poses: Poses, weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How much the colours at the inner template points in sight are the objects', (K,); 0.5 where none is in sight.
+
+    The weights (K, T) are those of `_visibility`.
+    """
+    points = transform(poses, batch.template)
+    used = _in_image(points, image.size) & (weight > INNER_WEIGHT)
+    posterior = _posterior(image, batch, points)
     return np.asarray(((posterior * used).sum(1) + 0.5) / (used.sum(1) + 1), np.float32)
-
-
-def _where(choose: NDArray[np.bool_], a: _Residuals, b: _Residuals) -> _Residuals:
-    """Per object the residuals of `a` or of `b`."""
-
-    def pick(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.where(choose.reshape((-1,) + (1,) * (x.ndim - 1)), x, y)
-
-    return _Residuals(**{name: pick(getattr(a, name), getattr(b, name)) for name in a.__dataclass_fields__})
 
 
 def _in_image(points: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -333,9 +336,6 @@ def _in_image(points: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.
     return (x >= 0) & (x <= size[1] - 1) & (y >= 0) & (y <= size[0] - 1)
 
 
-def _nearest(points: NDArray[np.float32], size: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Column and row of the nearest pixel, kept inside the image."""
-    rounded = np.rint(points)
-    x = np.clip(rounded[..., 0], 0, size[1] - 1).astype(np.intp)
-    y = np.clip(rounded[..., 1], 0, size[0] - 1).astype(np.intp)
-    return x, y
+def _nearest(values: NDArray, points: NDArray[np.float32]) -> NDArray:
+    """Values (h, w) at the nearest pixels of points (K, P, 2), (K, P); outside the image those of its border."""
+    return cv2.remap(values, points, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)

@@ -14,11 +14,11 @@ from samlite_ros.streaming.change import change_map, is_still, most_are_in
 from samlite_ros.streaming.compose import Settlement, gather_evidence, settle, to_mask
 from samlite_ros.streaming.detections import Detection, nested_with
 from samlite_ros.streaming.flow import WorkImage, dense_flow, no_flow
-from samlite_ros.streaming.geometry import Poses, identity
+from samlite_ros.streaming.geometry import Poses, corner_shift_px, identity
 from samlite_ros.streaming.learning import BUILD_ITERATIONS, Lesson, LessonQueue, align_anywhere, align_learnt, learn
 from samlite_ros.streaming.recognition import Recogniser
 from samlite_ros.streaming.snapshot import Snapshot
-from samlite_ros.streaming.tracks import LOST_SHARE, PhraseMatch, Track, TrackBatch, corner_shift_px
+from samlite_ros.streaming.tracks import LOST_SHARE, PhraseMatch, Track, TrackBatch
 from samlite_ros.types import Frame, Mask
 
 MOST_MISSES = 10
@@ -131,7 +131,7 @@ class Carrier:
         image = self.image
         if image is None:
             return []
-        claims = [claim for t in self.tracks if (claim := gather_evidence(t, image)) is not None]
+        claims = gather_evidence(self.tracks, image)
         self._settlement = settle(claims, image.size)
         drawn = []
         for claim, margin in zip(claims, self._settlement.margins, strict=True):
@@ -233,7 +233,7 @@ class Carrier:
                 snapshot is not None
                 and not track.misses
                 and snapshot.is_unchanged(track.model.box_xyxy)
-                and corner_shift_px(track.model, track.pose) < STILL_SHIFT_PX
+                and corner_shift_px(track.pose, track.model.box_xyxy) < STILL_SHIFT_PX
             )
             if track.still:
                 track.pose = identity()

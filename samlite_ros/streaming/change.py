@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +17,7 @@ NOISE_FACTOR = 8.0
 """... and by more than so many times the noise of that mean."""
 LEAST_PIXELS = 4
 """Fewer changed pixels (of a quarter of the camera's resolution at 640 px) are no change."""
-SATURATED = np.float32(230)
+SATURATED = 230.0
 """Brighter pixels [levels] follow no change of the exposure."""
 CUT_DISTANCE = 0.6
 """The scene is another where this share of the colours is."""
@@ -25,12 +28,18 @@ def change_map(reference: WorkImage, current: WorkImage) -> NDArray[np.bool_]:
     before, now = reference.smooth, current.smooth
     sample = slice(None, None, 17)
     ratio = (before.reshape(-1, 3)[sample] + 1) / (now.reshape(-1, 3)[sample] + 1)
-    gain = np.clip(np.median(ratio, 0), 0.8, 1.25).astype(np.float32)
-    ceiling = np.minimum(gain, 1) * SATURATED
-    red, green, blue = cv2.split(np.abs(np.minimum(now * gain, ceiling) - np.minimum(before, ceiling)))
-    difference = np.maximum(np.maximum(red, green), blue)
+    gain = [min(max(float(g), 0.8), 1.25) for g in np.median(ratio, 0)]
+    ceiling = _scalar([min(g, 1.0) * SATURATED for g in gain])
+    adjusted = cv2.min(cv2.multiply(now, _scalar(gain)), ceiling)
+    red, green, blue = cv2.split(cv2.absdiff(adjusted, cv2.min(before, ceiling)))
+    difference = np.asarray(cv2.max(cv2.max(red, green), blue), np.float32)
     noise = 1.48 * float(np.median(difference.ravel()[sample]))
     return np.asarray(difference > max(LEAST_DIFFERENCE, NOISE_FACTOR * min(noise, 1.0)), np.bool_)
+
+
+def _scalar(per_channel: Sequence[float]) -> Any:
+    """One number per channel, as OpenCV takes them."""
+    return (*per_channel, 0.0)
 
 
 def is_still(changed: NDArray[np.bool_]) -> bool:

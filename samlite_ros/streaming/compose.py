@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from samlite_ros.streaming.appearance import FAR_OUTSIDE
 from samlite_ros.streaming.flow import WorkImage
-from samlite_ros.streaming.geometry import Poses, invert, moved_box, scale_of, window_pose
-from samlite_ros.streaming.tracks import Track, corner_shift_px
+from samlite_ros.streaming.geometry import Poses, corner_shift_px, invert, moved_box, scale_of, window_pose
+from samlite_ros.streaming.tracks import Track
 from samlite_ros.types import Mask
 
 LEAST_SOFTNESS, MOST_SOFTNESS, SOFTNESS_PER_PX = 0.5, 1.5, 0.15
@@ -34,7 +34,7 @@ UNLIKE = -3.0
 """Evidence of a pixel that does not look like the keyframe: enough to take away the inside of an object."""
 LEAST_EVIDENCE = 0.3
 """Colours that say less leave it to the likeness: those of an unknown thing in front were never seen before."""
-WINDOW_MARGIN_PX = 7
+WINDOW_MARGIN_PX, LEAST_WINDOW_PX = 7, 2
 UNKNOWN_BIAS = -0.5
 UNKNOWN_SLOPE_BORDER, UNKNOWN_SLOPE_COVERED = 0.03, 0.12
 """Where the keyframe does not show whether the object goes on: log-odds per fine pixel of distance."""
@@ -44,6 +44,7 @@ CERTAIN = 10.0
 """Log-odds of the pixels of a thing in an unchanged part of the image."""
 LEAST_SUPPORT = 0.3
 """An object whose template points disagree is drawn only where so many of its pixels look like it all the same."""
+THIRDS = np.full((1, 3), 1 / 3, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,27 +69,75 @@ class Evidence:
         return slice(self.y0, self.y0 + h), slice(self.x0, self.x0 + w)
 
 
-def gather_evidence(track: Track, image: WorkImage) -> Evidence | None:
-    """Shape, colours and template of one object at its pose; None = it is outside the image, or not there at all."""
-    window = _window(track, image.size)
-    if window is None:
-        return None
-    x0, y0, x1, y1 = window
-    model = track.model
-    back = window_pose(invert(track.pose), (x0, y0), model.corner)
-    size = x1 - x0, y1 - y0
-    distance = _warp(model.distance, back, size, FAR_OUTSIDE)
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where one object may be in the image.
+
+    Args:
+        window: Bounds (x0, y0, x1, y1) of all that it may cover [work px].
+        back: (2, 3): from the window to the model's crop.
+        steepness: Log-odds per fine pixel of the model's signed distance.
+    """
+
+    window: tuple[int, int, int, int]
+    back: Poses
+    steepness: np.float32
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(w, h) of the window."""
+        x0, y0, x1, y1 = self.window
+        return x1 - x0, y1 - y0
+
+
+def gather_evidence(tracks: Sequence[Track], image: WorkImage) -> list[Evidence]:
+    """Shape, colours and template of objects at their poses; those outside the image or not there at all are left
+    out."""
+    if not tracks:
+        return []
+    places = _places(tracks, image.size)
+    claims = (_claim(t, p, image) for t, p in zip(tracks, places, strict=True) if min(p.size) >= LEAST_WINDOW_PX)
+    return [claim for claim in claims if claim is not None]
+
+
+def _places(tracks: Sequence[Track], size: tuple[int, int]) -> list[_Place]:
+    """Where the objects may be in an image of size (h, w)."""
+    poses = np.stack([t.pose for t in tracks])
+    boxes = np.array([t.model.box_xyxy for t in tracks], np.float32)
+    margins = np.array([_margin_px(t) for t in tracks], np.float32)[:, None]
+    low, high = moved_box(poses, boxes + margins * np.array([-1, -1, 1, 1], np.float32))
+    low = np.maximum(np.floor(low), 0).astype(int)
+    high = np.minimum(np.ceil(high), np.array(size[::-1])).astype(int)
+    back = window_pose(invert(poses), low, [t.model.corner for t in tracks])
+    softness = np.minimum(LEAST_SOFTNESS + SOFTNESS_PER_PX * corner_shift_px(poses, boxes), MOST_SOFTNESS)
+    steepness = scale_of(poses) / softness.astype(np.float32)
+    return [
+        _Place((x0, y0, x1, y1), pose, steep)
+        for (x0, y0), (x1, y1), pose, steep in zip(low.tolist(), high.tolist(), back, steepness, strict=True)
+    ]
+
+
+def _margin_px(track: Track) -> int:
+    """How far around its box an object may be [work px]."""
+    return WINDOW_MARGIN_PX if track.model.unknown is None else track.model.growth_px - 2
+
+
+def _claim(track: Track, place: _Place, image: WorkImage) -> Evidence | None:
+    """Evidence for one object; None = what is there does not look like it."""
+    model, back = track.model, place.back
+    x0, y0, _, _ = place.window
+    distance = _warp(model.distance, back, place.size, FAR_OUTSIDE)
     if track.still:
         return Evidence(track, x0, y0, np.where(distance > 0, CERTAIN, -CERTAIN).astype(np.float32))
-    log_odds = np.clip(distance * (scale_of(track.pose) / _softness(track)), -MOST_OUTSIDE, MOST_INSIDE)
+    log_odds = _clip(distance * place.steepness, -MOST_OUTSIDE, MOST_INSIDE)
     if track.misses:
         log_odds = np.minimum(log_odds, MISSED_LIMIT) - MISSED_MALUS
-    appearance, differs = _appearance(track, image, (x0, y0, x1, y1), distance, back)
-    unknown = _unknown(track, distance < 0, differs & (appearance > REVEALED), back)
+    appearance, differs = _appearance(track, image, place, distance)
+    unknown = _unknown(track, distance < 0, differs, appearance, back)
     if unknown is not None:
         slope = UNKNOWN_SLOPE_BORDER if model.touches_border else UNKNOWN_SLOPE_COVERED
-        reach = np.minimum(_warp(model.reach, back, size, FAR_OUTSIDE), 0)
-        log_odds = np.where(unknown, UNKNOWN_BIAS + reach * np.float32(slope), log_odds)
+        reach = distance if model.reach is model.distance else _warp(model.reach, back, place.size, FAR_OUTSIDE)
+        log_odds = np.where(unknown, UNKNOWN_BIAS + np.minimum(reach, 0) * np.float32(slope), log_odds)
     log_odds += _color_factor(track, distance, unknown) * appearance
     if track.in_doubt and _share_positive(appearance[log_odds > 0]) < LEAST_SUPPORT:
         return None
@@ -97,27 +146,13 @@ def gather_evidence(track: Track, image: WorkImage) -> Evidence | None:
     return Evidence(track, x0, y0, log_odds)
 
 
-def _softness(track: Track) -> np.float32:
-    """How far off the border may be: little for what has hardly moved."""
-    softness = LEAST_SOFTNESS + SOFTNESS_PER_PX * corner_shift_px(track.model, track.pose)
-    return np.float32(min(softness, MOST_SOFTNESS))
+def _clip(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
+    """In place."""
+    return np.minimum(np.maximum(values, np.float32(low), out=values), np.float32(high), out=values)
 
 
 def _share_positive(values: NDArray[np.float32]) -> float:
     return float(np.count_nonzero(values > 0) / max(values.size, 1))
-
-
-def _window(track: Track, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
-    """Bounds (x0, y0, x1, y1) [work px] of all that the object may cover; None = nothing inside the image."""
-    model = track.model
-    margin = model.growth_px - 2 if model.unknown is not None else WINDOW_MARGIN_PX
-    x0, y0, x1, y1 = model.box_xyxy
-    low, high = moved_box(track.pose, (x0 - margin, y0 - margin, x1 + margin, y1 + margin))
-    low, high = np.floor(low).astype(int), np.ceil(high).astype(int)
-    x0, y0, x1, y1 = max(low[0], 0), max(low[1], 0), min(high[0], size[1]), min(high[1], size[0])
-    if x1 - x0 < 2 or y1 - y0 < 2:
-        return None
-    return int(x0), int(y0), int(x1), int(y1)
 
 
 def _warp(image: NDArray, back: Poses, size: tuple[int, int], outside: float | None) -> NDArray:
@@ -128,19 +163,25 @@ def _warp(image: NDArray, back: Poses, size: tuple[int, int], outside: float | N
 
 
 def _unknown(
-    track: Track, outside: NDArray[np.bool_], revealed: NDArray[np.bool_], back: Poses
+    track: Track,
+    outside: NDArray[np.bool_],
+    differs: NDArray[np.bool_],
+    appearance: NDArray[np.float32],
+    back: Poses,
 ) -> NDArray[np.bool_] | None:
     """Where the object may go on although the keyframe does not show it, bool (h, w); None = nowhere.
 
     Args:
         track: The object.
         outside: Where the keyframe does not show it.
-        revealed: Where it looks as if it were there nevertheless.
+        differs: Where the frame shows something else than the keyframe.
+        appearance: Evidence of the frame.
         back: (2, 3): from the window to the model's crop.
     """
     model = track.model
     unknown = None if model.unknown is None else _warp(model.unknown, back, outside.shape[::-1], 0.0) > 0.5
-    if not track.misses and revealed.any():
+    revealed = None if track.misses else differs & (appearance > REVEALED)
+    if revealed is not None and revealed.any():
         unknown = revealed if unknown is None else unknown | revealed
     return None if unknown is None else unknown & outside
 
@@ -158,23 +199,19 @@ def _color_factor(
 
 
 def _appearance(
-    track: Track,
-    image: WorkImage,
-    box: tuple[int, int, int, int],
-    distance: NDArray[np.float32],
-    back: Poses,
+    track: Track, image: WorkImage, place: _Place, distance: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Evidence of the current frame: colours everywhere, and inside also the likeness to the keyframe.
 
     Returns:
         The evidence (h, w), and where the frame shows something else than the keyframe.
     """
-    x0, y0, x1, y1 = box
-    colors = cv2.blur(track.model.colors.log_odds[image.color_index[y0:y1, x0:x1]], (3, 3))
-    template = _warp(track.model.color, back, (x1 - x0, y1 - y0), None)
+    x0, y0, x1, y1 = place.window
+    colors = cv2.blur(track.model.colors.log_odds.take(image.color_index[y0:y1, x0:x1]), (3, 3))
+    template = _warp(track.model.color, place.back, place.size, None)
     difference = cv2.absdiff(template, image.color[y0:y1, x0:x1])
-    mean = cv2.transform(difference, np.full((1, 3), 1 / 3, np.float32)).astype(np.float32)
-    likeness = np.clip((14 - cv2.blur(mean, (3, 3))) / 8, UNLIKE, 1.0)
+    mean = cv2.transform(difference, THIRDS)
+    likeness = _clip((14 - cv2.blur(mean.astype(np.float32), (3, 3))) * np.float32(1 / 8), UNLIKE, 1.0)
     if not track.misses:
         likeness = np.where(colors > LEAST_EVIDENCE, np.maximum(colors, likeness), likeness)
     return np.where(distance > 0, likeness, colors), mean > OTHER_LEVELS

@@ -62,9 +62,8 @@ def prepare(frame: Frame) -> WorkImage:
     h, w = work_size(frame.size)
     shrunk = cv2.resize(frame.image, (w, h), interpolation=cv2.INTER_AREA)
     color = np.asarray(cv2.GaussianBlur(shrunk, (3, 3), 0.8), np.uint8)
-    high = (color >> (8 - COLOR_BITS)).astype(np.uint16)
-    bins = (high[..., 0] << (2 * COLOR_BITS)) | (high[..., 1] << COLOR_BITS) | high[..., 2]
-    color_index = np.asarray(bins, np.uint16)
+    red, green, blue = (channel >> (8 - COLOR_BITS) for channel in cv2.split(color))
+    color_index = (red.astype(np.uint16) << (2 * COLOR_BITS)) | ((green << COLOR_BITS) | blue)
     small = np.asarray(cv2.resize(shrunk, (max(1, w // 2), max(1, h // 2)), interpolation=cv2.INTER_AREA), np.uint8)
     gray = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
     smooth = np.asarray(cv2.blur(small.astype(np.float32), (3, 3)), np.float32)
@@ -102,7 +101,7 @@ def dense_flow(previous: WorkImage, current: WorkImage) -> DenseFlow:
     Farneback's method, for on plain surfaces it beats the faster DIS.
     """
     motion = np.empty((*current.gray.shape, 2), np.float32)
-    cv2.calcOpticalFlowFarneback(previous.gray, current.gray, motion, 0.5, 3, 13, 2, 5, 1.1, 0)
+    cv2.calcOpticalFlowFarneback(previous.gray, current.gray, motion, 0.5, 3, 13, 1, 5, 1.1, 0)
     return DenseFlow(motion, current.size)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Poses = NDArray[np.float32]
 """float32 (..., 2, 3)."""
@@ -41,7 +41,9 @@ def invert(pose: Poses) -> Poses:
 
 def transform(pose: Poses, points: NDArray[np.floating]) -> NDArray[np.float32]:
     """Move points (..., N, 2) by poses (..., 2, 3)."""
-    moved = points @ np.swapaxes(pose[..., :2], -1, -2) + pose[..., None, :, 2]
+    linear = np.ascontiguousarray(pose[..., :2].swapaxes(-1, -2))  # not contiguous, numpy multiplies slowly
+    moved = points @ linear
+    moved += pose[..., None, :, 2]
     return moved.astype(np.float32, copy=False)
 
 
@@ -51,17 +53,28 @@ def scale_of(pose: Poses) -> NDArray[np.float32]:
     return np.sqrt(np.abs(determinant))
 
 
-def window_pose(pose: Poses, source_corner: tuple[float, float], target_corner: tuple[int, int]) -> Poses:
-    """The same transform between two windows, given by their upper left corners (x, y); (2, 3)."""
+def window_pose(pose: Poses, source_corner: ArrayLike, target_corner: ArrayLike) -> Poses:
+    """The same transforms (..., 2, 3) between windows, given by their upper left corners (..., 2) as (x, y)."""
     out = pose.copy()
-    out[:, 2] += pose[:, :2] @ np.asarray(source_corner, np.float32) - np.asarray(target_corner, np.float32)
+    source = np.asarray(source_corner, np.float32)[..., None]
+    out[..., 2] += (pose[..., :2] @ source)[..., 0] - np.asarray(target_corner, np.float32)
     return out
 
 
-def moved_box(
-    pose: Poses, box_xyxy: tuple[float, float, float, float]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Bounds of a box moved by a pose (2, 3): its least and its largest (x, y)."""
-    x0, y0, x1, y1 = box_xyxy
-    corners = transform(pose, np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]], np.float32))
-    return corners.min(0), corners.max(0)
+def moved_box(pose: Poses, box_xyxy: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Bounds of boxes (..., 4) moved by poses (..., 2, 3): the least and the largest (x, y), (..., 2) each."""
+    corners = transform(pose, _corners(box_xyxy))
+    return corners.min(-2), corners.max(-2)
+
+
+def corner_shift_px(pose: Poses, box_xyxy: ArrayLike) -> NDArray[np.float32]:
+    """How far the farthest corner of boxes (..., 4) is moved by poses (..., 2, 3), (...)."""
+    corners = _corners(box_xyxy)
+    shift = transform(pose, corners) - corners
+    return np.asarray(np.hypot(shift[..., 0], shift[..., 1]).max(-1), np.float32)
+
+
+def _corners(box_xyxy: ArrayLike) -> NDArray[np.float32]:
+    """(..., 4, 2)."""
+    box = np.asarray(box_xyxy, np.float32)
+    return box[..., [[0, 1], [2, 1], [0, 3], [2, 3]]]

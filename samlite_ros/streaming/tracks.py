@@ -13,7 +13,7 @@ from samlite_ros.streaming.alignment import Alignment, AlignmentBatch, Covering,
 from samlite_ros.streaming.alignment_points import INNER_WEIGHT
 from samlite_ros.streaming.appearance import ObjectModel
 from samlite_ros.streaming.flow import DenseFlow, WorkImage
-from samlite_ros.streaming.geometry import Poses, compose, identity, transform, translation
+from samlite_ros.streaming.geometry import Poses, compose, corner_shift_px, identity, transform, translation
 from samlite_ros.streaming.search import find_by_color
 from samlite_ros.types import Mask
 
@@ -128,7 +128,7 @@ class TrackBatch:
         if points is None:
             return
         before = np.stack([t.pose for t in self.tracks])
-        point_flow = flow.at(transform(before, points.points))
+        point_flow = flow.at(transform(before, points.template))
         predicted = self._predict(points, before, point_flow)
         rows, starts = self._starts(image, points, before, predicted, point_flow)
         iterations = ITERATIONS if len(rows) == len(self.tracks) else ITERATIONS_LOST
@@ -146,7 +146,8 @@ class TrackBatch:
 
         An alignment is off by a fraction of a pixel; of a thing at rest the exact place is known.
         """
-        near = [i for i, t in enumerate(self.tracks) if corner_shift_px(t.model, found.poses[i]) < REST_REACH_PX]
+        shifts_px = corner_shift_px(found.poses, [t.model.box_xyxy for t in self.tracks])
+        near = [int(i) for i in np.flatnonzero(shifts_px < REST_REACH_PX)]
         if not near:
             return found
         rest = np.repeat(identity()[None], len(near), 0)
@@ -157,7 +158,7 @@ class TrackBatch:
 
     def _predict(self, points: AlignmentBatch, before: Poses, point_flow: NDArray[np.float32]) -> Poses:
         """Poses moved by the flow of the points that agreed last time, or by the velocity where these are few."""
-        trusted = np.stack([t.inliers for t in self.tracks]) & (points.weight >= INNER_WEIGHT)
+        trusted = np.stack([t.inliers for t in self.tracks]) & (points.template_weight >= INNER_WEIGHT)
         velocity = np.stack([t.velocity for t in self.tracks])
         enough = trusted.sum(1) >= LEAST_FLOW_POINTS
         predicted = before.copy()
@@ -172,7 +173,7 @@ class TrackBatch:
         lost = [i for i, t in enumerate(self.tracks) if t.lost]
         lost.sort(key=lambda i: -self.tracks[i].cost - 20 * (self.tracks[i].share < LOST_SHARE))
         for index in lost[:MOST_LOST]:
-            interior = points.weight[index] >= INNER_WEIGHT
+            interior = points.template_weight[index] >= INNER_WEIGHT
             inside_flow = point_flow[index][interior]
             for pose in _other_starts(image, self.tracks[index], before[index], predicted[index], inside_flow):
                 rows.append(index)
@@ -198,14 +199,6 @@ def start_by_color(image: WorkImage, track: Track, pose: Poses) -> Poses | None:
     center = transform(pose, track.model.center[None])[0]
     shift = find_by_color(image, track.model, center) - center
     return compose(translation(shift), pose) if np.hypot(*shift) > LEAST_SEARCH_SHIFT_PX else None
-
-
-def corner_shift_px(model: ObjectModel, pose: Poses) -> float:
-    """How far the farthest corner of an object's box has moved since the keyframe [work px]."""
-    x0, y0, x1, y1 = model.box_xyxy
-    corners = np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]], np.float32)
-    shift = transform(pose, corners) - corners
-    return float(np.hypot(shift[:, 0], shift[:, 1]).max())
 
 
 def update_from_alignment(track: Track, found: Alignment, index: int) -> None:

@@ -3,8 +3,10 @@ import pytest
 
 from samlite_ros.streaming.geometry import (
     compose,
+    corner_shift_px,
     identity,
     invert,
+    moved_box,
     scale_of,
     transform,
     translation,
@@ -45,3 +47,10 @@ def test_between_windows_corners_count():
     between = window_pose(pose, (100, 50), (90, 40))
     moved = transform(pose, POINTS + np.float32([100, 50])) - np.float32([90, 40])
     assert np.allclose(transform(between, POINTS), moved, atol=1e-3)
+
+
+def test_boxes_move_by_their_corners():
+    pose = np.array([[0, -1, 100], [1, 0, 0]], np.float32)  # a quarter turn
+    low, high = moved_box(np.stack([pose, translation([5, 0])]), [(0, 0, 10, 4), (1, 2, 3, 4)])
+    assert np.allclose(low, [[96, 0], [6, 2]]) and np.allclose(high, [[100, 10], [8, 4]])
+    assert corner_shift_px(translation([3, 4]), (0, 0, 7, 9)) == pytest.approx(5)

@@ -7,8 +7,8 @@ from test_streaming_compose import image_of, track
 from test_streaming_models import keyframe, learn
 
 from samlite_ros.streaming.flow import dense_flow, no_flow, point_grid, prepare
-from samlite_ros.streaming.geometry import transform, translation
-from samlite_ros.streaming.tracks import TrackBatch, corner_shift_px, masked_median, start_pose
+from samlite_ros.streaming.geometry import corner_shift_px, transform, translation
+from samlite_ros.streaming.tracks import TrackBatch, masked_median, start_pose
 from samlite_ros.types import Frame
 
 BOX = (100, 80, 160, 140)
@@ -58,7 +58,7 @@ def test_a_thing_at_rest_stays_exactly_there():
     resting = track(learn(keyframe([BOX]), 0), pose=translation([0.3, -0.2]))
     image = image_of([BOX])
     TrackBatch([resting]).carry(image, no_flow(image), None)
-    assert corner_shift_px(resting.model, resting.pose) == 0
+    assert corner_shift_px(resting.pose, BOX) == 0
 
 
 def test_a_thing_too_small_to_align_drifts_with_the_image():
