@@ -44,18 +44,10 @@ THIRDS = np.full(3, 1 / 3, np.float32)
 
 @dataclass(frozen=True, eq=False)
 class AlignmentBatch:
-    """The alignment points of K objects stacked: N = T template points, then M outline points, of each.
+    """The alignment points of K objects stacked: see `AlignmentPoints` for the fields, which have K in front here.
 
     Args:
-        points: float32 (K, N, 2): all of them [work px].
-        color: float32 (K, T, 3): colour of the template points [levels].
-        target: float32 (K, M): how much inside the outline points are, 0 to 1.
-        jacobian: float32 (K, 3 T + M, 4): change of colours, then of how much inside, with the step.
-        outer: float32 (K, N, 16): products of each point's jacobian with itself, summed over colours.
-        weight: float32 (K, N).
         probability: float32 (K, 4096): by colour, that it is the object's.
-        center: float32 (K, 2) [work px].
-        radius: float32 (K,) [work px].
     """
 
     points: NDArray[np.float32]
@@ -96,25 +88,22 @@ def stack(models: Sequence[ObjectModel]) -> AlignmentBatch:
     points = [m.alignment for m in models if m.alignment is not None]
     if len(points) != len(models):
         raise ValueError(f"{len(models) - len(points)} of {len(models)} objects have no alignment points")
-    template_jacobian = np.stack([p.jacobian for p in points])
-    outline_jacobian = np.stack([p.outline_jacobian for p in points])
-    count = len(models)
-    trust = np.array([m.colors.trust for m in models], np.float32)
-    template_outer = template_jacobian.swapaxes(2, 3) @ template_jacobian
-    outline_outer = outline_jacobian[..., :, None] * outline_jacobian[..., None, :]
     return AlignmentBatch(
-        points=np.stack([np.concatenate([p.points, p.outline]) for p in points]),
-        color=np.stack([p.color for p in points]),
-        target=np.stack([p.target for p in points]),
-        jacobian=np.concatenate([template_jacobian.reshape(count, -1, 4), outline_jacobian], 1),
-        outer=np.concatenate([template_outer, outline_outer], 1).reshape(count, -1, 16),
-        weight=np.concatenate(
-            [np.stack([p.weight for p in points]), np.stack([p.outline_weight for p in points]) * trust[:, None]], 1
-        ),
-        probability=np.stack([m.colors.probability for m in models]),
-        center=np.stack([p.center for p in points]),
+        points=_stacked([p.points for p in points]),
+        color=_stacked([p.color for p in points]),
+        target=_stacked([p.target for p in points]),
+        jacobian=_stacked([p.jacobian for p in points]),
+        outer=_stacked([p.outer for p in points]),
+        weight=_stacked([p.weight for p in points]),
+        probability=_stacked([m.colors.probability for m in models]),
+        center=_stacked([p.center for p in points]),
         radius=np.array([p.radius for p in points], np.float32),
     )
+
+
+def _stacked(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """As np.stack, which takes long for a few small arrays."""
+    return np.concatenate(rows).reshape(len(rows), *rows[0].shape)
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,36 +28,48 @@ INNER_WEIGHT = 0.9
 
 @dataclass(frozen=True, eq=False)
 class AlignmentPoints:
-    """Points by which an object is found again, padded to a fixed number with points of weight 0.
+    """Points by which an object is found again: T = 96 template points, then M = 48 outline points; N in all.
+
+    Where an object has fewer, they are filled up with points of weight 0.
 
     Args:
-        points: float32 (96, 2): template points in the keyframe [work px].
-        color: float32 (96, 3): their colour.
-        jacobian: float32 (96, 3, 4): change of colour with shift x, y, and with scale and rotation about the center
-            times radius.
-        weight: float32 (96,).
-        outline: float32 (48, 2): points near the border [work px].
-        target: float32 (48,): how much inside they are, 0 to 1.
-        outline_jacobian: float32 (48, 4).
-        outline_weight: float32 (48,).
+        points: float32 (N, 2): where they are in the keyframe [work px].
+        color: float32 (T, 3): colour of the template points [levels].
+        target: float32 (M,): how much inside the outline points are, 0 to 1.
+        jacobian: float32 (3 T + M, 4): change of the colours, then of how much inside, with shift x, y, and with scale
+            and rotation about the center times radius.
+        outer: float32 (N, 16): products of each point's jacobian with itself, summed over colours.
+        weight: float32 (N,).
         center: float32 (2,) [work px].
         radius: Typical distance of the template points from the center [work px].
     """
 
     points: NDArray[np.float32]
     color: NDArray[np.float32]
-    jacobian: NDArray[np.float32]
-    weight: NDArray[np.float32]
-    outline: NDArray[np.float32]
     target: NDArray[np.float32]
-    outline_jacobian: NDArray[np.float32]
-    outline_weight: NDArray[np.float32]
+    jacobian: NDArray[np.float32]
+    outer: NDArray[np.float32]
+    weight: NDArray[np.float32]
     center: NDArray[np.float32]
     radius: float
 
+    @property
+    def template(self) -> NDArray[np.float32]:
+        """Template points, (T, 2) [work px]."""
+        return self.points[:TEMPLATE_POINTS]
+
+    @property
+    def template_weight(self) -> NDArray[np.float32]:
+        """Weights of the template points, (T,)."""
+        return self.weight[:TEMPLATE_POINTS]
+
 
 def alignment_points(
-    color: NDArray[np.uint8], distance: NDArray[np.float32], usable: NDArray[np.bool_], corner: tuple[int, int]
+    color: NDArray[np.uint8],
+    distance: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    corner: tuple[int, int],
+    color_trust: float,
 ) -> AlignmentPoints | None:
     """Choose the points of an object that fix its place.
 
@@ -66,6 +78,7 @@ def alignment_points(
         distance: float32 (h, w): signed distance to the object's border [fine px].
         usable: bool (h, w): where the keyframe shows the object or what is around it.
         corner: (x, y) of the crop [work px].
+        color_trust: How well colours tell the object from its surroundings, 0 to 1: weight of the outline points.
 
     Returns:
         None where fewer than 20 points are usable.
@@ -81,18 +94,21 @@ def alignment_points(
     points = np.stack([columns, rows], 1).astype(np.float32) + np.asarray(corner, np.float32)
     center = points.mean(0)
     radius = max(float(np.sqrt(((points - center) ** 2).sum(1).mean())), 3.0)
-    outline = _outline_points(distance, usable, corner, center, radius)
+    jacobian = _padded(_similarity_jacobian(dx, dy, (points - center) / radius), TEMPLATE_POINTS)
+    weight = np.where(distance[rows, columns] > 0, np.float32(1), np.float32(RING_WEIGHT))
+    outline, target, outline_jacobian = _outline_points(distance, usable, corner, center, radius)
+    outline_weight = np.full(len(outline), color_trust, np.float32)
+    outline_jacobian = _padded(outline_jacobian, OUTLINE_POINTS)
+    products = jacobian.swapaxes(1, 2) @ jacobian, outline_jacobian[:, :, None] * outline_jacobian[:, None]
     return AlignmentPoints(
-        points=_padded(points, TEMPLATE_POINTS),
+        points=np.concatenate([_padded(points, TEMPLATE_POINTS), _padded(outline, OUTLINE_POINTS)]),
         color=_padded(color[rows, columns].astype(np.float32), TEMPLATE_POINTS),
-        jacobian=_padded(_similarity_jacobian(dx, dy, (points - center) / radius), TEMPLATE_POINTS),
-        weight=_padded(np.where(distance[rows, columns] > 0, 1.0, RING_WEIGHT).astype(np.float32), TEMPLATE_POINTS),
+        target=_padded(target, OUTLINE_POINTS),
+        jacobian=np.concatenate([jacobian.reshape(-1, 4), outline_jacobian]),
+        outer=np.concatenate(products).reshape(-1, 16),
+        weight=np.concatenate([_padded(weight, TEMPLATE_POINTS), _padded(outline_weight, OUTLINE_POINTS)]),
         center=center,
         radius=radius,
-        outline=outline[0],
-        target=outline[1],
-        outline_jacobian=outline[2],
-        outline_weight=outline[3],
     )
 
 
@@ -102,8 +118,8 @@ def _outline_points(
     corner: tuple[int, int],
     center: NDArray[np.float32],
     radius: float,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Points near the border, how much inside each is, the change of that with the pose, and weights."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Points near the border (M, 2), how much inside each is (M,), and the change of that with the pose (M, 4)."""
     rows, columns = np.nonzero((np.abs(distance) < OUTLINE_BAND) & usable)
     chosen = _spread(len(rows), OUTLINE_POINTS)
     rows, columns = rows[chosen], columns[chosen]
@@ -112,12 +128,7 @@ def _outline_points(
     dx, dy = _gradient(distance[..., None], rows, columns)
     points = np.stack([columns, rows], 1).astype(np.float32) + np.asarray(corner, np.float32)
     jacobian = _similarity_jacobian(dx * slope, dy * slope, (points - center) / radius)
-    return (
-        _padded(points, OUTLINE_POINTS),
-        _padded(inside, OUTLINE_POINTS),
-        _padded(jacobian[:, 0], OUTLINE_POINTS),
-        _padded(np.ones(len(rows), np.float32), OUTLINE_POINTS),
-    )
+    return points, inside, jacobian[:, 0]
 
 
 def _gradient(

@@ -105,7 +105,7 @@ class ObjectModel:
         """Template points inside it, (N, 2) [work px]; none where it cannot be aligned."""
         if self.alignment is None:
             return np.zeros((0, 2), np.float32)
-        return self.alignment.points[self.alignment.weight > INNER_WEIGHT]
+        return self.alignment.template[self.alignment.template_weight > INNER_WEIGHT]
 
     def shape_at(self, pose: Poses, size: tuple[int, int]) -> NDArray[np.bool_]:
         """Where it is in an image of size (h, w) [work px] at a pose (2, 3), bool (h, w)."""
@@ -217,6 +217,7 @@ def build_model(
         core = distance > 0
     own = histogram(color_index[core])
     ring = histogram(color_index[(distance < -2) & (distance > -24) & in_image])
+    colors = color_model(own, ring, background)
     corner = crop_box[0], crop_box[1]
     return ObjectModel(
         corner=corner,
@@ -227,9 +228,9 @@ def build_model(
         box_xyxy=box,
         touches_border=touches,
         growth_px=growth,
-        colors=color_model(own, ring, background),
+        colors=colors,
         histogram=own,
-        alignment=_alignment_of(color, distance, in_image & ~unknown, corner),
+        alignment=_alignment_of(color, distance, in_image & ~unknown, corner, colors.trust),
     )
 
 
@@ -297,10 +298,14 @@ def _belongs_to(labels: NDArray[np.int16], indices: frozenset[int]) -> NDArray[n
 
 
 def _alignment_of(
-    color: NDArray[np.uint8], distance: NDArray[np.float32], usable: NDArray[np.bool_], corner: tuple[int, int]
+    color: NDArray[np.uint8],
+    distance: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    corner: tuple[int, int],
+    color_trust: float,
 ) -> AlignmentPoints | None:
     """Alignment points of a crop, of which only the surroundings of the object are looked at."""
     near = (distance > -OUTLINE_BAND - 2 * FINE).astype(np.uint8)
     x, y, w, h = cv2.boundingRect(near)
     part = slice(y, y + h), slice(x, x + w)
-    return alignment_points(color[part], distance[part], usable[part], (corner[0] + x, corner[1] + y))
+    return alignment_points(color[part], distance[part], usable[part], (corner[0] + x, corner[1] + y), color_trust)

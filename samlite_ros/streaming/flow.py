@@ -17,8 +17,8 @@ from samlite_ros.types import Frame
 WORK_LONG_SIDE_PX = 320
 FINE = 2
 """Fine pixels per work pixel."""
-GRID_STEP_PX = 3
-"""Distance of the advected grid points [work px]."""
+GRID_START_PX, GRID_STEP_PX = 1, 3
+"""Place of the first of the advected grid points and distance between them [work px]."""
 COLOR_BITS = 4
 COLORS = 1 << (3 * COLOR_BITS)
 """Number of bins of the colour index."""
@@ -112,5 +112,5 @@ def no_flow(image: WorkImage) -> DenseFlow:
 
 def point_grid(size: tuple[int, int]) -> NDArray[np.float32]:
     """Points all over a work image, float32 (M, N, 2)."""
-    y, x = np.mgrid[1 : size[0] : GRID_STEP_PX, 1 : size[1] : GRID_STEP_PX]
+    y, x = np.mgrid[GRID_START_PX : size[0] : GRID_STEP_PX, GRID_START_PX : size[1] : GRID_STEP_PX]
     return np.dstack([x, y]).astype(np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,7 @@ class Lesson:
     track_id: int
     detection: Detection
 
-    @property
+    @cached_property
     def inside(self) -> NDArray[np.bool_]:
         """bool (M, N): the grid points of the keyframe that lie on the thing."""
         return self.snapshot.at_grid(self.keyframe.labels) == self.index + 1
@@ -133,7 +134,7 @@ def learn(lesson: Lesson, old: Track | None, background: NDArray[np.float32]) ->
         matches=old.matches if old is not None else lesson.detection.matches,
         pose=pose,
         velocity=np.zeros(2, np.float32),
-        inliers=model.alignment.weight > 0 if model.alignment is not None else np.zeros(0, bool),
+        inliers=model.alignment.template_weight > 0 if model.alignment is not None else np.zeros(0, bool),
         nested=lesson.nested_ids,
     )
     shift = (track.center - model.center) / np.float32(max(snapshot.frames_since, 1))
@@ -168,10 +169,10 @@ def align_learnt(
             starts.append(motion)
     found = _align_rows(image, new_tracks, rows, starts, covering)
     _take_over(new_tracks, found)
-    _look_nearby(image, [t for t in new_tracks if t.lost], covering)
-    lost = [(t, snapshots[i]) for t, i in zip(new_tracks, alignable, strict=True) if t.lost]
-    for track, snapshot in lost[:MOST_SEARCHES]:
-        _look_everywhere(image, track, snapshot, covering)
+    astray = [i for t, i in zip(new_tracks, alignable, strict=True) if t.astray or (t.lost and learnt[i][1] is None)]
+    _look_nearby(image, [learnt[i][0] for i in astray], covering)
+    for index in [i for i in astray if learnt[i][0].lost][:MOST_SEARCHES]:
+        _look_everywhere(image, learnt[index][0], snapshots[index], covering)
 
 
 def _look_nearby(

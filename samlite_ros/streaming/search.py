@@ -12,8 +12,9 @@ from samlite_ros.streaming.geometry import Poses, compose, invert, moved_box, tr
 
 SEARCH_MARGIN_PX = 10
 CANDIDATES = 3
-SHRINK = 2
-"""Work pixels per pixel of the image that is searched as a whole, `WorkImage.smooth`."""
+COARSE, MIDDLE = 4, 2
+"""Work pixels per pixel of the image that is searched as a whole: the coarser where the object is large enough."""
+LEAST_COARSE_PX = 200
 LEAST_TEMPLATE_PX = 12
 """A template of fewer pixels is found everywhere [px of the searched image]."""
 
@@ -47,38 +48,51 @@ def find_by_template(image: WorkImage, model: ObjectModel, pose: Poses) -> list[
     Returns:
         At most CANDIDATES poses (2, 3), the likeliest first; none where the object is too small or too large to search.
     """
-    color, inside, corner = _template(model, pose)
-    height, width = image.smooth.shape[:2]
-    if np.count_nonzero(inside) < LEAST_TEMPLATE_PX or inside.shape[0] > height or inside.shape[1] > width:
+    searched, shrink = image.smooth, MIDDLE
+    color, distance, corner = _template(model, pose)
+    if np.count_nonzero(distance > 0) >= LEAST_COARSE_PX:
+        searched, color, distance = _halved(searched), _halved(color), _halved(distance)
+        shrink = COARSE
+    inside = (distance > 0).astype(np.float32)
+    fits = inside.shape[0] <= searched.shape[0] and inside.shape[1] <= searched.shape[1]
+    if not fits or np.count_nonzero(inside) < LEAST_TEMPLATE_PX:
         return []
-    difference = cv2.matchTemplate(image.smooth, color, cv2.TM_SQDIFF, mask=inside)
+    difference = cv2.matchTemplate(searched, color, cv2.TM_SQDIFF, mask=inside)
     apart_y, apart_x = (max(side // 2, 2) for side in inside.shape)
     found = []
     for _ in range(CANDIDATES):
         least, _, (x, y), _ = cv2.minMaxLoc(difference)
         if not np.isfinite(least):
             break
-        found.append(compose(translation(np.array([x, y], np.float32) * SHRINK - corner), pose))
+        found.append(compose(translation(np.array([x, y], np.float32) * shrink - corner), pose))
         difference[max(y - apart_y, 0) : y + apart_y + 1, max(x - apart_x, 0) : x + apart_x + 1] = np.inf
     return found
 
 
-def _template(model: ObjectModel, pose: Poses) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """An object at a pose: colours (h, w, 3), 1 inside it (h, w) [px of the searched image]; its corner [work px]."""
+def _halved(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    height, width = image.shape[:2]
+    size = max(width // 2, 1), max(height // 2, 1)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _template(
+    model: ObjectModel, pose: Poses
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """An object at a pose: colours (h, w, 3) and signed distance (h, w), as in `WorkImage.smooth`; corner [work px]."""
     low, high = moved_box(pose, model.box_xyxy)
     corner = np.floor(low).astype(int)
-    width, height = (int(n) for n in np.maximum(np.ceil((high - corner) / SHRINK), 1))
+    width, height = (int(n) for n in np.maximum(np.ceil((high - corner) / MIDDLE), 1))
     back = window_pose(invert(pose), (int(corner[0]), int(corner[1])), model.corner)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     shown, distance = (
         cv2.resize(
             cv2.warpAffine(
-                values, back, (width * SHRINK, height * SHRINK), flags=flags, borderMode=cv2.BORDER_REPLICATE
+                values, back, (width * MIDDLE, height * MIDDLE), flags=flags, borderMode=cv2.BORDER_REPLICATE
             ),
             (width, height),
             interpolation=cv2.INTER_AREA,
         )
         for values in (model.color, model.distance)
     )
-    color = cv2.blur(shown.astype(np.float32), (3, 3))  # as `WorkImage.smooth` is
-    return np.asarray(color, np.float32), (distance > 0).astype(np.float32), corner.astype(np.float32)
+    color = cv2.blur(shown.astype(np.float32), (3, 3))
+    return np.asarray(color, np.float32), np.asarray(distance, np.float32), corner.astype(np.float32)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from samlite_ros.streaming.appearance import KeyframeMask
 from samlite_ros.streaming.change import change_map, most_are_in
 from samlite_ros.streaming.compose import Settlement
-from samlite_ros.streaming.flow import DenseFlow, WorkImage, point_grid
+from samlite_ros.streaming.flow import GRID_START_PX, GRID_STEP_PX, DenseFlow, WorkImage, point_grid
 from samlite_ros.streaming.geometry import Poses, compose, invert, transform
 from samlite_ros.streaming.tracks import Track
 from samlite_ros.types import Frame
@@ -65,7 +65,7 @@ class Snapshot:
 
     def at_grid(self, values: NDArray[np.int16]) -> NDArray[np.int16]:
         """Values (h, w) of the keyframe at the points' first places, (M, N)."""
-        return values[self.grid[..., 1].astype(np.intp), self.grid[..., 0].astype(np.intp)]
+        return values[GRID_START_PX::GRID_STEP_PX, GRID_START_PX::GRID_STEP_PX]
 
     def at_points(self, values: NDArray[np.int16]) -> NDArray[np.int16]:
         """Values (h, w) of the current frame at the points' present places, (M, N); 0 outside the image."""

@@ -96,6 +96,11 @@ class Track:
         return self.share < LOST_SHARE or self.cost > LOST_COST
 
     @property
+    def astray(self) -> bool:
+        """By all signs it is not where it is believed to be."""
+        return self.share < LOST_SHARE and self.cost > LOST_COST
+
+    @property
     def in_doubt(self) -> bool:
         """What is at its place does not look like it."""
         return self.agreement < LEAST_AGREEMENT
