@@ -83,11 +83,10 @@ def alignment_points(
     Returns:
         None where fewer than 20 points are usable.
     """
-    rows, columns = np.nonzero((distance > -TEMPLATE_RING) & usable)
-    if len(rows) < LEAST_POINTS:
+    available = np.flatnonzero((distance > -TEMPLATE_RING) & usable)
+    if len(available) < LEAST_POINTS:
         return None
-    considered = _spread(len(rows), CANDIDATE_POINTS)
-    rows, columns = rows[considered], columns[considered]
+    rows, columns = np.divmod(available[_spread(len(available), CANDIDATE_POINTS)], distance.shape[1])
     dx, dy = _gradient(color, rows, columns)
     chosen = _choose(np.abs(dx).sum(1) + np.abs(dy).sum(1), TEMPLATE_POINTS)
     rows, columns, dx, dy = rows[chosen], columns[chosen], dx[chosen], dy[chosen]
@@ -120,9 +119,8 @@ def _outline_points(
     radius: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Points near the border (M, 2), how much inside each is (M,), and the change of that with the pose (M, 4)."""
-    rows, columns = np.nonzero((np.abs(distance) < OUTLINE_BAND) & usable)
-    chosen = _spread(len(rows), OUTLINE_POINTS)
-    rows, columns = rows[chosen], columns[chosen]
+    available = np.flatnonzero((np.abs(distance) < OUTLINE_BAND) & usable)
+    rows, columns = np.divmod(available[_spread(len(available), OUTLINE_POINTS)], distance.shape[1])
     inside = 0.5 + 0.5 * np.tanh(distance[rows, columns] / (2 * OUTLINE_SOFTNESS))
     slope = (inside * (1 - inside) / OUTLINE_SOFTNESS)[:, None]
     dx, dy = _gradient(distance[..., None], rows, columns)

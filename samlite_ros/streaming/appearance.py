@@ -74,7 +74,8 @@ class ObjectModel:
             holes, where it went on before; None = nowhere near.
         box_xyxy: Bounds in the keyframe [work px].
         touches_border: The image border cuts it.
-        growth_px: How far beyond the box it may grow [work px].
+        growth_px: How far beyond the box it may grow [work px]: by entering the image, ...
+        reappearance_px: ... and by coming out from behind something.
         colors: Colour evidence.
         histogram: Its colours.
         alignment: None where too little of it is seen.
@@ -88,6 +89,7 @@ class ObjectModel:
     box_xyxy: tuple[int, int, int, int]
     touches_border: bool
     growth_px: int
+    reappearance_px: int
     colors: ColorModel
     histogram: NDArray[np.float32]
     alignment: AlignmentPoints | None
@@ -198,7 +200,8 @@ def build_model(
     mask = keyframe.masks[index]
     box = mask.box_xyxy
     touches = box[0] <= 0 or box[1] <= 0 or box[2] >= keyframe.size[1] or box[3] >= keyframe.size[0]
-    growth = max(_growth_px(box, touches), former.growth_px(box) if former is not None else 0)
+    reappearance = max(MARGIN_PX, former.growth_px(box) if former is not None else 0)
+    growth = max(_entry_px(box), reappearance) if touches else reappearance
     margins = _margins_px(box, keyframe.size, growth)
     crop_box = box[0] - margins[0], box[1] - margins[1], box[2] + margins[2], box[3] + margins[3]
     crop = keyframe.crop(crop_box)
@@ -228,6 +231,7 @@ def build_model(
         box_xyxy=box,
         touches_border=touches,
         growth_px=growth,
+        reappearance_px=reappearance,
         colors=colors,
         histogram=own,
         alignment=_alignment_of(color, distance, in_image & ~unknown, corner, colors.trust),
@@ -242,10 +246,8 @@ def _is_partly_hidden(inside: NDArray[np.bool_], distance: NDArray[np.float32], 
     return bool(within >= LEAST_WITHIN * seen and hidden >= LEAST_HIDDEN * was)
 
 
-def _growth_px(box: tuple[int, int, int, int], touches: bool) -> int:
-    """How far an object may turn out to reach beyond its box [work px]."""
-    if not touches:
-        return MARGIN_PX
+def _entry_px(box: tuple[int, int, int, int]) -> int:
+    """How far an object that the image border cuts may turn out to reach beyond its box [work px]."""
     size = max(box[2] - box[0], box[3] - box[1])
     return int(np.clip(BORDER_GROWTH * size, BORDER_MARGIN_LEAST_PX, PAD_PX - 4))
 
@@ -269,8 +271,10 @@ def _signed_distance(
     """Distance to the border (h, w) [fine px] and the mask itself (h, w), with margins [work px] around."""
     left, top, right, bottom = (FINE * margin for margin in margins)
     inside = cv2.copyMakeBorder(mask.fine.view(np.uint8), top, bottom, left, right, cv2.BORDER_CONSTANT, value=(0,))
-    distance = cv2.distanceTransform(inside, cv2.DIST_L2, 3) - cv2.distanceTransform(1 - inside, cv2.DIST_L2, 3)
-    distance -= inside - np.float32(0.5)
+    distance = np.float32(0.5) - cv2.distanceTransform(1 - inside, cv2.DIST_L2, 3)
+    height, width = mask.fine.shape
+    window = slice(top - 1, top + height + 1), slice(left - 1, left + width + 1)  # the object ends within it
+    distance[window] += cv2.distanceTransform(inside[window], cv2.DIST_L2, 3) - inside[window]
     size = inside.shape[1] // FINE, inside.shape[0] // FINE
     shrunk = np.asarray(cv2.resize(distance, size, interpolation=cv2.INTER_AREA), np.float32)
     return shrunk, inside[::FINE, ::FINE] > 0

@@ -44,6 +44,9 @@ CERTAIN = 10.0
 """Log-odds of the pixels of a thing in an unchanged part of the image."""
 LEAST_SUPPORT = 0.3
 """An object whose template points disagree is drawn only where so many of its pixels look like it all the same."""
+MOST_DRAWN, LEVELS_PER_UNIT = 10.0, 12.7
+"""Masks are drawn from log-odds in levels from 1 to 255: 128 = undecided, so many levels per unit."""
+PROBABILITY_OF_LEVEL = np.rint(255 / (1 + np.exp((128 - np.arange(256)) / LEVELS_PER_UNIT))).astype(np.uint8)
 THIRDS = np.full((1, 3), 1 / 3, np.float32)
 
 
@@ -104,12 +107,13 @@ def _places(tracks: Sequence[Track], size: tuple[int, int]) -> list[_Place]:
     """Where the objects may be in an image of size (h, w)."""
     poses = np.stack([t.pose for t in tracks])
     boxes = np.array([t.model.box_xyxy for t in tracks], np.float32)
-    margins = np.array([_margin_px(t) for t in tracks], np.float32)[:, None]
+    shifts_px = corner_shift_px(poses, boxes)
+    margins = np.array([_margin_px(t, s) for t, s in zip(tracks, shifts_px, strict=True)], np.float32)[:, None]
     low, high = moved_box(poses, boxes + margins * np.array([-1, -1, 1, 1], np.float32))
     low = np.maximum(np.floor(low), 0).astype(int)
     high = np.minimum(np.ceil(high), np.array(size[::-1])).astype(int)
     back = window_pose(invert(poses), low, [t.model.corner for t in tracks])
-    softness = np.minimum(LEAST_SOFTNESS + SOFTNESS_PER_PX * corner_shift_px(poses, boxes), MOST_SOFTNESS)
+    softness = np.minimum(LEAST_SOFTNESS + SOFTNESS_PER_PX * shifts_px, MOST_SOFTNESS)
     steepness = scale_of(poses) / softness.astype(np.float32)
     return [
         _Place((x0, y0, x1, y1), pose, steep)
@@ -117,9 +121,13 @@ def _places(tracks: Sequence[Track], size: tuple[int, int]) -> list[_Place]:
     ]
 
 
-def _margin_px(track: Track) -> int:
-    """How far around its box an object may be [work px]."""
-    return WINDOW_MARGIN_PX if track.model.unknown is None else track.model.growth_px - 2
+def _margin_px(track: Track, shift_px: float) -> float:
+    """How far around its box an object may be, having moved so far since its keyframe [work px]."""
+    model = track.model
+    if model.unknown is None:
+        return WINDOW_MARGIN_PX
+    entered_px = min(model.growth_px, shift_px + WINDOW_MARGIN_PX)  # what moves shows no more of itself at the border
+    return max(model.reappearance_px, entered_px) - 2
 
 
 def _claim(track: Track, place: _Place, image: WorkImage) -> Evidence | None:
@@ -307,7 +315,8 @@ def to_mask(margin: NDArray[np.float32], x0: int, y0: int, image: WorkImage) -> 
         ],
         np.float32,
     )
-    drawn = _warp(part, to_work, (cam_x1 - cam_x0, cam_y1 - cam_y0), None)
-    probability = np.rint(255 / (1 + np.exp(-np.clip(drawn, -10, 10)))).astype(np.uint8)
+    level = np.minimum(np.maximum(part, -MOST_DRAWN), MOST_DRAWN) * np.float32(LEVELS_PER_UNIT) + np.float32(128)
+    drawn = _warp(np.rint(level).astype(np.uint8), to_work, (cam_x1 - cam_x0, cam_y1 - cam_y0), None)
+    probability = np.asarray(cv2.LUT(drawn, PROBABILITY_OF_LEVEL), np.uint8)
     mask = Mask(cam_x0, cam_y0, probability, image.camera_size)
     return mask if mask.area else None

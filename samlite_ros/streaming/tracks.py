@@ -250,15 +250,15 @@ def start_pose(points: NDArray[np.float32], moved: NDArray[np.float32]) -> tuple
     if len(points) > 120:
         chosen = np.linspace(0, len(points) - 1, 120).astype(np.intp)
         points, moved = points[chosen], moved[chosen]
-    shift = translation(np.median(moved - points, 0))
     if len(points) < 6:
-        return shift, False
+        return _median_shift(points, moved), False
     pose, inliers = cv2.estimateAffinePartial2D(
         points, moved, method=cv2.RANSAC, ransacReprojThreshold=1.0, maxIters=100, confidence=0.98
     )
-    if pose is None:
-        return shift, False
-    scale = np.hypot(pose[0, 0], pose[1, 0])
-    if inliers.mean() <= 0.35 or not 0.5 < scale < 2.0:
-        return shift, False
+    if pose is None or inliers.mean() <= 0.35 or not 0.5 < np.hypot(pose[0, 0], pose[1, 0]) < 2.0:
+        return _median_shift(points, moved), False
     return pose.astype(np.float32), True
+
+
+def _median_shift(points: NDArray[np.float32], moved: NDArray[np.float32]) -> Poses:
+    return translation(np.median(moved - points, 0))
