@@ -27,6 +27,8 @@ MISSED_FOR_S = 1.0
 """... or that it has not found for so long [s]: it may be hidden by something that nobody asked for."""
 PARTIAL_HEAD_START_S, LOST_HEAD_START_S = 0.5, 0.3
 """How much sooner the models of things seen in part, and of doubtful ones, are renewed [s]."""
+LEAST_REMAINDER = 0.015
+"""A smaller share of what the keyframe showed of a thing is the error of its border: it has left, or is hidden."""
 MOST_PHRASE_MISSES = 2
 STILL_SHIFT_PX = 4.0
 """A thing in an unchanged part of the image stands still, unless its corners seem to have moved more [work px]."""
@@ -136,7 +138,7 @@ class Carrier:
         drawn = []
         for claim, margin in zip(claims, self._settlement.margins, strict=True):
             mask = claim.track.keyframe_mask if claim.track.still else to_mask(margin, claim.x0, claim.y0, image)
-            if mask is not None:
+            if mask is not None and mask.area >= LEAST_REMAINDER * claim.track.keyframe_mask.area:
                 drawn.append((claim.track, mask))
         return drawn
 
@@ -233,7 +235,7 @@ class Carrier:
                 snapshot is not None
                 and not track.misses
                 and snapshot.is_unchanged(track.model.box_xyxy)
-                and corner_shift_px(track.pose, track.model.box_xyxy) < STILL_SHIFT_PX
+                and float(corner_shift_px(track.pose, track.model.box_xyxy)) < STILL_SHIFT_PX
             )
             if track.still:
                 track.pose = identity()

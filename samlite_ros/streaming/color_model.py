@@ -16,7 +16,7 @@ LIMIT = 3.0
 USELESS, USEFUL = 0.6, 0.9
 """Balanced accuracy of the colours below which they are ignored, and above which they are trusted fully."""
 STEEPNESS = 1.5
-SMOOTHING = sum(w * np.eye(1 << COLOR_BITS, k=k, dtype=np.float32) for k, w in ((-1, 0.25), (0, 0.5), (1, 0.25)))
+SMOOTHING = np.asarray(sum(w * np.eye(1 << COLOR_BITS, k=k) for k, w in ((-1, 0.25), (0, 0.5), (1, 0.25))), np.float32)
 """Weights 1/4, 1/2, 1/4 along one axis, symmetric (16, 16)."""
 
 
@@ -39,10 +39,9 @@ def histogram(color_index: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Share of each colour among some pixels, smoothed over neighbouring colours, float32 (4096,)."""
     bins = 1 << COLOR_BITS
     counts = np.bincount(color_index.ravel(), minlength=COLORS).astype(np.float32)
-    counts = (SMOOTHING @ counts.reshape(bins, -1)).reshape(bins, bins, bins)  # along red, ...
-    counts = SMOOTHING @ counts @ SMOOTHING  # ... green and blue
-    shares: NDArray[np.float32] = counts.ravel() / (counts.sum() + np.float32(1e-9))
-    return shares
+    along_red = (SMOOTHING @ counts.reshape(bins, -1)).reshape(bins, bins, bins)
+    smooth = (SMOOTHING @ along_red @ SMOOTHING).ravel()
+    return np.asarray(smooth / (smooth.sum() + np.float32(1e-9)), np.float32)
 
 
 def color_model(inside: NDArray[np.float32], ring: NDArray[np.float32], background: NDArray[np.float32]) -> ColorModel:

@@ -145,7 +145,8 @@ def _claim(track: Track, place: _Place, image: WorkImage) -> Evidence | None:
     if unknown is not None:
         slope = UNKNOWN_SLOPE_BORDER if model.touches_border else UNKNOWN_SLOPE_COVERED
         reach = distance if model.reach is model.distance else _warp(model.reach, back, place.size, FAR_OUTSIDE)
-        log_odds = np.where(unknown, UNKNOWN_BIAS + np.minimum(reach, 0) * np.float32(slope), log_odds)
+        beyond = np.float32(UNKNOWN_BIAS) + np.minimum(reach, np.float32(0)) * np.float32(slope)
+        log_odds = np.where(unknown, beyond.astype(np.float32, copy=False), log_odds)
     log_odds += _color_factor(track, distance, unknown) * appearance
     if track.in_doubt and _share_positive(appearance[log_odds > 0]) < LEAST_SUPPORT:
         return None

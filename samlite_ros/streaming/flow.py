@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from samlite_ros.types import Frame
 
 WORK_LONG_SIDE_PX = 320
+FLOW_SHRINK = 2.5
+"""Work pixels per pixel in which the dense flow is computed: finer was not better, and takes longer."""
 FINE = 2
 """Fine pixels per work pixel."""
 GRID_START_PX, GRID_STEP_PX = 1, 3
@@ -33,7 +35,7 @@ class WorkImage:
         camera_size: (H, W) of the frame [px].
         color: uint8 (h, w, 3), RGB, slightly blurred: what templates are compared with.
         color_index: uint16 (h, w): bin of the colour, 4 bits per channel.
-        gray: uint8 (h / 2, w / 2): input of the dense flow.
+        gray: uint8 (h / 2.5, w / 2.5): input of the dense flow.
         smooth: float32 (h / 2, w / 2, 3): blurred, for noticing change.
     """
 
@@ -62,12 +64,13 @@ def prepare(frame: Frame) -> WorkImage:
     h, w = work_size(frame.size)
     shrunk = cv2.resize(frame.image, (w, h), interpolation=cv2.INTER_AREA)
     color = np.asarray(cv2.GaussianBlur(shrunk, (3, 3), 0.8), np.uint8)
-    red, green, blue = (channel >> (8 - COLOR_BITS) for channel in cv2.split(color))
-    color_index = (red.astype(np.uint16) << (2 * COLOR_BITS)) | ((green << COLOR_BITS) | blue)
+    red, green, blue = (np.asarray(channel, np.uint8) >> (8 - COLOR_BITS) for channel in cv2.split(color))
+    color_index = np.asarray((red.astype(np.uint16) << (2 * COLOR_BITS)) | ((green << COLOR_BITS) | blue), np.uint16)
     small = np.asarray(cv2.resize(shrunk, (max(1, w // 2), max(1, h // 2)), interpolation=cv2.INTER_AREA), np.uint8)
-    gray = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+    flow_size = max(1, round(w / FLOW_SHRINK)), max(1, round(h / FLOW_SHRINK))
+    gray = cv2.resize(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), flow_size, interpolation=cv2.INTER_AREA)
     smooth = np.asarray(cv2.blur(small.astype(np.float32), (3, 3)), np.float32)
-    return WorkImage(frame.stamp_ns, frame.size, color, color_index, gray, smooth)
+    return WorkImage(frame.stamp_ns, frame.size, color, color_index, np.asarray(gray, np.uint8), smooth)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +78,7 @@ class DenseFlow:
     """Motion of all pixels from one frame to the next.
 
     Args:
-        motion: float32 (h / 2, w / 2, 2) [px of its own].
+        motion: float32 (h / 2.5, w / 2.5, 2) [px of its own].
         work_size: (h, w) of the work images [px].
     """
 
@@ -101,7 +104,7 @@ def dense_flow(previous: WorkImage, current: WorkImage) -> DenseFlow:
     Farneback's method, for on plain surfaces it beats the faster DIS.
     """
     motion = np.empty((*current.gray.shape, 2), np.float32)
-    cv2.calcOpticalFlowFarneback(previous.gray, current.gray, motion, 0.5, 3, 13, 1, 5, 1.1, 0)
+    cv2.calcOpticalFlowFarneback(previous.gray, current.gray, motion, 0.5, 3, 11, 1, 5, 1.1, 0)
     return DenseFlow(motion, current.size)
 
 

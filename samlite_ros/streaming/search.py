@@ -75,9 +75,7 @@ def _halved(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _template(
-    model: ObjectModel, pose: Poses
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+def _template(model: ObjectModel, pose: Poses) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """An object at a pose: colours (h, w, 3) and signed distance (h, w), as in `WorkImage.smooth`; corner [work px]."""
     low, high = moved_box(pose, model.box_xyxy)
     corner = np.floor(low).astype(int)

@@ -101,11 +101,11 @@ def test_a_hole_is_unknown():
 
 def test_points_are_spread_over_the_thing_and_weigh_less_outside():
     points = learn(keyframe([(100, 80, 160, 140)]), 0).alignment
-    used = points.points[points.weight > 0]
+    used = points.template[points.template_weight > 0]
     assert len(used) == 96
     assert used.min(0) == pytest.approx([100, 80], abs=4) and used.max(0) == pytest.approx([159, 139], abs=4)
-    assert set(np.unique(points.weight)) == {0.5, 1.0}
-    assert np.all(np.abs(points.target[points.outline_weight > 0] - 0.5) <= 0.5)
+    assert set(np.unique(points.template_weight)) == {0.5, 1.0}
+    assert np.all(np.abs(points.target - 0.5) <= 0.5) and (points.target > 0.5).any() and (points.target < 0.5).any()
 
 
 def test_too_small_a_thing_has_no_points():
