@@ -139,14 +139,14 @@ def _claim(track: Track, place: _Place, image: WorkImage) -> Evidence | None:
         return Evidence(track, x0, y0, np.where(distance > 0, CERTAIN, -CERTAIN).astype(np.float32))
     log_odds = _clip(distance * place.steepness, -MOST_OUTSIDE, MOST_INSIDE)
     if track.misses:
-        log_odds = np.minimum(log_odds, MISSED_LIMIT) - MISSED_MALUS
+        log_odds = np.minimum(log_odds, np.float32(MISSED_LIMIT)) - np.float32(MISSED_MALUS)
     appearance, differs = _appearance(track, image, place, distance)
     unknown = _unknown(track, distance < 0, differs, appearance, back)
     if unknown is not None:
         slope = UNKNOWN_SLOPE_BORDER if model.touches_border else UNKNOWN_SLOPE_COVERED
         reach = distance if model.reach is model.distance else _warp(model.reach, back, place.size, FAR_OUTSIDE)
         beyond = np.float32(UNKNOWN_BIAS) + np.minimum(reach, np.float32(0)) * np.float32(slope)
-        log_odds = np.where(unknown, beyond.astype(np.float32, copy=False), log_odds)
+        log_odds = np.where(unknown, beyond, log_odds)
     log_odds += _color_factor(track, distance, unknown) * appearance
     if track.in_doubt and _share_positive(appearance[log_odds > 0]) < LEAST_SUPPORT:
         return None
