@@ -30,6 +30,7 @@ from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
 from samlite_ros.node.diagnostics import NodeFacts, Report
 from samlite_ros.node.failure_log import FailureLog
 from samlite_ros.node.messages import RCLPY, frame_from_compressed, frame_from_image
+from samlite_ros.node.network_host import NetworkHost
 from samlite_ros.node.network_worker import NetworkWorker
 from samlite_ros.node.outputs import CameraOutputs
 from samlite_ros.node.parameter_server import declare_parameters, values_of
@@ -47,6 +48,8 @@ STATUS_REFRESH_S = 1.0
 STATUS_DUTY = 0.1
 """Largest share of the time spent with telling statuses: with 1,000 queries they are told less often."""
 NETWORK_JOIN_S, STREAM_JOIN_S = 3.5, 0.5
+PROCESS_JOIN_S = 0.5
+"""A network in a process of its own is asked so long to end its pass [s]; then its process is ended."""
 REFUSAL_THROTTLE_S = 1.0
 
 Transition = Callable[["SamliteNode", LifecycleState], TransitionCallbackReturn]
@@ -67,7 +70,7 @@ def _told(transition: Transition) -> Transition:
 
 
 def load_network(parameters: Parameters) -> Segmenter:
-    """The segmenter that the parameters name; runs on the network's thread.
+    """The segmenter that the parameters name.
 
     Raises:
         ModelLoadError: torch or transformers are missing, or the checkpoint cannot be loaded.
@@ -82,16 +85,19 @@ class SamliteNode(LifecycleNode):
     """Answers where the queried phrases are in the cameras' images.
 
     Args:
-        segmenter_factory: Builds the segmenter, on the network's thread.
+        segmenter_factory: Builds the segmenter.
+        host: Has the same factory, and runs it in a process of the network's own; None = on a thread of this process,
+            as where the parameter `network_process` is false.
 
     Raises:
         ParameterError: A parameter given at start is wrong.
     """
 
-    def __init__(self, segmenter_factory: SegmenterFactory = load_network) -> None:
+    def __init__(self, segmenter_factory: SegmenterFactory = load_network, host: NetworkHost | None = None) -> None:
         super().__init__("samlite")
         self._segmenter_factory = segmenter_factory
         self._values = declare_parameters(self)
+        self._host = host if self._values.network_process else None
         self._registry = QueryRegistry(self._values.query_options())
         self._vocabulary = self._registry.vocabulary
         self._phase = "unconfigured"
@@ -118,6 +124,11 @@ class SamliteNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._apply_parameters()
 
+    @property
+    def values(self) -> Parameters:
+        """The parameters in force."""
+        return self._values
+
     def start(self) -> None:
         """Start the workers and, with autostart, the way to ACTIVE; services are served meanwhile."""
         for stream in self._streams:
@@ -130,6 +141,8 @@ class SamliteNode(LifecycleNode):
     def stop(self) -> bool:
         """Cancel a running pass and end the workers; returns whether all of them ended in time."""
         ended = [stream.stop(STREAM_JOIN_S) for stream in self._streams]
+        if self._host is not None and not self._network.stop(PROCESS_JOIN_S):
+            self._host.close()  # whatever it does: now its answer is no longer waited for
         return self._network.stop(NETWORK_JOIN_S) and all(ended)
 
     @_told
@@ -247,7 +260,17 @@ class SamliteNode(LifecycleNode):
 
     def _load(self) -> Future[str]:
         values = self._values
-        return self._network.load(lambda: self._segmenter_factory(values))
+        return self._network.load(lambda: self._make_segmenter(values))
+
+    def _make_segmenter(self, values: Parameters) -> Segmenter:
+        """On the network's thread."""
+        if self._host is None:
+            return self._segmenter_factory(values)
+        if self._host.is_alive:
+            return self._host.load(values)
+        self.get_logger().warning("what starts the network's process has ended: the network runs in the node's process")
+        self._host = None
+        return self._segmenter_factory(values)
 
     def _wait(self, future: Future[Any]) -> bool:
         """Wait on the executor's thread; False where the node is being shut down."""
@@ -330,10 +353,17 @@ class SamliteNode(LifecycleNode):
             active=states.count(State.ACTIVE),
             pending=states.count(State.PENDING),
             mismatches=self._qos.mismatches(),
+            network_process=self._network_process(),
             mask_age_limit_s=self._values.max_mask_age if self._values.propagate else math.inf,
         )
         message = self._report.message(facts, self._network.counters, self._values.image_timeout, self._now_ns())
         self._diagnostics_publisher.publish(message)
+
+    def _network_process(self) -> str:
+        pid = self._network.process_id
+        if pid is not None:
+            return str(pid)
+        return "the node's" if self._host is None and self._model_id else ""
 
     def _on_time_jump(self, jump: object) -> None:
         for stream in self._streams:
