@@ -26,7 +26,7 @@ from samlite_ros.node.network_link import (
 from samlite_ros.types import Segmenter
 
 MOST_TRACEBACKS = 20
-"""Each unexpected error is told once, and no more than so many of them."""
+"""The traceback of an unexpected error is told once for each place that raises, and no more than so many."""
 
 
 class NetworkServer:
@@ -43,7 +43,7 @@ class NetworkServer:
         self._kept: dict[int, Any] = {}
         self._cancelled: set[int] = set()
         self._running: list[int] = []
-        self._told: set[str] = set()
+        self._told: set[tuple[str, str, int | None]] = set()
 
     def run(self) -> None:
         """Answer until the node is gone."""
@@ -75,7 +75,7 @@ class NetworkServer:
         except Exception as error:  # the node is told
             failure = Failure.of(error)
             if failure.kind is NetworkError:
-                self._tell(failure, error)
+                self._tell(error)
         return Reply(request.number, failure=failure)  # out here no traceback holds the GPU's memory
 
     def _send(self, reply: Reply) -> None:
@@ -123,10 +123,11 @@ class NetworkServer:
 
         return look
 
-    def _tell(self, failure: Failure, error: Exception) -> None:
-        text = str(failure.arguments)
-        if text not in self._told and len(self._told) < MOST_TRACEBACKS:
-            self._told.add(text)
+    def _tell(self, error: Exception) -> None:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        told = type(error).__name__, where.filename, where.lineno
+        if told not in self._told and len(self._told) < MOST_TRACEBACKS:
+            self._told.add(told)
             traceback.print_exception(error, file=sys.stderr)
             sys.stderr.flush()
 
