@@ -24,6 +24,8 @@ class NetworkTime(NamedTuple):
     Args:
         wall_s: Elapsed time [s].
         cpu_s: CPU time of the network's thread [s]; all of it, where torch has one thread.
+
+    Taken where the network computes: bringing it images and taking its masks is the node's share.
     """
 
     wall_s: float
