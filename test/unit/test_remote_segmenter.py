@@ -38,11 +38,12 @@ class Network:
             if phrase == "strange":
                 raise StrangeError(lambda: None)
             if phrase == "die":
-                os.kill(os.getpid(), signal.SIGSEGV)
+                os._exit(7)
         return TextEmbedding(tuple(phrases), self.model_id, [phrase.upper() for phrase in phrases])
 
     def embed_image(self, frame, on_block=None):
-        for _ in range(self.blocks if on_block is not None else 0):
+        is_warm_up = frame.size == (480, 640)  # it need not take long
+        for _ in range(self.blocks if on_block is not None and not is_warm_up else 0):
             on_block()
             time.sleep(self.block_s)
         return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, Features(self, frame.image))
@@ -282,9 +283,9 @@ def test_a_killed_process_is_named_and_another_can_be_loaded(host, in_pass):
     assert ask(again, again.embed_image(frame()), "a")
 
 
-def test_a_process_that_crashes_is_named(host):
+def test_a_process_that_ends_by_itself_is_named(host):
     remote = host.load((1,))
-    with pytest.raises(NetworkEndedError, match="signal 11"):
+    with pytest.raises(NetworkEndedError, match="ended by itself with status 7"):
         remote.embed_text(["die"])
 
 
