@@ -28,7 +28,7 @@ NICENESS = 5
 """Of the network's process: the node's threads come first, which answer every camera frame.
 
 Beside a network with as many busy threads as the computer has cores (2) an answer takes 32 ms p50 and 43 ms p95 so, not
-41 and 66, and the network does as many passes within 2 %; with a core free it makes no difference. 10 gives 26 and 38 ms,
+41 and 66, and the network does as many passes within 2 %; with a core free it makes no difference. 10 gives 26 and 38,
 but leaves the network little where the rest of a robot keeps the cores busy.
 """
 _START = 0

@@ -1,4 +1,4 @@
-"""The node's network in a process of its own, over a real graph: it is there, it comes back, and it never stays behind."""
+"""The network in a process of its own, over a real graph: it is there, it comes back, and it never stays behind."""
 
 import os
 import signal
