@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from samlite_ros.node.main import main
-from samlite_ros.node.node import load_network
+from samlite_ros.node.network_place import load_network
 from samlite_ros.node.parameters import Parameters
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, Segmenter, TextEmbedding
 

@@ -74,11 +74,13 @@ class NetworkReport:
         self._duty, self._failures = Rate(), Rate()
 
     def status(self, counters: NetworkCounters, facts: NodeFacts) -> DiagnosticStatus:
-        """ERROR where jobs failed since the last report, WARN where a pass outlasts its masks."""
+        """ERROR where jobs failed since the last report, WARN where it is away or a pass outlasts its masks."""
         level, message = OK, facts.model_id or "no model is loaded"
         took_s = counters.encode_s + counters.decode_s
         if self._failures.update(counters.failures) > 0:
             level, message = ERROR, f"failed: {counters.last_failure}"
+        elif facts.model_id and not facts.network_process:
+            level, message = WARN, "the network's process has ended and is started again"
         elif took_s > facts.mask_age_limit_s:
             level = WARN
             message = (

@@ -15,7 +15,8 @@ from rclpy.executors import SingleThreadedExecutor
 from samlite_ros.errors import ParameterError
 from samlite_ros.node.memory import keep_freed_memory
 from samlite_ros.node.network_host import NetworkHost
-from samlite_ros.node.node import SamliteNode, SegmenterFactory, load_network
+from samlite_ros.node.network_place import SegmenterFactory, load_network
+from samlite_ros.node.node import SamliteNode
 
 
 def main(args: list[str] | None = None, segmenter_factory: SegmenterFactory = load_network) -> int:

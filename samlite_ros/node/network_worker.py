@@ -224,8 +224,8 @@ class NetworkWorker:
         Raises:
             NetworkEndedError: It has ended.
         """
-        if isinstance(self._segmenter, RemoteSegmenter) and not self._segmenter.is_alive:
-            self._segmenter.embed_text([WARM_UP_PHRASE])  # tells how it ended
+        if isinstance(self._segmenter, RemoteSegmenter):
+            self._segmenter.check()
         if self._segmenter is None and self._factory is not None:
             self._load_again(self._factory)
 

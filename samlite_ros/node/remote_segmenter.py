@@ -69,6 +69,7 @@ class RemoteSegmenter:
         self._replies: dict[int, Reply] = {}
         self._abandoned: set[int] = set()
         self._released: deque[int] = deque()
+        self._last_text: TextEmbedding | None = None
         self._loaded: Loaded = self._answer(Load(parameters)).value
 
     @property
@@ -81,9 +82,22 @@ class RemoteSegmenter:
         """Whether the network's process still runs; may be asked from any thread."""
         return not self._ended and not self._link.is_closed()
 
+    def check(self) -> None:
+        """Notice the end of the network's process.
+
+        Raises:
+            NetworkEndedError: It has ended.
+        """
+        if not self.is_alive:
+            raise self._lost()
+
     def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
-        """See `samlite_ros.types.Segmenter`."""
-        return self._embedding(self._answer(EmbedText(tuple(phrases))))
+        """See `samlite_ros.types.Segmenter`; the same phrases as last time are not asked for again."""
+        wanted = tuple(phrases)
+        text = self._last_text
+        if text is None or text.phrases != wanted:
+            text = self._last_text = self._embedding(self._answer(EmbedText(wanted)))
+        return text
 
     def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
         """See `samlite_ros.types.Segmenter`."""
@@ -186,6 +200,7 @@ class RemoteSegmenter:
         return NetworkEndedError(self._ended)
 
     def _finish(self) -> str:
+        self._last_text = None
         how = self._end()
         self._link.close()
         return how
