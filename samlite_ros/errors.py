@@ -33,6 +33,14 @@ class InferenceError(SamliteError):
     """The network could not compute: memory ran out twice, or its numbers are not finite."""
 
 
+class NetworkError(SamliteError):
+    """Something of another kind was raised in the network's process; the text begins with the kind's name."""
+
+
+class NetworkEndedError(SamliteError):
+    """The network's process has ended, or could not be started."""
+
+
 class ImageDecodeError(SamliteError):
     """An image message is impossible or of an unknown encoding."""
 

@@ -23,9 +23,10 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 
 from samlite_ros.bench.figures import Figure, derived
-from samlite_ros.bench.memory import in_new_process, peak_mib
+from samlite_ros.bench.memory import in_new_process
 from samlite_ros.bench.node_process import LOG_VARIABLE, NetworkTime, read_log
 from samlite_ros.bench.options import BenchOptions
+from samlite_ros.bench.process_tree import tree_cpu_s, tree_peak_mib
 from samlite_ros.demo.processes import private_graph, running
 from samlite_ros.errors import SamliteError
 from samlite_ros.message_fields import image_message, stamp_ns, time_message
@@ -85,8 +86,8 @@ class Measurement:
         network: Time of the network, by stamp [ns].
         sent: Frames that the camera sent.
         elapsed_s: How long it was watched.
-        cpu_s: CPU time of the node meanwhile.
-        peak_mib: Most resident memory of the node.
+        cpu_s: CPU time of the node meanwhile, its network's process included.
+        peak_mib: Most resident memory of the node, its network's process included.
     """
 
     latencies_s: dict[int, float] = field(default_factory=dict)
@@ -174,10 +175,10 @@ _MODULE = "samlite_ros.bench.node_process"
 
 def _watch(client: CameraAndListener, pid: int, seconds: float) -> Measurement:
     client.restart()
-    start_s, start_cpu_s = time.monotonic(), process_cpu_s(pid)
+    start_s, start_cpu_s = time.monotonic(), tree_cpu_s(pid)
     client.spin_until(lambda: time.monotonic() - start_s > seconds)
-    elapsed_s, cpu_s = time.monotonic() - start_s, process_cpu_s(pid) - start_cpu_s
-    return Measurement(dict(client.latencies_s), {}, client.sent, elapsed_s, cpu_s, peak_mib(pid))
+    elapsed_s, cpu_s = time.monotonic() - start_s, tree_cpu_s(pid) - start_cpu_s
+    return Measurement(dict(client.latencies_s), {}, client.sent, elapsed_s, cpu_s, tree_peak_mib(pid))
 
 
 def _parameters(setting: Setting) -> list[str]:
@@ -219,12 +220,6 @@ def camera_messages(size: tuple[int, int], compressed: bool) -> list[Any]:
         for i in images
     ]
     return forth + forth[-2:0:-1]
-
-
-def process_cpu_s(pid: int) -> float:
-    """CPU time of a process, all threads [s]."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def figures_of_node(setting: Setting, seen: Measurement) -> list[Figure]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from samlite_ros.node.main import main
-from samlite_ros.node.node import load_network
+from samlite_ros.node.network_place import load_network
 from samlite_ros.node.parameters import Parameters
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, Segmenter, TextEmbedding
 
@@ -24,6 +24,8 @@ class NetworkTime(NamedTuple):
     Args:
         wall_s: Elapsed time [s].
         cpu_s: CPU time of the network's thread [s]; all of it, where torch has one thread.
+
+    Taken where the network computes: bringing it images and taking its masks is the node's share.
     """
 
     wall_s: float

@@ -20,6 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
 from samlite_ros.bench.busy_segmenter import HELD_SHARE
+from samlite_ros.bench.process_tree import tree_cpu_s
 from samlite_ros.bench.streaming_clips import pendulum
 from samlite_ros.bench.streaming_node_process import SCRIPT_VARIABLE, write_script
 from samlite_ros.bench.streaming_scores import Score, score_run
@@ -55,7 +56,7 @@ class Seen:
         begins: Number of the first frame that counts.
         answers: Arrival on the same clock [ns], and answer.
         reports: The node's diagnostics of its camera, by time.
-        cpu_s: CPU time of the node's process meanwhile.
+        cpu_s: CPU time of the node meanwhile, its network's process included.
     """
 
     sent_ns: list[int] = field(default_factory=list)
@@ -184,17 +185,11 @@ def _watch(client: CameraAndObserver, pid: int, seconds: float) -> Seen:
     client.seen.reports.clear()
     client.film(lambda: not client.seen.reports)
     client.seen.begins = len(client.seen.sent_ns)
-    start_s, start_cpu_s = time.monotonic(), _cpu_s(pid)
+    start_s, start_cpu_s = time.monotonic(), tree_cpu_s(pid)
     client.film(lambda: time.monotonic() - start_s < seconds)
-    client.seen.cpu_s = _cpu_s(pid) - start_cpu_s
+    client.seen.cpu_s = tree_cpu_s(pid) - start_cpu_s
     client.listen(_REPORT_S)
     return client.seen
-
-
-def _cpu_s(pid: int) -> float:
-    """CPU time of a process, all threads [s]."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def figures(seen: Seen, truth: Sequence[TruthFrame]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import resource
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
@@ -42,6 +43,7 @@ class NodeFacts:
         model_id: Of the loaded model; empty = none.
         active, pending: Numbers of queries.
         mismatches: A line for each peer whose QoS does not fit.
+        network_process: Where the network runs: "the node's", or the id of its own process; empty = nowhere now.
         mask_age_limit_s: Older masks are withdrawn [s]; infinite where none are carried.
     """
 
@@ -50,6 +52,7 @@ class NodeFacts:
     active: int
     pending: int
     mismatches: Sequence[str]
+    network_process: str = ""
     mask_age_limit_s: float = math.inf
 
 
@@ -71,11 +74,13 @@ class NetworkReport:
         self._duty, self._failures = Rate(), Rate()
 
     def status(self, counters: NetworkCounters, facts: NodeFacts) -> DiagnosticStatus:
-        """ERROR where jobs failed since the last report, WARN where a pass outlasts its masks."""
+        """ERROR where jobs failed since the last report, WARN where it is away or a pass outlasts its masks."""
         level, message = OK, facts.model_id or "no model is loaded"
         took_s = counters.encode_s + counters.decode_s
         if self._failures.update(counters.failures) > 0:
             level, message = ERROR, f"failed: {counters.last_failure}"
+        elif facts.model_id and not facts.network_process:
+            level, message = WARN, "the network's process has ended and is started again"
         elif took_s > facts.mask_age_limit_s:
             level = WARN
             message = (
@@ -83,6 +88,9 @@ class NetworkReport:
             )
         values = {
             "model": facts.model_id,
+            "process": facts.network_process,
+            "process peak memory [MB]": _peak_mb(facts.network_process),
+            "process restarts": counters.reloads,
             "duty": self._duty.update(counters.busy_s),
             "last encode [s]": counters.encode_s,
             "last decode [s]": counters.decode_s,
@@ -94,6 +102,17 @@ class NetworkReport:
             "last failure": counters.last_failure,
         }
         return _status(level, "network", message, values)
+
+
+def _peak_mb(pid: str) -> str:
+    """The most resident memory that another process had; empty where there is none."""
+    if not pid.isdigit():
+        return ""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((str(int(line.split()[1]) // 1024) for line in lines if line.startswith("VmHWM:")), "")
 
 
 class StreamReport:

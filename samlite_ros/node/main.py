@@ -14,7 +14,9 @@ from rclpy.executors import SingleThreadedExecutor
 
 from samlite_ros.errors import ParameterError
 from samlite_ros.node.memory import keep_freed_memory
-from samlite_ros.node.node import SamliteNode, SegmenterFactory, load_network
+from samlite_ros.node.network_host import NetworkHost
+from samlite_ros.node.network_place import SegmenterFactory, load_network
+from samlite_ros.node.node import SamliteNode
 
 
 def main(args: list[str] | None = None, segmenter_factory: SegmenterFactory = load_network) -> int:
@@ -22,7 +24,7 @@ def main(args: list[str] | None = None, segmenter_factory: SegmenterFactory = lo
 
     Args:
         args: Command line with ROS arguments; None = the process's.
-        segmenter_factory: Builds the segmenter.
+        segmenter_factory: Builds the segmenter, in the network's process.
 
     Returns:
         1 where a parameter is wrong.
@@ -31,16 +33,30 @@ def main(args: list[str] | None = None, segmenter_factory: SegmenterFactory = lo
     # rclpy ends the spinning by itself. Python's own handler would raise KeyboardInterrupt wherever the thread is, also
     # inside of rclpy's conversion of a message, which makes another error of it, or aborts.
     signal.signal(signal.SIGINT, lambda *_: None)
+    host = NetworkHost.start(segmenter_factory)  # before ROS, which has threads
     rclpy.init(args=args)
     try:
         with _quiet_after_shutdown():
-            _serve(SamliteNode(segmenter_factory))
+            _serve(_make_node(segmenter_factory, host))
     except ParameterError as error:
         rclpy.logging.get_logger("samlite").fatal(f"wrong parameter: {error}")
         rclpy.try_shutdown()
         return 1
+    finally:
+        if host is not None:
+            host.close()
     rclpy.try_shutdown()
     _leave(0)
+
+
+def _make_node(segmenter_factory: SegmenterFactory, host: NetworkHost | None) -> SamliteNode:
+    node = SamliteNode(segmenter_factory, host)
+    if not node.values.network_process:
+        if host is not None:
+            host.close()
+    elif host is None:
+        node.get_logger().warning("threads run already, or this is not Linux: the network runs in the node's process")
+    return node
 
 
 @contextmanager

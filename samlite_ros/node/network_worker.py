@@ -13,15 +13,18 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from samlite_ros.errors import Cancelled
+from samlite_ros.errors import Cancelled, NetworkEndedError, NetworkError
+from samlite_ros.node.remote_segmenter import RemoteSegmenter
 from samlite_ros.streaming.pipeline import KeyframeJob, KeyframeResult
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Segmenter
 
 WARM_UP_PHRASE = "thing"
 LATE_WAIT_S = 0.02
 """After embedding a new phrase a pass waits so long [s] for its job, which takes a hop over two threads."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
-"""After a failure the worker rests, doubling from the first pause to the longest [s]."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_LOAD_PAUSE_S = 0.1, 2.0, 30.0
+"""After a failure the worker rests, doubling from the first pause to the longest [s]; loading costs more than a job."""
+LOOK_S = 1.0
+"""A worker without work looks so often [s] whether the network's process still runs."""
 
 
 class JobSource(Protocol):
@@ -57,7 +60,8 @@ class NetworkCounters:
         images_embedded: Passes of the image encoder.
         phrases_decoded: Phrases decoded over an image.
         late_jobs: Jobs decoded on an image that was embedded before.
-        failures: Jobs and phrases that raised.
+        failures: Jobs that raised, and times that the network's process ended.
+        reloads: Times that the network was loaded again since its process had ended.
         busy_s: Time spent with jobs [s].
         encode_s, decode_s: Of the last job [s].
         last_failure: In words.
@@ -68,6 +72,7 @@ class NetworkCounters:
     phrases_decoded: int = 0
     late_jobs: int = 0
     failures: int = 0
+    reloads: int = 0
     busy_s: float = 0.0
     encode_s: float = 0.0
     decode_s: float = 0.0
@@ -99,10 +104,18 @@ class NetworkWorker:
         self._poked = False
         self._stopping = False
         self._segmenter: Segmenter | None = None
+        self._factory: Callable[[], Segmenter] | None = None
         self._decodes_in_steps = False
         self._embeddings: dict[str, ImageEmbedding] = {}
         self._failures_in_a_row = 0
+        self._suspect_phrase = ""
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the network's own process; None where there is none."""
+        segmenter = self._segmenter
+        return segmenter.pid if isinstance(segmenter, RemoteSegmenter) else None
 
     def start(self) -> None:
         """Start the thread."""
@@ -117,7 +130,10 @@ class NetworkWorker:
         return not self._thread.is_alive()
 
     def load(self, factory: Callable[[], Segmenter]) -> Future[str]:
-        """Build the segmenter on this worker's thread and warm it up; the future has the model's id."""
+        """Build the segmenter on this worker's thread and warm it up; the future has the model's id.
+
+        Where it runs in a process of its own, it is built again when that process ends by itself.
+        """
         return self._post(lambda: self._load(factory))
 
     def unload(self) -> Future[None]:
@@ -146,19 +162,23 @@ class NetworkWorker:
     def _run(self) -> None:
         while True:
             with self._condition:
-                self._condition.wait_for(self._has_something)
+                self._condition.wait_for(self._has_something, LOOK_S)
                 self._poked = False
                 if self._stopping:
                     break
             self._run_commands()
-            self._embed_waiting_phrases()
-            self._run_next_job()
+            try:
+                self._check_process()
+                self._embed_waiting_phrases()
+                self._run_next_job()
+            except NetworkEndedError as error:
+                self._lose(error)
         self._unload()
         self._cancel_commands()
 
     def _has_something(self) -> bool:
         embeddable = bool(self._phrases) and self._segmenter is not None
-        return self._stopping or self._poked or bool(self._commands) or embeddable
+        return self._stopping or self._poked or bool(self._commands) or embeddable or self._is_lost()
 
     def _run_commands(self) -> None:
         while self._commands:
@@ -175,16 +195,60 @@ class NetworkWorker:
     def _load(self, factory: Callable[[], Segmenter]) -> str:
         self._unload()
         segmenter = factory()
-        text = segmenter.embed_text([WARM_UP_PHRASE])
-        image = segmenter.embed_image(Frame(np.zeros((480, 640, 3), np.uint8), 1), self._check_cancelled)
-        segmenter.segment(image, text, [DecodeOptions()])
-        self._segmenter = segmenter
+        try:
+            self._warm_up(segmenter)
+        except BaseException:
+            _end(segmenter)
+            raise
+        self._segmenter, self._factory = segmenter, factory
         self._decodes_in_steps = "on_step" in signature(segmenter.segment).parameters
         return segmenter.model_id
 
+    def _warm_up(self, segmenter: Segmenter) -> None:
+        text = segmenter.embed_text([WARM_UP_PHRASE])
+        image = segmenter.embed_image(Frame(np.zeros((480, 640, 3), np.uint8), 1), self._check_cancelled)
+        segmenter.segment(image, text, [DecodeOptions()])
+
     def _unload(self) -> None:
+        segmenter, self._segmenter, self._factory = self._segmenter, None, None
+        self._embeddings.clear()
+        _end(segmenter)
+
+    def _is_lost(self) -> bool:
+        """The network's process ended by itself, and it is to be loaded again."""
+        return self._factory is not None and self._segmenter is None
+
+    def _check_process(self) -> None:
+        """Notice that the network's process has ended, also where there is no work for it; load it again.
+
+        Raises:
+            NetworkEndedError: It has ended.
+        """
+        if isinstance(self._segmenter, RemoteSegmenter):
+            self._segmenter.check()
+        if self._segmenter is None and self._factory is not None:
+            self._load_again(self._factory)
+
+    def _load_again(self, factory: Callable[[], Segmenter]) -> None:
+        failure = ""
+        try:
+            self._load(factory)
+            self.counters.reloads += 1
+        except Cancelled:  # its commands come first
+            self._factory = factory
+        except Exception as error:
+            self._factory = factory
+            failure = f"the network cannot be loaded again: {error}"
+        if failure:
+            self._tell_failure(failure)
+            self._pause(LONGEST_LOAD_PAUSE_S)
+
+    def _lose(self, error: NetworkEndedError) -> None:
+        """The network's process has ended by itself."""
         self._segmenter = None
         self._embeddings.clear()
+        self._tell_failure(f"{error}; it is started again")
+        self._pause(LONGEST_LOAD_PAUSE_S)
 
     def _check_cancelled(self) -> None:
         """Within a pass: end it where nobody will want its result.
@@ -203,6 +267,13 @@ class NetworkWorker:
             try:
                 segmenter.embed_text([phrase])
                 self.counters.phrases_embedded += 1
+                self._suspect_phrase = ""
+            except NetworkEndedError as raised:
+                if phrase != self._suspect_phrase:  # not its fault, unless it happens again
+                    self._suspect_phrase = phrase
+                    self._requeue(phrase)
+                    raise
+                error = raised
             except Exception as raised:  # a worker lives on; whoever asked is told
                 error = raised
             self._on_phrase(phrase, error)
@@ -215,6 +286,10 @@ class NetworkWorker:
             if phrase is not None:
                 del self._phrases[phrase]
             return phrase
+
+    def _requeue(self, phrase: str) -> None:
+        with self._condition:
+            self._phrases = {phrase: None, **self._phrases}
 
     def _run_next_job(self) -> None:
         if self._segmenter is None:
@@ -237,8 +312,11 @@ class NetworkWorker:
         except Cancelled:
             stream.abandon(job)
             return
+        except NetworkEndedError:
+            stream.abandon(job)
+            raise
         except Exception as error:
-            failure = f"{type(error).__name__}: {error}"
+            failure = str(error) if isinstance(error, NetworkError) else f"{type(error).__name__}: {error}"
         if failure:  # outside of the except block: a traceback would hold the GPU's memory
             self._count_failure(stream, job, failure)
         else:
@@ -293,12 +371,25 @@ class NetworkWorker:
             stream.abandon(job)
 
     def _count_failure(self, stream: JobSource, job: KeyframeJob, failure: str) -> None:
-        self.counters.failures += 1
-        self.counters.last_failure = failure
         stream.abandon(job)
         self._embeddings.clear()
+        self._tell_failure(failure)
+        self._pause(LONGEST_PAUSE_S)
+
+    def _tell_failure(self, failure: str) -> None:
+        self.counters.failures += 1
+        self.counters.last_failure = failure
         self._on_failure(failure)
-        pause_s = min(FIRST_PAUSE_S * 2**self._failures_in_a_row, LONGEST_PAUSE_S)
+
+    def _pause(self, longest_s: float) -> None:
+        """Rest after a failure, longer after each in a row; a command ends the pause."""
+        pause_s = min(FIRST_PAUSE_S * 2 ** min(self._failures_in_a_row, 16), longest_s)
         self._failures_in_a_row += 1
         with self._condition:
-            self._condition.wait_for(lambda: self._stopping, pause_s)
+            self._condition.wait_for(lambda: self._stopping or self._commands, pause_s)
+
+
+def _end(segmenter: Segmenter | None) -> None:
+    """End the segmenter's process, where it has one of its own."""
+    if isinstance(segmenter, RemoteSegmenter):
+        segmenter.close()

@@ -30,6 +30,8 @@ from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
 from samlite_ros.node.diagnostics import NodeFacts, Report
 from samlite_ros.node.failure_log import FailureLog
 from samlite_ros.node.messages import RCLPY, frame_from_compressed, frame_from_image
+from samlite_ros.node.network_host import NetworkHost
+from samlite_ros.node.network_place import NetworkPlace, SegmenterFactory, load_network
 from samlite_ros.node.network_worker import NetworkWorker
 from samlite_ros.node.outputs import CameraOutputs
 from samlite_ros.node.parameter_server import declare_parameters, values_of
@@ -37,9 +39,7 @@ from samlite_ros.node.parameters import Parameters, updated
 from samlite_ros.node.qos import CAMERA, LATCHED, QUERY, QUERY_SET, QosWatch
 from samlite_ros.node.stream_worker import StreamWorker
 from samlite_ros.queries import PARAMETER_CLIENT, TEXT_CLIENT, QueryRegistry, QueryStatus, Reason, State
-from samlite_ros.types import NO_STAMP, Segmentation, Segmenter
-
-SegmenterFactory = Callable[[Parameters], Segmenter]
+from samlite_ros.types import NO_STAMP, Segmentation
 
 TICK_S = 0.1
 STATUS_REFRESH_S = 1.0
@@ -47,6 +47,8 @@ STATUS_REFRESH_S = 1.0
 STATUS_DUTY = 0.1
 """Largest share of the time spent with telling statuses: with 1,000 queries they are told less often."""
 NETWORK_JOIN_S, STREAM_JOIN_S = 3.5, 0.5
+PROCESS_JOIN_S = 0.5
+"""A network in a process of its own is asked so long to end its pass [s]; then its process is ended."""
 REFUSAL_THROTTLE_S = 1.0
 
 Transition = Callable[["SamliteNode", LifecycleState], TransitionCallbackReturn]
@@ -66,32 +68,23 @@ def _told(transition: Transition) -> Transition:
     return told
 
 
-def load_network(parameters: Parameters) -> Segmenter:
-    """The segmenter that the parameters name; runs on the network's thread.
-
-    Raises:
-        ModelLoadError: torch or transformers are missing, or the checkpoint cannot be loaded.
-    """
-    from samlite_ros.segmenter import check_dependencies, load_segmenter
-
-    check_dependencies()
-    return load_segmenter(parameters.segmenter_options())
-
-
 class SamliteNode(LifecycleNode):
     """Answers where the queried phrases are in the cameras' images.
 
     Args:
-        segmenter_factory: Builds the segmenter, on the network's thread.
+        segmenter_factory: Builds the segmenter.
+        host: Has the same factory, for a process of the network's own; None = on a thread of this process, as where the
+            parameter `network_process` is false.
 
     Raises:
         ParameterError: A parameter given at start is wrong.
     """
 
-    def __init__(self, segmenter_factory: SegmenterFactory = load_network) -> None:
+    def __init__(self, segmenter_factory: SegmenterFactory = load_network, host: NetworkHost | None = None) -> None:
         super().__init__("samlite")
-        self._segmenter_factory = segmenter_factory
         self._values = declare_parameters(self)
+        own_process = host if self._values.network_process else None
+        self._place = NetworkPlace(segmenter_factory, own_process, self.get_logger().warning)
         self._registry = QueryRegistry(self._values.query_options())
         self._vocabulary = self._registry.vocabulary
         self._phase = "unconfigured"
@@ -118,6 +111,11 @@ class SamliteNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._apply_parameters()
 
+    @property
+    def values(self) -> Parameters:
+        """The parameters in force."""
+        return self._values
+
     def start(self) -> None:
         """Start the workers and, with autostart, the way to ACTIVE; services are served meanwhile."""
         for stream in self._streams:
@@ -130,6 +128,8 @@ class SamliteNode(LifecycleNode):
     def stop(self) -> bool:
         """Cancel a running pass and end the workers; returns whether all of them ended in time."""
         ended = [stream.stop(STREAM_JOIN_S) for stream in self._streams]
+        if self._place.has_process and not self._network.stop(PROCESS_JOIN_S):
+            self._place.end()
         return self._network.stop(NETWORK_JOIN_S) and all(ended)
 
     @_told
@@ -247,7 +247,7 @@ class SamliteNode(LifecycleNode):
 
     def _load(self) -> Future[str]:
         values = self._values
-        return self._network.load(lambda: self._segmenter_factory(values))
+        return self._network.load(lambda: self._place.make(values))
 
     def _wait(self, future: Future[Any]) -> bool:
         """Wait on the executor's thread; False where the node is being shut down."""
@@ -330,6 +330,7 @@ class SamliteNode(LifecycleNode):
             active=states.count(State.ACTIVE),
             pending=states.count(State.PENDING),
             mismatches=self._qos.mismatches(),
+            network_process=self._place.in_words(self._network.process_id) if self._model_id else "",
             mask_age_limit_s=self._values.max_mask_age if self._values.propagate else math.inf,
         )
         message = self._report.message(facts, self._network.counters, self._values.image_timeout, self._now_ns())

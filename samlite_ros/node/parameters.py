@@ -103,6 +103,11 @@ class Parameters:
         0, "CPU threads of torch; 0 = one for a small network, else torch's choice.", Change.CONFIGURE, low=0, high=1024
     )
     opencv_threads: int = _param(0, "CPU threads of OpenCV; 0 = OpenCV's choice.", Change.CONFIGURE, low=0, high=1024)
+    network_process: bool = _param(
+        True,
+        "Run the network in a process of its own; false = on a thread of the node's, for debuggers and profilers.",
+        Change.START,
+    )
     autostart: bool = _param(
         True, "Configure and activate at start; false = wait for a lifecycle manager.", Change.START
     )

@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "ros"))
 from graph import RELIABLE, graph, scene
 
+from samlite_ros.bench.process_tree import tree_of
 from samlite_ros.msg import Segmentation, TextQuery
 
 SECONDS, SETTLED_S = 60.0, 20.0
@@ -18,7 +19,8 @@ GROWTH_LIMIT_MIB = 16.0
 
 
 def resident_mib(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    """Of the node, its network's process included."""
+    pages = sum(int(Path(f"/proc/{member}/statm").read_text().split()[1]) for member in tree_of(pid))
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
