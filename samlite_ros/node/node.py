@@ -29,6 +29,7 @@ from samlite_ros.msg import QuerySet, QueryStatusArray, TextQuery
 from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
 from samlite_ros.node.diagnostics import NodeFacts, Report
 from samlite_ros.node.failure_log import FailureLog
+from samlite_ros.node.memory import settle_memory
 from samlite_ros.node.messages import RCLPY, frame_from_compressed, frame_from_image
 from samlite_ros.node.network_host import NetworkHost
 from samlite_ros.node.network_place import NetworkPlace, SegmenterFactory, load_network
@@ -145,6 +146,7 @@ class SamliteNode(LifecycleNode):
         if self._values.opencv_threads:
             cv2.setNumThreads(self._values.opencv_threads)
         self._model_id = loading.result()
+        settle_memory()
         self._phase = "inactive"
         self._on_queries_changed()
         self.get_logger().info(f"model {self._model_id} is loaded")

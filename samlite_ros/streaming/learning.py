@@ -22,7 +22,7 @@ PX_PER_FRAME, NEW_PX_PER_FRAME = 50_000, 150_000
 """Work per frame: of models that replace others, and of things that have none yet, in `Lesson.cost_px`."""
 COST_PER_LESSON_PX = 13_000
 """What a model costs, however small, as the work pixels of a larger one."""
-BUILD_ITERATIONS = 4
+BUILD_ITERATIONS = 2
 FAR_BETTER = 0.6
 """A lost thing is believed to be far from where the flow took it only where it costs so much less there."""
 MOST_SEARCHES = 4
