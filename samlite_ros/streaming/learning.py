@@ -22,7 +22,8 @@ PX_PER_FRAME, NEW_PX_PER_FRAME = 50_000, 150_000
 """Work per frame: of models that replace others, and of things that have none yet, in `Lesson.cost_px`."""
 COST_PER_LESSON_PX = 13_000
 """What a model costs, however small, as the work pixels of a larger one."""
-BUILD_ITERATIONS = 2
+BUILD_ITERATIONS, SEARCH_ITERATIONS = 2, 4
+"""Steps of an alignment from where the flow took a thing, and from where it was looked for."""
 FAR_BETTER = 0.6
 """A lost thing is believed to be far from where the flow took it only where it costs so much less there."""
 MOST_SEARCHES = 4
@@ -167,7 +168,7 @@ def align_learnt(
         if motion is not None:
             rows.append(row)
             starts.append(motion)
-    found = _align_rows(image, new_tracks, rows, starts, covering)
+    found = _align_rows(image, new_tracks, rows, starts, BUILD_ITERATIONS, covering)
     _take_over(new_tracks, found)
     astray = [i for t, i in zip(new_tracks, alignable, strict=True) if t.astray or (t.lost and learnt[i][1] is None)]
     _look_nearby(image, [learnt[i][0] for i in astray], covering)
@@ -184,7 +185,7 @@ def _look_nearby(
         tracks = [t for t, _ in searched]
         rows = [*range(len(tracks)), *range(len(tracks))]
         starts = [*(t.pose for t in tracks), *(start for _, start in searched)]
-        _take_over(tracks, _align_rows(image, tracks, rows, starts, covering))
+        _take_over(tracks, _align_rows(image, tracks, rows, starts, SEARCH_ITERATIONS, covering))
 
 
 def _look_everywhere(
@@ -223,7 +224,9 @@ def align_anywhere(
         return None
     rows = [0] * len(starts)
     hidden_by = covering.take(rows) if covering is not None else None
-    found = align(image, stack([model]).take(rows), np.stack(starts), BUILD_ITERATIONS, hidden_by).best_per_object(rows)
+    found = align(image, stack([model]).take(rows), np.stack(starts), SEARCH_ITERATIONS, hidden_by).best_per_object(
+        rows
+    )
     believed = not found.rejected[0] and found.share[0] >= LOST_SHARE and found.cost[0] < FAR_BETTER * cost
     return found if believed else None
 
@@ -233,12 +236,13 @@ def _align_rows(
     tracks: Sequence[Track],
     rows: Sequence[int],
     starts: Sequence[Poses],
+    iterations: int,
     covering: Callable[[Sequence[Track]], Covering | None],
 ) -> Alignment:
     """The best alignment of each track over all its starts; `rows` tells whose each start is."""
     batch = stack([t.model for t in tracks]).take(rows)
     hidden_by = covering([tracks[row] for row in rows])
-    return align(image, batch, np.stack(starts), BUILD_ITERATIONS, hidden_by).best_per_object(rows)
+    return align(image, batch, np.stack(starts), iterations, hidden_by).best_per_object(rows)
 
 
 def _take_over(tracks: Sequence[Track], found: Alignment) -> None:
