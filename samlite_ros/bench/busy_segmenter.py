@@ -6,11 +6,15 @@ A fake that sleeps flatters whatever runs beside it.
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from samlite_ros.node.network_host import NICENESS
 from samlite_ros.streaming.runner import LatencyProfile
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, Segmenter, TextEmbedding
 
@@ -85,7 +89,7 @@ def burn_until(ends_s: float, held_share: float = HELD_SHARE) -> None:
 
 
 @contextmanager
-def busy_beside(held_share: float = HELD_SHARE) -> Iterator[None]:
+def busy_on_a_thread(held_share: float = HELD_SHARE) -> Iterator[None]:
     """A network that never rests, on a thread of this process, while the `with` block runs."""
     stopping = threading.Event()
 
@@ -100,3 +104,24 @@ def busy_beside(held_share: float = HELD_SHARE) -> Iterator[None]:
     finally:
         stopping.set()
         thread.join()
+
+
+@contextmanager
+def busy_in_a_process() -> Iterator[None]:
+    """A network that never rests, in a process of its own with the priority that the node gives it."""
+    command = [sys.executable, "-m", __name__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdout.readline()  # it runs
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+if __name__ == "__main__":
+    os.nice(NICENESS)
+    sys.stdout.write("busy\n")
+    sys.stdout.flush()
+    while True:
+        burn_until(time.perf_counter() + 1.0)

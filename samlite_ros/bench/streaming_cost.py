@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from samlite_ros.bench.busy_segmenter import busy_beside
+from samlite_ros.bench.busy_segmenter import busy_in_a_process, busy_on_a_thread
 from samlite_ros.bench.streaming_clips import many_things, pendulum
 from samlite_ros.bench.streaming_oracle import OracleSegmenter, oracle_vocabulary
 from samlite_ros.bench.streaming_run import CARRIED, one_thread
@@ -48,12 +48,18 @@ def cost_row(seed: int, count: int, size: tuple[int, int]) -> dict[str, Any]:
     """Work per frame for a number of things and a size (H, W) [ms], OpenCV on one thread.
 
     Returns:
-        instances: published, on average; idle and beside: elapsed and CPU time of the work, and the CPU time of the
-        messages alone, p50, p95 and max; beside = with a busy network on another thread of this process.
+        instances: published, on average; idle, beside and beside_thread: elapsed and CPU time of the work, and the CPU
+        time of the messages alone, p50, p95 and max; beside = with a busy network in a process of its own, as in the
+        node, beside_thread = with one on another thread of this process, as where `network_process` is false.
     """
     truth = pendulum(many_things(seed, count, size, RENDERED), FRAMES)
     row: dict[str, Any] = {}
-    for name, neighbour in (("idle", nullcontext()), ("beside", busy_beside())):
+    neighbours: dict[str, AbstractContextManager[None]] = {
+        "idle": nullcontext(),
+        "beside": busy_in_a_process(),
+        "beside_thread": busy_on_a_thread(),
+    }
+    for name, neighbour in neighbours.items():
         with one_thread(), neighbour:
             costs = frame_costs(truth)
         row["instances"] = float(np.mean([c.instances for c in costs]))

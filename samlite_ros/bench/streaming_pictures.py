@@ -170,14 +170,18 @@ def _entering(figure: Any, report: Report) -> None:
 def _cost(figure: Any, report: Report) -> None:
     """Medians as bars, the 95th percentile as a line above."""
     cost, axis = report["cost"], figure.subplots()
-    ways = (("idle", "cpu_ms", "#1f77b4", "work"), ("beside", "wall_ms", "#e07b39", "elapsed beside a network"))
+    ways = (
+        ("idle", "cpu_ms", "#1f77b4", "work"),
+        ("beside", "wall_ms", "#e07b39", "elapsed beside a network in a process of its own"),
+        ("beside_thread", "wall_ms", "#7f7f7f", "elapsed beside a network on a thread of the same process"),
+    )
     for place, (neighbour, kind, color, label) in enumerate(ways):
         values = [r[neighbour][kind] for r in cost.values()]
-        at = [i + 0.4 * place for i in range(len(cost))]
+        at = [i + 0.27 * place for i in range(len(cost))]
         above = [v["p95"] - v["p50"] for v in values]
-        axis.bar(at, [v["p50"] for v in values], 0.38, yerr=[[0] * len(at), above], capsize=3, color=color, label=label)
+        axis.bar(at, [v["p50"] for v in values], 0.26, yerr=[[0] * len(at), above], capsize=3, color=color, label=label)
     axis.axhline(1e3 / 30, color="#c0392b", linestyle="--", linewidth=1, label="a frame's time at 30 Hz")
-    axis.set_xticks([i + 0.2 for i in range(len(cost))], [name.replace(" at ", "\nat ") for name in cost])
+    axis.set_xticks([i + 0.27 for i in range(len(cost))], [name.replace(" at ", "\nat ") for name in cost])
     axis.set_xlabel("number of things, and size of the image")
     axis.set_ylabel("ms per frame: median, and up to p95")
     axis.legend(fontsize="small", loc="upper left")

@@ -196,12 +196,13 @@ def _cost_table(cost: Rows) -> str:
             name,
             f"{r['instances']:.1f}",
             *(_triple(r["idle"][kind]) for kind in ("cpu_ms", "messages_cpu_ms", "wall_ms")),
-            *(_triple(r["beside"][kind]) for kind in ("wall_ms", "cpu_ms")),
+            *(_triple(r[neighbour]["wall_ms"]) for neighbour in ("beside", "beside_thread")),
         ]
         for name, r in cost.items()
     ]
-    head = ["things", "published", "work", "of it messages", "elapsed", "elapsed beside a network", "work"]
-    return _aligned("work per frame, messages included [ms: p50 / p95 / max]", head, lines)
+    head = ["things", "published", "work", "of it messages", "elapsed", "beside a network", "... on a thread"]
+    title = "work per frame, messages included [ms: p50 / p95 / max]; elapsed beside a network in a process of its own"
+    return _aligned(f"{title}, and on a thread of the same process", head, lines)
 
 
 def _triple(values: Rows) -> str:

@@ -1,6 +1,7 @@
 """The streaming benchmark's single measurements: still scenes, late queries, cost, busy networks, steps, report."""
 
 import json
+import os
 import re
 import threading
 import time
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 from samlite_ros.bench import streaming_late_live
-from samlite_ros.bench.busy_segmenter import BusySegmenter, busy_beside
+from samlite_ros.bench.busy_segmenter import BusySegmenter, busy_in_a_process, busy_on_a_thread
+from samlite_ros.bench.process_tree import tree_cpu_s, tree_of
 from samlite_ros.bench.streaming import StreamingBenchOptions, run_bench
 from samlite_ros.bench.streaming_clips import many_things, pendulum
 from samlite_ros.bench.streaming_cost import frame_costs
@@ -170,9 +172,19 @@ def test_a_busy_network_takes_its_time_and_burns_it():
 
 def test_the_busy_network_ends_with_its_block():
     before = threading.active_count()
-    with busy_beside():
+    with busy_on_a_thread():
         assert threading.active_count() == before + 1
     assert threading.active_count() == before
+
+
+def test_a_busy_network_in_a_process_of_its_own_burns_a_core_and_ends_with_its_block():
+    before = tree_of(os.getpid())
+    with busy_in_a_process():
+        (busy,) = set(tree_of(os.getpid())) - set(before)
+        began_s = tree_cpu_s(busy)
+        time.sleep(0.3)
+        assert tree_cpu_s(busy) > began_s
+    assert tree_of(os.getpid()) == before
 
 
 def test_the_node_s_network_knows_images_by_their_content(tmp_path):
