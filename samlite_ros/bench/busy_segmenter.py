@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.node.network_host import NICENESS
 from samlite_ros.streaming.runner import LatencyProfile
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, Segmenter, TextEmbedding
@@ -27,7 +28,7 @@ CYCLE_S = 2e-4
 _BLOCK = bytes(1 << 15)
 
 
-class BusySegmenter:
+class BusySegmenter(WrappedSegmenter):
     """Another segmenter's answers after a profile's latency. See `samlite_ros.types.Segmenter`.
 
     Args:
@@ -37,16 +38,8 @@ class BusySegmenter:
     """
 
     def __init__(self, inner: Segmenter, profile: LatencyProfile, held_share: float = HELD_SHARE) -> None:
-        self._inner, self._profile, self._held_share = inner, profile, held_share
-
-    @property
-    def model_id(self) -> str:
-        """That of the inner segmenter."""
-        return self._inner.model_id
-
-    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
-        """As the inner segmenter, at once: phrases' embeddings are kept."""
-        return self._inner.embed_text(phrases)
+        super().__init__(inner)
+        self._profile, self._held_share = profile, held_share
 
     def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
         """The profile's blocks; what `on_block` does meanwhile comes on top."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.node.main import main
 from samlite_ros.node.network_place import load_network
 from samlite_ros.node.parameters import Parameters
@@ -32,7 +33,7 @@ class NetworkTime(NamedTuple):
     cpu_s: float
 
 
-class LoggedSegmenter:
+class LoggedSegmenter(WrappedSegmenter):
     """A segmenter that logs how long the network took for each frame. See `samlite_ros.types.Segmenter`.
 
     Args:
@@ -41,18 +42,9 @@ class LoggedSegmenter:
     """
 
     def __init__(self, inner: Segmenter, log: TextIO) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._log = log
         self._embedding = NetworkTime(0.0, 0.0)
-
-    @property
-    def model_id(self) -> str:
-        """That of the inner segmenter."""
-        return self._inner.model_id
-
-    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
-        """As the inner segmenter."""
-        return self._inner.embed_text(phrases)
 
     def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
         """As the inner segmenter."""

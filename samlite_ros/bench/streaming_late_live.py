@@ -20,6 +20,7 @@ from samlite_ros.bench.streaming_clips import RATE_HZ, pendulum
 from samlite_ros.bench.streaming_late import Bound, Waits, late_row
 from samlite_ros.bench.streaming_sequences import DEVELOPMENT, StreamSequence
 from samlite_ros.bench.workload import late_phrase, segmenter_options
+from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.errors import SamliteError
 from samlite_ros.node.network_worker import NetworkWorker
 from samlite_ros.node.stream_worker import StreamWorker
@@ -62,7 +63,7 @@ class Call:
     ends_s: float
 
 
-class RecordingSegmenter:
+class RecordingSegmenter(WrappedSegmenter):
     """A segmenter that notes when it does what. See `samlite_ros.types.Segmenter`.
 
     Args:
@@ -70,16 +71,11 @@ class RecordingSegmenter:
     """
 
     def __init__(self, inner: Segmenter) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self.longest_blocks_s: list[float] = []
         self.texts_s: dict[str, float] = {}
         self.decodes: list[Call] = []
         self._decoded_stamps: set[int] = set()
-
-    @property
-    def model_id(self) -> str:
-        """That of the inner segmenter."""
-        return self._inner.model_id
 
     def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
         """Notes how long each new phrase took."""

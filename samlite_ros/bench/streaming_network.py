@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from samlite_ros.bench.streaming_run import Outcome, run_sequence
 from samlite_ros.bench.streaming_sequences import TruthFrame
+from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.streaming.runner import LatencyProfile
 from samlite_ros.types import (
     DecodeOptions,
@@ -24,7 +25,7 @@ PHRASE = "object"
 SCORE_THRESHOLD = 0.4
 
 
-class RememberingSegmenter:
+class RememberingSegmenter(WrappedSegmenter):
     """Computes each image's answer once, whoever asks: both sides, under every profile. See `types.Segmenter`.
 
     Args:
@@ -32,21 +33,12 @@ class RememberingSegmenter:
     """
 
     def __init__(self, inner: Segmenter) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._results: dict[tuple[int, tuple[str, ...], tuple[DecodeOptions, ...]], list[PhraseResult]] = {}
-
-    @property
-    def model_id(self) -> str:
-        """That of the inner segmenter."""
-        return self._inner.model_id
 
     def forget(self) -> None:
         """Another sequence begins, with stamps of its own."""
         self._results.clear()
-
-    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
-        """As the inner segmenter."""
-        return self._inner.embed_text(phrases)
 
     def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
         """Put off until it is needed."""

@@ -1,0 +1,27 @@
+"""Base of the benchmark's segmenters that measure or delay another one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from samlite_ros.types import Segmenter, TextEmbedding
+
+
+class WrappedSegmenter:
+    """Another segmenter's name and text embeddings; what a subclass does to images and decoding is its own affair.
+
+    Args:
+        inner: Does the work.
+    """
+
+    def __init__(self, inner: Segmenter) -> None:
+        self._inner = inner
+
+    @property
+    def model_id(self) -> str:
+        """That of the inner segmenter."""
+        return self._inner.model_id
+
+    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
+        """As the inner segmenter."""
+        return self._inner.embed_text(phrases)
