@@ -1,8 +1,8 @@
 """Memory that both processes of a link see: an image is written into it by one, and read where it is by the other.
 
-A write has a number. The reader says which write nobody reads any more; until then its block is not written again.
-Where a block does not come back, because the image is kept or its pass goes on, it is left to whoever has it, and the
-next image gets another.
+A write has a number. The reader says which write nobody refers to any more; until then, because the image is kept or
+its pass goes on, nothing else can be written, and images must travel otherwise. That is cheaper than a new block for
+each: the kernel fills its pages with zeros, and maps them twice.
 """
 
 from __future__ import annotations
@@ -43,21 +43,23 @@ class BlockWriter:
         self._written = self._returned = 0
 
     def write(self, parts: Sequence[memoryview]) -> tuple[int, int | None]:
-        """Copy these bytes into a block that nobody reads.
+        """Copy these bytes into the block.
 
         Args:
             parts: Of bytes.
 
         Returns:
-            The number of this write; a descriptor of the block where it is a new one, which the reader must get, and
-            the caller close.
+            The number of this write, 0 where the last one is still referred to; a descriptor of the block where it is
+            a new one, which the reader must get, and the caller close.
 
         Raises:
             OSError: There is no such memory. Nothing was written.
         """
         sizes = [part.nbytes for part in parts]
         memory, descriptor = self._memory, None
-        if memory is None or memory.nbytes < aligned_bytes(sizes) or self._written != self._returned:
+        if self._written != self._returned:
+            return 0, None
+        if memory is None or memory.nbytes < aligned_bytes(sizes):
             memory, descriptor = _new_block(aligned_bytes(sizes))
             self._memory = memory
         for target, part in zip(cut(memory.data, sizes), parts, strict=True):
@@ -66,7 +68,7 @@ class BlockWriter:
         return self._written, descriptor
 
     def take_back(self, number: int) -> None:
-        """Nobody reads this write any more."""
+        """Nobody refers to this write any more."""
         self._returned = number
 
     def close(self) -> None:

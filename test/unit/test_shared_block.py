@@ -115,7 +115,9 @@ def test_an_image_does_not_change_while_its_pass_runs(copying):
         if not inner:
             inner.append(copying.embed_image(within))
 
-    image = copying.embed_image(outer, embed_another)
+    with made_blocks() as made:
+        image = copying.embed_image(outer, embed_another)
+    assert made.call_count == 1
     assert_seen(copying, image, outer)
     assert_seen(copying, inner[0], within)
 
@@ -155,13 +157,19 @@ def test_the_memory_is_let_go(either):
 def test_messages_stay_in_step_with_and_without_blocks():
     ends = socket.socketpair()
     node, network = Link(ends[0], shares=True), Link(ends[1])
-    sent = [np.full(size, size % 251, np.uint8) for size in (10, 100_000, 20_000, 300_000, 1, 100_000, 20_000)]
+    sizes = (10, 100_000, 20_000, 300_000, 1, 100_000, 20_000)
+    sent = [np.full(size, size % 251, np.uint8) for size in sizes]
     for i, array in enumerate(sent):
-        node.send((i, array))
-    for i, array in enumerate(sent):
+        for message in ((i, array), "between"):
+            node.send(message)
         number, arrived = network.receive()
-        assert number == i
+        assert (number, network.receive()) == (i, "between")
         np.testing.assert_array_equal(arrived, array)
+        assert arrived.flags.writeable  # or preprocessing would copy it
+        if i % 2:
+            del arrived
+        network.send("reply")
+        assert node.receive() == "reply"
     node.close()
     with pytest.raises(LinkClosedError):
         network.receive()
