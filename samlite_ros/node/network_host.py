@@ -95,7 +95,7 @@ class NetworkHost:
         ours, theirs = socket.socketpair()
         with theirs:
             pid = self._start_network(theirs)
-        link = Link(ours)
+        link = Link(ours, shares=True)
         try:
             return RemoteSegmenter(link, pid, lambda: self._end(pid), parameters)
         except BaseException:

@@ -1,7 +1,8 @@
-"""What the node and the network's process say to each other, and how: pickled, large arrays beside it as they are."""
+"""What the node and the network's process say to each other, and how: pickled, large arrays beside it or shared."""
 
 from __future__ import annotations
 
+import os
 import pickle
 import select
 import socket
@@ -13,12 +14,18 @@ from typing import Any
 import numpy as np
 
 from samlite_ros.errors import NetworkError, SamliteError
+from samlite_ros.node.shared_block import ALIGNMENT, BlockReader, BlockWriter, aligned_bytes, cut
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, TextEmbedding
 
 BESIDE_BYTES = 1 << 14
 """Arrays of this size and more are not copied into the pickle."""
-_ALIGNMENT = 64
+SHARED_BYTES = 1 << 16
+"""Arrays of a message that are this large together go through shared memory, if the link has any."""
 _MOST_PARTS = 512  # of one sendmsg; Linux takes 1024
+_ANCILLARY_BYTES = socket.CMSG_SPACE(4)  # one descriptor
+_RECEIVE = int(socket.MSG_WAITALL | socket.MSG_CMSG_CLOEXEC)
+_PREFIX = struct.Struct("<QI?QQ")  # bytes of the pickle; arrays beside it; the descriptor of a block comes with this;
+# number of the write that has the arrays, 0 = they come after the pickle; number of the write that was read to the end
 
 
 @dataclass(frozen=True)
@@ -169,17 +176,24 @@ class LinkClosedError(Exception):
     """The other side is gone."""
 
 
+class LinkBrokenError(LinkClosedError):
+    """Shared memory that the other side sent cannot be had; nothing more can be understood."""
+
+
 class Link:
     """One end of a connection; each end is used from one thread.
 
     Args:
-        connection: A connected stream socket; the link owns it.
+        connection: A connected Unix stream socket; the link owns it.
+        shares: Large arrays are sent through shared memory, where there is such memory.
     """
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, shares: bool = False) -> None:
         self._connection = connection
         self._poll = select.poll()
         self._poll.register(connection, select.POLLIN)
+        self._writer = BlockWriter() if shares else None
+        self._reader = BlockReader()
 
     def send(self, message: object) -> None:
         """Send one message.
@@ -197,28 +211,40 @@ class Link:
             return False
 
         head = pickle.dumps(message, protocol=5, buffer_callback=goes_in)
-        parts = [memoryview(head), *beside]
-        sizes = [part.nbytes for part in parts]
-        prefix = struct.pack(f"<I{len(sizes)}Q", len(sizes), *sizes)
+        sizes = [part.nbytes for part in beside]
+        write, descriptor = self._share(beside)
+        prefix = _PREFIX.pack(len(head), len(sizes), descriptor is not None, write, self._reader.done())
+        first = memoryview(b"".join((prefix, struct.pack(f"<{len(sizes)}Q", *sizes), head)))
         try:
-            self._send_parts([memoryview(prefix), *parts])
+            self._send_parts([first] if write else [first, *beside], descriptor)
         except OSError as error:
             raise LinkClosedError(str(error)) from None
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
 
     def receive(self) -> Any:
         """Wait for one message.
 
-        Its arrays own no memory: those of one message share it.
+        Its arrays own no memory: those of one message share it, and it is theirs while any of them lives.
 
         Raises:
             LinkClosedError: There will be none.
+            LinkBrokenError: Its shared memory cannot be had.
         """
         try:
-            (count,) = struct.unpack("<I", self._read(4))
-            head, *beside = self._read_parts(struct.unpack(f"<{count}Q", self._read(8 * count)))
+            prefix, descriptor = self._read_prefix()
+            head_bytes, count, has_block, write, done = _PREFIX.unpack(prefix)
+            first = self._read(8 * count + head_bytes)
+            sizes = struct.unpack_from(f"<{count}Q", first)
+            beside = self._read_parts(sizes) if sizes and not write else []
         except OSError as error:
             raise LinkClosedError(str(error)) from None
-        return pickle.loads(head, buffers=beside)
+        if done and self._writer is not None:
+            self._writer.take_back(done)
+        if write:
+            beside = self._read_shared(write, sizes, has_block, descriptor)
+        return pickle.loads(first[8 * count :], buffers=beside)
 
     def is_readable(self, timeout_s: float) -> bool:
         """Whether something came, or the other side is gone; waits so long for it [s]."""
@@ -229,16 +255,39 @@ class Link:
         return is_closed(self._connection)
 
     def close(self) -> None:
-        """Leave."""
+        """Leave, and let the shared memory go."""
         self._connection.close()
+        self._reader.close()
+        if self._writer is not None:
+            self._writer.close()
 
-    def _send_parts(self, parts: list[memoryview]) -> None:
-        while parts:
-            sent = self._connection.sendmsg(parts[:_MOST_PARTS])
+    def _share(self, beside: list[memoryview]) -> tuple[int, int | None]:
+        """As `BlockWriter.write`; the number 0 where the arrays must go over the socket."""
+        if self._writer is None or sum(part.nbytes for part in beside) < SHARED_BYTES:
+            return 0, None
+        try:
+            return self._writer.write(beside)
+        except OSError:  # no memfd here, or no memory
+            return 0, None
+
+    def _send_parts(self, parts: list[memoryview], descriptor: int | None) -> None:
+        sent = 0
+        if descriptor is not None:
+            sent = socket.send_fds(self._connection, parts[:1], [descriptor])
+        while True:
             while parts and sent >= parts[0].nbytes:
                 sent -= parts.pop(0).nbytes
-            if sent:
-                parts[0] = parts[0][sent:]
+            if not parts:
+                return
+            parts[0] = parts[0][sent:]
+            sent = self._connection.sendmsg(parts[:_MOST_PARTS])
+
+    def _read_prefix(self) -> tuple[bytes, int | None]:
+        """And the descriptor that came with its first byte, which a plain recv would lose."""
+        prefix, ancillary, _, _ = self._connection.recvmsg(_PREFIX.size, _ANCILLARY_BYTES, _RECEIVE)
+        if len(prefix) < _PREFIX.size:
+            prefix += self._read(_PREFIX.size - len(prefix))
+        return prefix, struct.unpack("i", ancillary[0][2])[0] if ancillary else None
 
     def _read(self, size: int) -> memoryview:
         buffer = np.empty(size, np.uint8).data  # unlike bytearray's, not filled with zeros first
@@ -247,15 +296,24 @@ class Link:
 
     def _read_parts(self, sizes: Sequence[int]) -> list[memoryview]:
         """Into one block, each part at an address that suits every array."""
-        steps = [-(-size // _ALIGNMENT) * _ALIGNMENT for size in sizes]
-        block = np.empty(sum(steps) + _ALIGNMENT, np.uint8).data
-        at = -np.frombuffer(block, np.uint8).ctypes.data % _ALIGNMENT
-        parts = []
-        for size, step in zip(sizes, steps, strict=True):
-            parts.append(block[at : at + size])
-            self._fill(parts[-1])
-            at += step
+        block = np.empty(aligned_bytes(sizes) + ALIGNMENT, np.uint8).data
+        at = -np.frombuffer(block, np.uint8).ctypes.data % ALIGNMENT
+        parts = cut(block[at:], sizes)
+        for part in parts:
+            self._fill(part)
         return parts
+
+    def _read_shared(
+        self, write: int, sizes: Sequence[int], has_block: bool, descriptor: int | None
+    ) -> list[memoryview]:
+        try:
+            if has_block:
+                if descriptor is None:
+                    raise OSError("its descriptor did not arrive: too many files are open")
+                self._reader.attach(descriptor)
+            return self._reader.read(write, sizes)
+        except (OSError, ValueError) as error:
+            raise LinkBrokenError(f"shared memory of an image: {error}") from None
 
     def _fill(self, buffer: memoryview) -> None:
         while buffer:

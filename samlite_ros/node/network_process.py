@@ -16,6 +16,7 @@ from samlite_ros.node.network_link import (
     EmbedText,
     Failure,
     Link,
+    LinkBrokenError,
     LinkClosedError,
     Load,
     Loaded,
@@ -46,10 +47,16 @@ class NetworkServer:
         self._told: set[tuple[str, str, int | None]] = set()
 
     def run(self) -> None:
-        """Answer until the node is gone."""
+        """Answer until the node is gone.
+
+        Raises:
+            LinkBrokenError: The node can no longer be understood.
+        """
         try:
             while True:
                 self._serve_next()
+        except LinkBrokenError:
+            raise
         except LinkClosedError:
             pass
 
@@ -61,10 +68,12 @@ class NetworkServer:
             return
         for number in message.released:
             self._kept.pop(number, None)
-        self._running.append(message.number)
+        number = message.number
+        self._running.append(number)
         reply = self._reply(message)
+        del message  # so that the reply gives its image's shared memory back
         self._running.pop()
-        self._cancelled.discard(message.number)
+        self._cancelled.discard(number)
         self._send(reply)
 
     def _reply(self, request: Request) -> Reply:
