@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from samlite_ros.streaming.alignment_points import INNER_WEIGHT, TEMPLATE_POINTS
 from samlite_ros.streaming.appearance import ObjectModel
-from samlite_ros.streaming.flow import WorkImage
+from samlite_ros.streaming.flow import NO_MAP, WorkImage
 from samlite_ros.streaming.geometry import Poses, compose, invert, scale_of, transform
 
 COVERED_WEIGHT = 0.05
@@ -40,7 +40,6 @@ REJECTED_COST, SUPPORT_GAIN = 10.0, 15.0
 """Of several alignments the cheapest is chosen: what one costs that is not believed, and what it gains where all the
 colours in sight are the object's [levels]."""
 THIRDS = np.full(3, 1 / 3, np.float32)
-_NO_MAP = np.empty((0, 0), np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,7 +250,7 @@ def _residuals(
     template, outline_points = points[:, :TEMPLATE_POINTS], points[:, TEMPLATE_POINTS:]
     weight = weight * _in_image(points, image.size)
     color_weight, outline_weight = weight[:, :TEMPLATE_POINTS], weight[:, TEMPLATE_POINTS:]
-    seen = cv2.remap(image.color, template, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    seen = cv2.remap(image.color, template, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     color = seen - batch.color
     np.minimum(np.maximum(color, -MOST_DIFFERENCE, out=color), MOST_DIFFERENCE, out=color)
     magnitude = np.abs(color) @ THIRDS
@@ -328,4 +327,4 @@ def _in_image(points: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.
 
 def _nearest(values: NDArray, points: NDArray[np.float32]) -> NDArray:
     """Values (h, w) at the nearest pixels of points (K, P, 2), (K, P); outside the image those of its border."""
-    return cv2.remap(values, points, _NO_MAP, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(values, points, NO_MAP, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)

@@ -21,6 +21,8 @@ FINE = 2
 """Fine pixels per work pixel."""
 GRID_START_PX, GRID_STEP_PX = 1, 3
 """Place of the first of the advected grid points and distance between them [work px]."""
+NO_MAP = np.empty((0, 0), np.float32)
+"""Second map of cv2.remap where the first has x and y."""
 COLOR_BITS = 4
 COLORS = 1 << (3 * COLOR_BITS)
 """Number of bins of the colour index."""
@@ -87,10 +89,9 @@ class DenseFlow:
 
     def at(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """Motion at points (M, N, 2) [work px]; outside the image that of its border."""
-        factor = np.array([self.work_size[1], self.work_size[0]], np.float32) / self.motion.shape[1::-1]
-        own = ((points + 0.5) / factor - 0.5).astype(np.float32)
-        x, y = np.ascontiguousarray(own[..., 0]), np.ascontiguousarray(own[..., 1])
-        moved = cv2.remap(self.motion, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        factor = (np.array(self.work_size[::-1]) / self.motion.shape[1::-1]).astype(np.float32)
+        own = points / factor + (0.5 / factor - np.float32(0.5))
+        moved = cv2.remap(self.motion, own, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(moved * factor, np.float32)
 
     def advect(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
