@@ -184,8 +184,8 @@ def _watch(client: CameraAndObserver, pid: int, seconds: float) -> Seen:
     """From a report of the node's counters to a report after the last frame."""
     client.seen.reports.clear()
     client.film(lambda: not client.seen.reports)
-    client.seen.begins = len(client.seen.sent_ns)
-    start_s, start_cpu_s = time.monotonic(), tree_cpu_s(pid)
+    start_cpu_s = tree_cpu_s(pid)  # takes a frame's time, in which the camera stands still: before what counts
+    client.seen.begins, start_s = len(client.seen.sent_ns), time.monotonic()
     client.film(lambda: time.monotonic() - start_s < seconds)
     client.seen.cpu_s = tree_cpu_s(pid) - start_cpu_s
     client.listen(_REPORT_S)
