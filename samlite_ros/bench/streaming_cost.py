@@ -13,7 +13,7 @@ import numpy as np
 from samlite_ros.bench.busy_segmenter import busy_in_a_process, busy_on_a_thread
 from samlite_ros.bench.streaming_clips import many_things, pendulum
 from samlite_ros.bench.streaming_oracle import OracleSegmenter, oracle_vocabulary
-from samlite_ros.bench.streaming_run import CARRIED, one_thread
+from samlite_ros.bench.streaming_run import CARRIED, undisturbed
 from samlite_ros.bench.streaming_sequences import TruthFrame
 from samlite_ros.images import decode_image
 from samlite_ros.message_fields import segmentation_message
@@ -60,7 +60,7 @@ def cost_row(seed: int, count: int, size: tuple[int, int]) -> dict[str, Any]:
         "beside_thread": busy_on_a_thread(),
     }
     for name, neighbour in neighbours.items():
-        with one_thread(), neighbour:
+        with undisturbed(), neighbour:
             costs = frame_costs(truth)
         row["instances"] = float(np.mean([c.instances for c in costs]))
         row[name] = {

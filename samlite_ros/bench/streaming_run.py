@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -75,7 +76,7 @@ def run_sequence(
     frames = [t.frame for t in truth]
     peers = list(VirtualRun(segmenter, profile, USUAL, vocabulary, charge_s=0).run(frames))
     run = VirtualRun(segmenter, profile, options, vocabulary)
-    with one_thread():
+    with undisturbed():
         ours = list(run.run(frames))
     peers = with_matched_ids(peers)
     return Outcome(
@@ -90,13 +91,17 @@ def run_sequence(
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """OpenCV on one thread, so that its work is in this thread's processor time."""
+def undisturbed() -> Iterator[None]:
+    """OpenCV on one thread, so that its work is in this thread's processor time; and Python looks for garbage only
+    among what is made within, as in the node, not among all that the benchmark has kept so far."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
+    gc.collect()
+    gc.freeze()
     try:
         yield
     finally:
+        gc.unfreeze()
         cv2.setNumThreads(before)
 
 
