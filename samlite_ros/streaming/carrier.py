@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from samlite_ros.streaming.alignment import Alignment, Covering, align, stack
 from samlite_ros.streaming.appearance import PaddedKeyframe
 from samlite_ros.streaming.change import change_map, is_still, most_are_in
-from samlite_ros.streaming.compose import Settlement, gather_evidence, settle, to_mask
+from samlite_ros.streaming.compose import Settlement, doubles_among, gather_evidence, settle, to_mask
 from samlite_ros.streaming.detections import Detection, nested_with
 from samlite_ros.streaming.flow import WorkImage, dense_flow, no_flow
 from samlite_ros.streaming.geometry import Poses, corner_shift_px, identity
@@ -134,6 +134,10 @@ class Carrier:
         if image is None:
             return []
         claims = gather_evidence(self.tracks, image)
+        doubles = doubles_among(claims)
+        if doubles:
+            self.end([claim.track for claim in doubles])
+            claims = [claim for claim in claims if claim not in doubles]
         self._settlement = settle(claims, image.size)
         drawn = []
         for claim, margin in zip(claims, self._settlement.margins, strict=True):

@@ -40,6 +40,8 @@ UNKNOWN_SLOPE_BORDER, UNKNOWN_SLOPE_COVERED = 0.03, 0.12
 """Where the keyframe does not show whether the object goes on: log-odds per fine pixel of distance."""
 MISSED_LIMIT, MISSED_MALUS = 3.0, 1.5
 """A thing that the network missed yields its pixels to those that it found."""
+DOUBLE_IOU = 0.4
+"""Two claims that overlap more are of one thing."""
 CERTAIN = 10.0
 """Log-odds of the pixels of a thing in an unchanged part of the image."""
 LEAST_SUPPORT = 0.3
@@ -235,6 +237,39 @@ def _drop_unconnected(log_odds: NDArray[np.float32], distance: NDArray[np.float3
         log_odds[~keep[components]] = -1
 
 
+def doubles_among(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """Claims of things that the network missed where it found one that answers the same phrase: these are the same
+    thing, which got a second track when the first one had lost it."""
+    found = [claim for claim in evidence if not claim.track.misses]
+    missed = [claim for claim in evidence if claim.track.misses]
+    return [m for m in missed if any(_share_phrase(m, f) and _overlap(m, f) > DOUBLE_IOU for f in found)]
+
+
+def _share_phrase(a: Evidence, b: Evidence) -> bool:
+    return bool({m.phrase for m in a.track.matches} & {m.phrase for m in b.track.matches})
+
+
+def _overlap(a: Evidence, b: Evidence) -> float:
+    """Intersection over union of what two objects claim."""
+    shared = _common_windows(a, b)
+    if shared is None:
+        return 0.0
+    joint = int(np.count_nonzero((a.log_odds[shared[0]] > 0) & (b.log_odds[shared[1]] > 0)))
+    union = int(np.count_nonzero(a.log_odds > 0)) + int(np.count_nonzero(b.log_odds > 0)) - joint
+    return joint / max(union, 1)
+
+
+def _common_windows(a: Evidence, b: Evidence) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
+    """The part that two windows have in common, as index of either; None = none."""
+    (a_rows, a_columns), (b_rows, b_columns) = a.window, b.window
+    y0, y1 = max(a_rows.start, b_rows.start), min(a_rows.stop, b_rows.stop)
+    x0, x1 = max(a_columns.start, b_columns.start), min(a_columns.stop, b_columns.stop)
+    if y1 <= y0 or x1 <= x0:
+        return None
+    in_a, in_b = ((slice(y0 - c.y0, y1 - c.y0), slice(x0 - c.x0, x1 - c.x0)) for c in (a, b))
+    return in_a, in_b
+
+
 @dataclass(frozen=True, eq=False)
 class Settlement:
     """Who owns which pixel of one frame.
@@ -283,13 +318,10 @@ def _rivals(claim: Evidence, evidence: Sequence[Evidence]) -> NDArray[np.float32
     for other in evidence:
         if other is claim or other.track.track_id in claim.track.nested:
             continue
-        y0, x0 = max(claim.y0, other.y0), max(claim.x0, other.x0)
-        y1 = min(claim.window[0].stop, other.window[0].stop)
-        x1 = min(claim.window[1].stop, other.window[1].stop)
-        if y1 <= y0 or x1 <= x0:
-            continue
-        part = rival[y0 - claim.y0 : y1 - claim.y0, x0 - claim.x0 : x1 - claim.x0]
-        np.maximum(part, other.log_odds[y0 - other.y0 : y1 - other.y0, x0 - other.x0 : x1 - other.x0], out=part)
+        shared = _common_windows(claim, other)
+        if shared is not None:
+            part = rival[shared[0]]
+            np.maximum(part, other.log_odds[shared[1]], out=part)
     return rival
 
 

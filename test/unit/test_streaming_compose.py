@@ -1,11 +1,13 @@
 """Which pixel belongs to whom, and how that becomes a mask at the camera's resolution."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from test_streaming_models import RED, keyframe, learn
 
 from samlite_ros.streaming.appearance import KeyframeMask, PaddedKeyframe
-from samlite_ros.streaming.compose import Evidence, gather_evidence, settle, to_mask
+from samlite_ros.streaming.compose import Evidence, doubles_among, gather_evidence, settle, to_mask
 from samlite_ros.streaming.flow import prepare
 from samlite_ros.streaming.geometry import identity, translation
 from samlite_ros.streaming.tracks import PhraseMatch, Track
@@ -111,6 +113,17 @@ def test_a_thing_that_is_not_there_is_not_drawn():
     model = learn(keyframe([(100, 80, 160, 140)]), 0)
     assert gather_evidence([track(model, agreement=0.1)], image_of([])) == []
     assert gather_evidence([track(model, pose=translation([500, 0]))], image_of([])) == []
+
+
+def test_a_second_track_on_one_thing_is_noticed():
+    model = learn(keyframe([(100, 80, 160, 140)]), 0)
+    image = image_of([(100, 80, 160, 140)])
+    first, second = gather_evidence([track(model, i, misses=i - 1) for i in (1, 2)], image)
+    assert doubles_among([first, second]) == [second]
+    assert doubles_among([second]) == [] and doubles_among([first, first]) == []
+    other = replace(first, track=replace(first.track, matches=(PhraseMatch("other", 0.9, 1),)))
+    aside = replace(first, x0=first.x0 + 50)
+    assert doubles_among([other, second]) == [] and doubles_among([aside, second]) == []
 
 
 def test_what_was_missed_yields_to_what_was_found():
