@@ -13,8 +13,9 @@ from samlite_ros.streaming.geometry import Poses, compose, invert, moved_box, tr
 SEARCH_MARGIN_PX = 10
 CANDIDATES = 3
 COARSE, MIDDLE = 4, 2
-"""Work pixels per pixel of the image that is searched as a whole: the coarser where the object is large enough."""
+"""Work pixels per pixel of the image that is searched as a whole."""
 LEAST_COARSE_PX = 200
+"""The coarser image will do, at a quarter of the time, for objects of so many pixels in the other."""
 LEAST_TEMPLATE_PX = 12
 """A template of fewer pixels is found everywhere [px of the searched image]."""
 
