@@ -71,13 +71,10 @@ class Setting:
 
     def environment(self) -> dict[str, str]:
         """Environment of both processes."""
-        return shared_memory_environment() if self.transport == SHARED else {}
-
-
-def shared_memory_environment() -> dict[str, str]:
-    """Environment in which Fast DDS takes `config/fastdds.xml`: raw images go through shared memory."""
-    profile = Path(get_package_share_directory("samlite_ros")) / "config" / "fastdds.xml"
-    return dict.fromkeys(PROFILE_VARIABLES, str(profile))
+        if self.transport != SHARED:
+            return {}
+        profile = Path(get_package_share_directory("samlite_ros")) / "config" / "fastdds.xml"
+        return dict.fromkeys(PROFILE_VARIABLES, str(profile))
 
 
 @dataclass

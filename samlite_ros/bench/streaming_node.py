@@ -20,7 +20,6 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
 from samlite_ros.bench.busy_segmenter import HELD_SHARE
-from samlite_ros.bench.node import shared_memory_environment
 from samlite_ros.bench.process_tree import tree_cpu_s
 from samlite_ros.bench.streaming_clips import pendulum
 from samlite_ros.bench.streaming_node_process import SCRIPT_VARIABLE, write_script
@@ -157,7 +156,7 @@ _PARAMETERS = [
 def _graph(truth: Sequence[TruthFrame], script: Path) -> Iterator[CameraAndObserver]:
     """A graph of our own, for this process and the node's."""
     before = dict(os.environ)
-    os.environ.update({**private_graph(), **shared_memory_environment(), SCRIPT_VARIABLE: str(script)})
+    os.environ.update(private_graph(), **{SCRIPT_VARIABLE: str(script)})
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     client = CameraAndObserver([image_message(RCLPY, t.frame.image, "rgb8", 1, "camera") for t in truth])
     try:
