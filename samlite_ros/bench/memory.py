@@ -13,6 +13,7 @@ from typing import TypeVar
 from samlite_ros.bench.figures import Figure, derived
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.workload import camera_frame, phrases, segmenter_options
+from samlite_ros.node.memory import peak_mib, resident_mib
 from samlite_ros.segmenter import SegmenterOptions, load_segmenter
 from samlite_ros.types import DecodeOptions
 
@@ -70,20 +71,3 @@ def answer_one_frame(options: SegmenterOptions) -> dict[str, float]:
         sizes["GPU after a frame"] = torch.cuda.memory_allocated() / _MIB
         sizes["GPU peak"] = torch.cuda.max_memory_allocated() / _MIB
     return sizes
-
-
-def resident_mib(pid: int | str = "self") -> float:
-    """Resident memory of a process [MiB]."""
-    return _status_mib(pid, "VmRSS:")
-
-
-def peak_mib(pid: int | str = "self") -> float:
-    """The most resident memory that a process had [MiB]."""
-    return _status_mib(pid, "VmHWM:")
-
-
-def _status_mib(pid: int | str, name: str) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(name):
-            return int(line.split()[1]) / 1024
-    raise OSError(f"/proc/{pid}/status has no {name}")

@@ -7,11 +7,11 @@ import resource
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from samlite_ros.message_fields import header_message
+from samlite_ros.node.memory import peak_mib
 from samlite_ros.node.messages import RCLPY
 from samlite_ros.node.network_worker import NetworkCounters
 from samlite_ros.node.stream_worker import StreamWorker
@@ -109,10 +109,9 @@ def _peak_mb(pid: str) -> str:
     if not pid.isdigit():
         return ""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
+        return str(int(peak_mib(int(pid))))
+    except OSError:  # it has ended meanwhile
         return ""
-    return next((str(int(line.split()[1]) // 1024) for line in lines if line.startswith("VmHWM:")), "")
 
 
 class StreamReport:

@@ -1,10 +1,11 @@
-"""Memory of the node's process: what images gave back is kept, and what stays is not looked through for garbage."""
+"""Memory of a process: how much it has; and, for the node, keeping what images gave back and not searching what stays."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
 import sys
+from pathlib import Path
 
 LARGEST_KEPT_BYTES = 32 << 20
 """Blocks up to this size are kept for the next image; the most that every release of glibc accepts."""
@@ -38,3 +39,20 @@ def settle_memory() -> None:
     are 70,000 objects, and to go through them stops every thread for 15 ms, or a frame's half time."""
     gc.collect()
     gc.freeze()
+
+
+def resident_mib(pid: int | str = "self") -> float:
+    """Resident memory of a process [MiB]."""
+    return _status_mib(pid, "VmRSS:")
+
+
+def peak_mib(pid: int | str = "self") -> float:
+    """The most resident memory that a process had [MiB]."""
+    return _status_mib(pid, "VmHWM:")
+
+
+def _status_mib(pid: int | str, name: str) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) / 1024
+    raise OSError(f"/proc/{pid}/status has no {name}")
