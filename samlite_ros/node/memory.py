@@ -1,4 +1,4 @@
-"""Memory of a process: how much it has; and, for the node, keeping what images gave back and not searching what stays."""
+"""Memory of a process: how much it has; for the node, keeping what images gave back, and not searching what stays."""
 
 from __future__ import annotations
 
