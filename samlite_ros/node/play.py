@@ -8,6 +8,7 @@ from typing import Any
 
 import rclpy
 from rclpy.context import Context
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -25,6 +26,8 @@ from samlite_ros.node.messages import RCLPY
 CLOCK_TOPIC = "/clock"
 DEPTH = 10
 POLL_S = 0.02
+ACKNOWLEDGED_S = 5.0
+"""Reliable subscribers get so long at the end for what is still on its way to them [s]."""
 
 
 def play(reader: BagReader, options: PlayOptions) -> int:
@@ -46,7 +49,10 @@ def play(reader: BagReader, options: PlayOptions) -> int:
     try:
         player = _Player(node, reader, options)
         player.wait_for_subscribers()
-        return player.run()
+        try:
+            return player.run()
+        finally:
+            player.wait_until_acknowledged()
     finally:
         node.destroy_node()
         rclpy.shutdown(context=context)
@@ -93,6 +99,12 @@ class _Player:
                 time.sleep(max(start_s + item.after_s - time.monotonic(), 0))
                 published += self._publish(item)
         return published
+
+    def wait_until_acknowledged(self) -> None:
+        """Wait until reliable subscribers have all that was published; it is lost with the publisher otherwise."""
+        deadline_s = time.monotonic() + ACKNOWLEDGED_S
+        for publisher in self._publishers.values():
+            publisher.wait_for_all_acked(Duration(seconds=max(deadline_s - time.monotonic(), 0.0)))
 
     def _publish(self, item: Due) -> int:
         if item.message is not None:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -164,6 +164,19 @@ class Client:
         self.executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
+
+    def seen(self) -> str:
+        """What a failed test's report needs: the messages that came, and what the node says of itself now."""
+        lines = [f"{topic}: {len(messages)} messages came" for topic, messages in self.received.items()]
+        lines += [f"{topic}: {p.get_subscription_count()} subscribers" for topic, p in self._publishers.items()]
+        self.received.pop("/diagnostics", None)
+        with suppress(AssertionError):
+            self.wait_for(self.diagnostic("", lambda *_: False), "", timeout_s=3.0)
+        for array in self.received["/diagnostics"][-1:]:
+            for status in array.status:
+                values = ", ".join(f"{v.key}={v.value}" for v in status.values)
+                lines.append(f"{status.name}: {status.message}; {values}")
+        return "\n".join(["", *lines, ""])
 
     def wait_for(self, condition: Callable[[], Any], what: str, timeout_s: float = DEADLINE_S) -> Any:
         """Spin until the condition holds; returns its value.
@@ -389,7 +402,7 @@ def graph(command=None, *, camera: str = "", **options: Any) -> Iterator[tuple[C
         try:
             yield client, node
         except BaseException:
-            sys.stderr.write(node.log())
+            sys.stderr.write(node.log() + client.seen())
             raise
         finally:
             client.close()
