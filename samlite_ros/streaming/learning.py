@@ -13,7 +13,7 @@ from samlite_ros.streaming.alignment import Alignment, Covering, align, stack
 from samlite_ros.streaming.appearance import MARGIN_PX, Former, ObjectModel, PaddedKeyframe, build_model
 from samlite_ros.streaming.detections import Detection
 from samlite_ros.streaming.flow import WorkImage
-from samlite_ros.streaming.geometry import Poses, transform
+from samlite_ros.streaming.geometry import Poses, identity, transform
 from samlite_ros.streaming.search import find_by_template
 from samlite_ros.streaming.snapshot import Snapshot
 from samlite_ros.streaming.tracks import LOST_SHARE, Track, start_by_color, start_pose, update_from_alignment
@@ -149,7 +149,8 @@ def align_learnt(
     snapshots: Sequence[Snapshot],
     covering: Callable[[Sequence[Track]], Covering | None],
 ) -> None:
-    """Align new models to the current frame, starting from the first guess and from the old track's motion.
+    """Align new models to the current frame, starting from the first guess, from the old track's motion, and from where
+    the keyframe shows them where that has not changed: the flow of what passes by may have taken their points along.
 
     Args:
         image: The current frame.
@@ -165,9 +166,10 @@ def align_learnt(
     for row, index in enumerate(alignable):
         old = learnt[index][1]
         motion = snapshots[index].motion_since(old) if old is not None else None
-        if motion is not None:
-            rows.append(row)
-            starts.append(motion)
+        rest = None if snapshots[index].has_changed_at(new_tracks[row].model.inner_points) else identity()
+        others = [start for start in (motion, rest) if start is not None]
+        rows += [row] * len(others)
+        starts += others
     found = _align_rows(image, new_tracks, rows, starts, BUILD_ITERATIONS, covering)
     _take_over(new_tracks, found)
     astray = [i for t, i in zip(new_tracks, alignable, strict=True) if t.astray or (t.lost and learnt[i][1] is None)]

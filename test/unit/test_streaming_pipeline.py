@@ -181,6 +181,14 @@ def test_a_small_thing_that_goes_far_during_a_pass_is_found_there():
     assert np.mean(overlaps) > 0.85 and min(overlaps) > 0.7
 
 
+def test_a_thing_at_rest_is_found_where_it_was_though_what_passed_by_took_its_points_along():
+    passing = ball(lambda i: (20.0 + 2 * i % 60, 52.0), (255, 255, 255), radius_px=12, phrase="other")
+    world = PaintedWorld([ball(at_rest(40, 30), radius_px=12), passing], size=(80, 120))
+    options = StreamingOptions(propagate=True, max_mask_age_s=10)
+    answers, _ = run(world, 100, LatencyProfile.of_total_ms(2500), options, vocabulary("ball"))
+    assert all(best_iou(answers[i], world.truth(i)[0]) > 0.9 for i in range(78, 100))
+
+
 def test_an_identity_survives_a_short_time_behind_something():
     world = PaintedWorld([ball(lambda i: (40 + 4.0 * i, 120.0)), Disc("wall", (120, 120, 60), 40, at_rest(160, 120))])
     answers, _ = run(world, 75, FAST, asked=vocabulary("ball"))
