@@ -7,8 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from graph import REAL_NODE, graph, graph_environment, scene, stamp_of
+from graph import REAL_NODE, RELIABLE, graph, graph_environment, scene, stamp_of
 from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
 
 from samlite_ros.bags.make_bag import MadeBag, make_bag
 from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE
@@ -68,6 +69,19 @@ def test_played_slowly_the_node_answers_as_replay_does(made, tmp_path):
             mask = decode_rle(np.array(instance.counts), instance.height, instance.width)
             assert np.array_equal(mask, wanted.mask.full())
     assert sum(len(want.instances) for want in expected) > 0
+
+
+def test_the_last_messages_arrive_though_the_player_has_nothing_more_to_do(tmp_path):
+    picture = np.random.default_rng(1).integers(0, 255, (1080, 1920, 3), np.uint8)
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add_topic(TOPIC, IMAGE)
+        for stamp_ns in range(1, 9):
+            bag.write(TOPIC, stamp_ns, image_message(BAG_MESSAGES, picture, "rgb8", stamp_ns, "optical"))
+    with graph() as (client, node):
+        images = client.listen(TOPIC, Image, RELIABLE)
+        player = play(node.domain, tmp_path / "bag", "--wait", 60, "--delay", 1)
+        client.wait_for(lambda: player.poll() is not None, "end of the player")
+        client.wait_for(lambda: len(images) == 8, "all images", timeout_s=5.0)
 
 
 def goes_back(times):
