@@ -39,6 +39,9 @@ LEAST_SHARE = 0.21
 REJECTED_COST, SUPPORT_GAIN = 10.0, 15.0
 """Of several alignments the cheapest is chosen: what one costs that is not believed, and what it gains where all the
 colours in sight are the object's [levels]."""
+UNSEEN_COST, UNSEEN_WEIGHT = 10.0, 0.02
+"""What the colours of a thing out of sight are taken to cost [levels], and how much that counts beside those in sight:
+no fit is better than any, and must not win over what is seen."""
 THIRDS = np.full(3, 1 / 3, np.float32)
 
 
@@ -255,7 +258,9 @@ def _residuals(
     np.minimum(np.maximum(color, -MOST_DIFFERENCE, out=color), MOST_DIFFERENCE, out=color)
     magnitude = np.abs(color) @ THIRDS
     outline = _posterior(image, batch, outline_points) - batch.target
-    color_cost = (np.minimum(magnitude, 30) * color_weight).sum(1) / (color_weight.sum(1) + np.float32(1e-6))
+    unseen = np.float32(UNSEEN_WEIGHT) * batch.template_weight.sum(1)
+    color_cost = (np.minimum(magnitude, 30) * color_weight).sum(1) + np.float32(UNSEEN_COST) * unseen
+    color_cost /= color_weight.sum(1) + unseen + np.float32(1e-6)
     outline_cost = (np.abs(outline) * outline_weight).sum(1) / (outline_weight.sum(1) + np.float32(1e-3))
     cost = color_cost + np.float32(OUTLINE_COST) * outline_cost
     return _Residuals(color, magnitude, outline, weight, color_cost, cost)

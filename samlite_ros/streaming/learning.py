@@ -125,7 +125,7 @@ def learn(lesson: Lesson, old: Track | None, background: NDArray[np.float32]) ->
     model = build_model(keyframe, lesson.index, lesson.nested, background, former)
     pose, fits = lesson.pose_now()
     motion = snapshot.motion_since(old) if old is not None else None
-    if not fits and motion is not None:
+    if model.alignment is None and not fits and motion is not None:  # what can be aligned tries both
         pose = motion
     track = Track(
         track_id=lesson.track_id,
@@ -162,7 +162,8 @@ def align_learnt(
     if not alignable:
         return
     new_tracks = [learnt[i][0] for i in alignable]
-    rows, starts = list(range(len(alignable))), [t.pose for t in new_tracks]
+    guesses = [t.pose for t in new_tracks]
+    rows, starts = list(range(len(alignable))), list(guesses)
     for row, index in enumerate(alignable):
         old = learnt[index][1]
         motion = snapshots[index].motion_since(old) if old is not None else None
@@ -172,17 +173,17 @@ def align_learnt(
         starts += others
     found = _align_rows(image, new_tracks, rows, starts, BUILD_ITERATIONS, covering)
     _take_over(new_tracks, found)
-    astray = [i for t, i in zip(new_tracks, alignable, strict=True) if t.astray or (t.lost and learnt[i][1] is None)]
-    _look_nearby(image, [learnt[i][0] for i in astray], covering)
-    for index in [i for i in astray if learnt[i][0].lost][:MOST_SEARCHES]:
-        _look_everywhere(image, learnt[index][0], snapshots[index], covering)
+    astray = [row for row, t in enumerate(new_tracks) if t.astray or (t.lost and learnt[alignable[row]][1] is None)]
+    _look_nearby(image, [(new_tracks[row], guesses[row]) for row in astray], covering)
+    for row in [row for row in astray if new_tracks[row].lost][:MOST_SEARCHES]:
+        _look_everywhere(image, new_tracks[row], snapshots[alignable[row]], covering)
 
 
 def _look_nearby(
-    image: WorkImage, lost: Sequence[Track], covering: Callable[[Sequence[Track]], Covering | None]
+    image: WorkImage, lost: Sequence[tuple[Track, Poses]], covering: Callable[[Sequence[Track]], Covering | None]
 ) -> None:
-    """Align lost things from where their colours are, too."""
-    searched = [(t, start) for t in lost if (start := start_by_color(image, t, t.pose)) is not None]
+    """Align lost things also from where their colours are, near a first guess."""
+    searched = [(t, start) for t, guess in lost if (start := start_by_color(image, t, guess)) is not None]
     if searched:
         tracks = [t for t, _ in searched]
         rows = [*range(len(tracks)), *range(len(tracks))]

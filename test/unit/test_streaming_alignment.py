@@ -107,6 +107,15 @@ def test_of_several_starts_the_cheapest_wins_and_the_first_one_ties():
     assert elsewhere.best_per_object([0, 1, 0, 1]).poses[:, 0, 2].tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_place_out_of_sight_is_preferred_only_to_one_where_the_thing_is_not(is_there):
+    image, _ = picture(moved(2, 1) if is_there else moved(150, 0))
+    starts = np.stack([translation([500, 0]), identity()])  # two pixels off is a poor fit
+    found = align(image, stack([model_of(), model_of()]), starts, 0, None)
+    best = found.best_per_object([0, 0])
+    assert np.array_equal(best.poses[0], starts[1 if is_there else 0])
+
+
 def test_colours_support_the_place_where_the_thing_is():
     image, model = picture(translation([20, 0]))[0], model_of()
     starts = np.stack([translation([20, 0]), translation([-40, 0])])

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from streaming_world import Disc, PaintedWorld, TruthSegmenter, best_iou, index_of, query, stamp_ns, vocabulary
 
+from samlite_ros.streaming import learning
+from samlite_ros.streaming.geometry import translation
 from samlite_ros.streaming.pipeline import KeyframeResult, StreamingOptions, StreamingPipeline
 from samlite_ros.streaming.runner import LatencyProfile, VirtualRun
+from samlite_ros.streaming.snapshot import Snapshot
+from samlite_ros.streaming.tracks import start_pose
 from samlite_ros.types import Vocabulary
 
 FAST, SLOW = LatencyProfile(0.06, 0.03), LatencyProfile(0.35, 0.1)
@@ -187,6 +191,15 @@ def test_a_thing_at_rest_is_found_where_it_was_though_what_passed_by_took_its_po
     options = StreamingOptions(propagate=True, max_mask_age_s=10)
     answers, _ = run(world, 100, LatencyProfile.of_total_ms(2500), options, vocabulary("ball"))
     assert all(best_iou(answers[i], world.truth(i)[0]) > 0.9 for i in range(78, 100))
+
+
+def test_a_track_that_went_astray_does_not_take_the_next_keyframe_along(monkeypatch):
+    monkeypatch.setattr(learning, "start_pose", lambda *points: (start_pose(*points)[0], False))  # points disagree
+    monkeypatch.setattr(Snapshot, "motion_since", lambda self, track: translation([500.0, 0.0]))
+    world = PaintedWorld([ball(lambda i: (50 + 3.0 * i, 120))])
+    answers, virtual = run(world, 60)
+    assert virtual.record.embeddings > 3
+    assert min(best_iou(answers[i], world.truth(i)[0]) for i in range(15, 60)) > 0.85
 
 
 def test_an_identity_survives_a_short_time_behind_something():
