@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from samlite_ros.errors import NetworkEndedError
-from samlite_ros.node.network_link import Link, is_closed
+from samlite_ros.node.network_link import Bell, Link, is_closed
 from samlite_ros.node.network_process import NetworkServer
 from samlite_ros.node.remote_segmenter import RemoteSegmenter
 from samlite_ros.types import Segmenter
@@ -95,7 +95,7 @@ class NetworkHost:
         ours, theirs = socket.socketpair()
         with theirs:
             pid = self._start_network(theirs)
-        link = Link(ours, shares=True)
+        link = Link(ours, shares=True, bell=Bell())
         try:
             return RemoteSegmenter(link, pid, lambda: self._end(pid), parameters)
         except BaseException:

@@ -7,7 +7,9 @@ import pickle
 import select
 import socket
 import struct
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,6 +174,36 @@ def is_closed(connection: socket.socket) -> bool:
         return True
 
 
+class Bell:
+    """Wakes a thread that waits in a poll; Linux only."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def fileno(self) -> int:
+        """What the poll waits for."""
+        return self._descriptor
+
+    def ring(self) -> None:
+        """Wake the thread, now or when it waits next; may be called from any thread, also when closed."""
+        with self._lock:
+            if self._descriptor >= 0:
+                os.eventfd_write(self._descriptor, 1)
+
+    def silence(self) -> None:
+        """The thread is awake."""
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._descriptor)
+
+    def close(self) -> None:
+        """Ring no more."""
+        with self._lock:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+            self._descriptor = -1
+
+
 class LinkClosedError(Exception):
     """The other side is gone."""
 
@@ -186,12 +218,15 @@ class Link:
     Args:
         connection: A connected Unix stream socket; the link owns it.
         shares: Large arrays are sent through shared memory, where there is such memory.
+        bell: Ends a wait in `is_readable`; the link owns it.
     """
 
-    def __init__(self, connection: socket.socket, shares: bool = False) -> None:
-        self._connection = connection
+    def __init__(self, connection: socket.socket, shares: bool = False, bell: Bell | None = None) -> None:
+        self._connection, self._bell = connection, bell
         self._poll = select.poll()
         self._poll.register(connection, select.POLLIN)
+        if bell is not None:
+            self._poll.register(bell, select.POLLIN)
         self._writer = BlockWriter() if shares else None
         self._reader = BlockReader()
 
@@ -247,8 +282,16 @@ class Link:
         return pickle.loads(first[8 * count :], buffers=beside)
 
     def is_readable(self, timeout_s: float) -> bool:
-        """Whether something came, or the other side is gone; waits so long for it [s]."""
-        return bool(self._poll.poll(1e3 * timeout_s))
+        """Whether something came, or the other side is gone; waits so long for it [s], or until the bell rings."""
+        ready = [descriptor for descriptor, _ in self._poll.poll(1e3 * timeout_s)]
+        if self._bell is not None and self._bell.fileno() in ready:
+            self._bell.silence()
+        return self._connection.fileno() in ready
+
+    def wake(self) -> None:
+        """Ring the bell; may be called from any thread."""
+        if self._bell is not None:
+            self._bell.ring()
 
     def is_closed(self) -> bool:
         """Whether the other side is gone; may be called from any thread."""
@@ -257,6 +300,8 @@ class Link:
     def close(self) -> None:
         """Leave, and let the shared memory go."""
         self._connection.close()
+        if self._bell is not None:
+            self._bell.close()
         self._reader.close()
         if self._writer is not None:
             self._writer.close()

@@ -26,6 +26,9 @@ from samlite_ros.node.network_link import (
 )
 from samlite_ros.types import Segmenter
 
+FOLLOW_UP_S = 0.01
+"""Within a pass the process waits so long [s] for what the node asks next when it has a new phrase's embedding: its
+decoding, which would otherwise wait for one more block."""
 MOST_TRACEBACKS = 20
 """The traceback of an unexpected error is told once for each place that raises, and no more than so many."""
 
@@ -60,21 +63,24 @@ class NetworkServer:
         except LinkClosedError:
             pass
 
-    def _serve_next(self) -> None:
+    def _serve_next(self) -> bool:
+        """Returns whether the answer makes the node ask for something more."""
         message = self._link.receive()
         if isinstance(message, Cancel):
             if message.number in self._running:  # or it was answered meanwhile
                 self._cancelled.add(message.number)
-            return
+            return False
         for number in message.released:
             self._kept.pop(number, None)
         number = message.number
         self._running.append(number)
         reply = self._reply(message)
+        has_sequel = isinstance(message.call, EmbedText) and reply.failure is None
         del message  # so that the reply gives its image's shared memory back
         self._running.pop()
         self._cancelled.discard(number)
         self._send(reply)
+        return has_sequel
 
     def _reply(self, request: Request) -> Reply:
         try:
@@ -125,8 +131,9 @@ class NetworkServer:
         """What this pass calls between its blocks: the node may have asked for something meanwhile."""
 
         def look() -> None:
-            while self._link.is_readable(0.0):
-                self._serve_next()
+            patience_s = 0.0
+            while self._link.is_readable(patience_s):
+                patience_s = FOLLOW_UP_S if self._serve_next() else 0.0
             if number in self._cancelled:
                 raise Cancelled("the node gave this pass up")
 

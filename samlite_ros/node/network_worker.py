@@ -125,7 +125,7 @@ class NetworkWorker:
         """Cancel what runs and end the thread; returns whether it ended in time."""
         with self._condition:
             self._stopping = True
-            self._condition.notify_all()
+            self._wake()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -144,20 +144,27 @@ class NetworkWorker:
         """Embed these phrases as soon as possible, instead of those that still wait."""
         with self._condition:
             self._phrases = dict.fromkeys(phrases)
-            self._condition.notify_all()
+            self._wake()
 
     def poke(self) -> None:
         """A stream may have a job."""
         with self._condition:
             self._poked = True
-            self._condition.notify_all()
+            self._wake()
 
     def _post(self, work: Callable[[], Any]) -> Future[Any]:
         future: Future[Any] = Future()
         with self._condition:
             self._commands.append((work, future))
-            self._condition.notify_all()
+            self._wake()
         return future
+
+    def _wake(self) -> None:
+        """The worker looks for what is new, also within a pass; the caller has the condition."""
+        self._condition.notify_all()
+        segmenter = self._segmenter
+        if isinstance(segmenter, RemoteSegmenter):
+            segmenter.look()
 
     def _run(self) -> None:
         while True:

@@ -25,8 +25,9 @@ from samlite_ros.node.network_link import (
 )
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, TextEmbedding
 
-LOOK_S = 0.004
-"""While the network computes, `on_block` and `on_step` are called so often [s]. The network does not wait for them."""
+LOOK_S = 0.05
+"""While the network computes, `on_block` and `on_step` are called so often [s], and when `look` is called. The network
+does not wait for them."""
 
 
 class KeptFeatures:
@@ -81,6 +82,10 @@ class RemoteSegmenter:
     def is_alive(self) -> bool:
         """Whether the network's process still runs; may be asked from any thread."""
         return not self._ended and not self._link.is_closed()
+
+    def look(self) -> None:
+        """Have `on_block` or `on_step` called at once, where a pass is running; may be called from any thread."""
+        self._link.wake()
 
     def check(self) -> None:
         """Notice the end of the network's process.

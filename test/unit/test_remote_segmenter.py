@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from samlite_ros.errors import Cancelled, ModelLoadError, NetworkEndedError, NetworkError, PhraseTooLongError
-from samlite_ros.node import network_host
+from samlite_ros.node import network_host, remote_segmenter
 from samlite_ros.node.network_host import NetworkHost
 from samlite_ros.node.network_link import Failure
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Mask, PhraseResult, TextEmbedding
@@ -185,6 +186,34 @@ def test_a_query_is_answered_within_a_pass_of_the_encoder_and_of_the_decoder(hos
         run()
         assert late[0].phrase.startswith("LATE 1 left")
         assert time.monotonic() - late[-1] > 0.5, "it waited for the pass"
+
+
+def test_a_new_phrase_and_its_decoding_wait_for_one_block_only(host):
+    remote = host.load((4, 0.4))
+    before = remote.embed_image(frame(1))
+    answered_s = []
+
+    def ask_once():
+        if not answered_s:
+            ask(remote, before, "new")
+            answered_s.append(time.monotonic() - began_s)
+
+    began_s = time.monotonic()
+    remote.embed_image(frame(2), ask_once)
+    assert answered_s[0] < 0.7
+
+
+def test_who_has_something_for_a_running_pass_need_not_wait(host, monkeypatch):
+    monkeypatch.setattr(remote_segmenter, "LOOK_S", 20.0)
+    remote = host.load((100, 0.01))
+    asked_s, looked_s = [], []
+    timer = threading.Timer(0.2, lambda: (asked_s.append(time.monotonic()), remote.look()))
+    timer.start()
+    remote.embed_image(frame(1), lambda: looked_s.append(time.monotonic()))
+    timer.join()
+    assert len(looked_s) == 1 and 0 <= looked_s[0] - asked_s[0] < 0.2
+    remote.close()
+    remote.look()  # a thread may come too late
 
 
 def test_what_on_block_raises_ends_the_pass_on_both_sides(host):

@@ -151,7 +151,7 @@ def test_the_memory_is_let_go(either):
     assert max(settled[100:]) <= max(settled[:100])
     assert max(count[3] for count in settled[100:]) <= max(count[3] for count in settled[:100])
     either.close()
-    assert (blocks(), descriptors()) == (before[0], before[1] - 1)  # its socket is closed too
+    assert (blocks(), descriptors()) == (before[0], before[1] - 2)  # its socket and its bell are closed too
 
 
 def test_messages_stay_in_step_with_and_without_blocks():
