@@ -1,7 +1,7 @@
-"""Late queries with a real network and the node's own threads, in real time.
+"""Late queries with a real network, the node's own threads and its process for the network, in real time.
 
-Everything is the node's but the graph: its network worker, its stream worker, a camera at 30 Hz. What each part took is
-noted in the same run, so that the bound is that of these very passes.
+Everything is the node's but the graph: its network worker, the network's process, its stream worker, a camera at 30 Hz.
+What each part took is noted in the same run, where it runs, so that the bound is that of these very passes.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import Pipe
 from typing import Any
 
 import numpy as np
 
+from samlite_ros.bench.memory import in_new_process
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.streaming_clips import RATE_HZ, pendulum
 from samlite_ros.bench.streaming_late import Bound, Waits, late_row
@@ -22,7 +25,8 @@ from samlite_ros.bench.streaming_sequences import DEVELOPMENT, StreamSequence
 from samlite_ros.bench.workload import late_phrase, segmenter_options
 from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.errors import SamliteError
-from samlite_ros.node.network_worker import NetworkWorker
+from samlite_ros.node.network_host import NetworkHost
+from samlite_ros.node.network_worker import WARM_UP_PHRASE, NetworkWorker
 from samlite_ros.node.stream_worker import StreamWorker
 from samlite_ros.segmenter import load_segmenter
 from samlite_ros.streaming.pipeline import StreamingOptions
@@ -49,7 +53,7 @@ _ALWAYS = "object"
 
 @dataclass(frozen=True)
 class Call:
-    """One decoding, on `time.perf_counter` [s].
+    """One decoding, on `time.perf_counter` [s], which all processes of Linux share.
 
     Args:
         phrases: What was decoded.
@@ -63,30 +67,49 @@ class Call:
     ends_s: float
 
 
+@dataclass(frozen=True)
+class NewText:
+    """A phrase was embedded for the first time, in so long [s]."""
+
+    phrase: str
+    took_s: float
+
+
+@dataclass(frozen=True)
+class ImagePass:
+    """An image was embedded; the longest time between two moments at which a late query is looked for [s]."""
+
+    longest_block_s: float
+
+
+Note = Call | NewText | ImagePass
+
+
 class RecordingSegmenter(WrappedSegmenter):
-    """A segmenter that notes when it does what. See `samlite_ros.types.Segmenter`.
+    """A segmenter that tells when it does what. See `samlite_ros.types.Segmenter`.
 
     Args:
         inner: Does the work.
+        tell: Takes the notes.
     """
 
-    def __init__(self, inner: Segmenter) -> None:
+    def __init__(self, inner: Segmenter, tell: Callable[[Note], None]) -> None:
         super().__init__(inner)
-        self.longest_blocks_s: list[float] = []
-        self.texts_s: dict[str, float] = {}
-        self.decodes: list[Call] = []
+        self._tell = tell
+        self._phrases: set[str] = set()
         self._decoded_stamps: set[int] = set()
 
     def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
-        """Notes how long each new phrase took."""
+        """Tells how long each new phrase took."""
         began_s = time.perf_counter()
         text = self._inner.embed_text(phrases)
-        if len(phrases) == 1:
-            self.texts_s.setdefault(phrases[0], time.perf_counter() - began_s)
+        if len(phrases) == 1 and phrases[0] not in self._phrases:
+            self._phrases.add(phrases[0])
+            self._tell(NewText(phrases[0], time.perf_counter() - began_s))
         return text
 
     def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
-        """Notes the longest time between two moments at which a late query is looked for."""
+        """Tells its longest block."""
         blocks_s, began_s = [0.0], time.perf_counter()
 
         def between_blocks() -> None:
@@ -97,7 +120,7 @@ class RecordingSegmenter(WrappedSegmenter):
             began_s = time.perf_counter()
 
         image = self._inner.embed_image(frame, between_blocks)
-        self.longest_blocks_s.append(max(blocks_s))
+        self._tell(ImagePass(max(blocks_s)))
         return image
 
     def segment(
@@ -107,17 +130,58 @@ class RecordingSegmenter(WrappedSegmenter):
         options: Sequence[DecodeOptions],
         on_step: Callable[[], None] | None = None,
     ) -> list[PhraseResult]:
-        """Notes when, and what."""
+        """Tells when, and what."""
         began_s = time.perf_counter()
         results = self._inner.segment(image, text, options, on_step)
         late = image.stamp_ns in self._decoded_stamps
         self._decoded_stamps.add(image.stamp_ns)
-        self.decodes.append(Call(text.phrases, late, began_s, time.perf_counter()))
+        self._tell(Call(text.phrases, late, began_s, time.perf_counter()))
         return results
+
+
+class Notes:
+    """What a `RecordingSegmenter` told, in this process or in another one that was forked from it."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = Pipe(duplex=False)
+        self._decodes: list[Call] = []
+        self._texts_s: dict[str, float] = {}
+        self._longest_blocks_s: list[float] = []
+
+    def tell(self, note: Note) -> None:
+        """Take a note."""
+        self._writer.send(note)
 
     def first_decode(self, phrase: str, of_pass: bool = False) -> Call | None:
         """The first decoding of a phrase; or the first that was part of a full pass."""
-        return next((c for c in tuple(self.decodes) if phrase in c.phrases and not (of_pass and c.late)), None)
+        return next((c for c in self.decodes() if phrase in c.phrases and not (of_pass and c.late)), None)
+
+    def decodes(self) -> list[Call]:
+        """All decodings so far."""
+        while self._reader.poll():
+            note: Note = self._reader.recv()
+            if isinstance(note, Call):
+                self._decodes.append(note)
+            elif isinstance(note, NewText):
+                self._texts_s[note.phrase] = note.took_s
+            else:
+                self._longest_blocks_s.append(note.longest_block_s)
+        return self._decodes
+
+    def text_s(self, phrase: str) -> float:
+        """How long embedding a phrase took [s]."""
+        return self._texts_s[phrase]
+
+    def pass_s(self) -> float:
+        """Median time from one full pass's end to the next one's [s]."""
+        ends = [c.ends_s for c in self.decodes() if not c.late][-9:]
+        return float(np.median(np.diff(ends))) if len(ends) > 1 else 0.0
+
+    def bound(self) -> Bound:
+        """Medians of what the parts took; of each pass its longest block."""
+        decodes = [c.ends_s - c.begins_s for c in self.decodes() if c.late]
+        texts = [s for phrase, s in self._texts_s.items() if phrase not in (_ALWAYS, WARM_UP_PHRASE)]
+        return Bound(*(1e3 * float(np.median(v)) for v in (self._longest_blocks_s[1:], texts, decodes)))
 
 
 class FirstMasks:
@@ -141,14 +205,14 @@ class FirstMasks:
 
 
 class LiveStream:
-    """The node's two workers around a segmenter.
+    """The node's two workers around a network.
 
     Args:
-        segmenter: The network.
+        load: Gives the network.
     """
 
-    def __init__(self, segmenter: RecordingSegmenter) -> None:
-        self.segmenter, self.outputs = segmenter, FirstMasks()
+    def __init__(self, load: Callable[[], Segmenter]) -> None:
+        self._load, self.outputs = load, FirstMasks()
         self._failures: list[str] = []
         self._epoch = 0
         self._stream = StreamWorker(
@@ -210,7 +274,7 @@ class LiveStream:
         camera = threading.Thread(target=self._film, args=(frames, ended), name="camera", daemon=True)
         self._stream.start()
         self._network.start()
-        self._network.load(lambda: self.segmenter).result()
+        self._network.load(self._load).result()
         self._stream.set_active(True)
         camera.start()
         try:
@@ -228,7 +292,7 @@ class LiveStream:
             index += 1
 
 
-def late_queries_live(model: str, seed: int, budget_s: float = BUDGET_S) -> dict[str, Any]:
+def late_queries_live(model: str, seed: int, budget_s: float = BUDGET_S, least: int = LEAST_QUERIES) -> dict[str, Any]:
     """Ask a running network at random moments; see `late_row`.
 
     Each query is its own peer: waiting would have taken until the next full pass that it is part of, less what its late
@@ -237,52 +301,61 @@ def late_queries_live(model: str, seed: int, budget_s: float = BUDGET_S) -> dict
     Args:
         model: One of `options.MODEL_NAMES`.
         seed: Of the scene and the moments.
-        budget_s: Time for it [s]; at least LEAST_QUERIES are asked all the same.
+        budget_s: Time for it [s].
+        least: So many queries are asked all the same.
+
+    Returns:
+        Its row; `process`: the network ran in a process of its own; pass_ms: a full pass.
 
     Raises:
         SamliteError: The network failed.
     """
-    segmenter = RecordingSegmenter(load_segmenter(segmenter_options(model, BenchOptions())))
+    return in_new_process(_late_queries_live, model, seed, budget_s, least)
+
+
+def _late_queries_live(model: str, seed: int, budget_s: float, least: int) -> dict[str, Any]:
+    notes = Notes()
+
+    def recording(_: object) -> Segmenter:
+        return RecordingSegmenter(load_segmenter(segmenter_options(model, BenchOptions())), notes.tell)
+
+    host = NetworkHost.start(recording)
+    live = LiveStream(partial(recording if host is None else host.load, None))
+    try:
+        waits = _ask_at_random(live, notes, seed, budget_s, least)
+    finally:
+        if host is not None:
+            host.close()
+    return {**late_row(waits, notes.bound()), "pass_ms": 1e3 * notes.pass_s(), "process": host is not None}
+
+
+def _ask_at_random(live: LiveStream, notes: Notes, seed: int, budget_s: float, least: int) -> list[Waits]:
     frames = [t.frame for t in pendulum(list(StreamSequence(DEVELOPMENT[0], seed, 60)))]
-    live, rng = LiveStream(segmenter), np.random.default_rng([22, seed])
+    rng = np.random.default_rng([22, seed])
     waits: list[Waits] = []
     until_s = time.monotonic() + budget_s
     with live.running(frames):
         live.ask(_ALWAYS)
-        live.wait_for("the first pass", lambda: segmenter.first_decode(_ALWAYS) is not None)
-        while len(waits) < MOST_QUERIES and (len(waits) < LEAST_QUERIES or time.monotonic() < until_s):
-            waits.append(_ask_late(live, late_phrase(len(waits)), float(rng.uniform())))
-    return {**late_row(waits, _bound(segmenter)), "pass_ms": 1e3 * _pass_s(segmenter)}
+        live.wait_for("the first pass", lambda: notes.first_decode(_ALWAYS) is not None)
+        while len(waits) < MOST_QUERIES and (len(waits) < least or time.monotonic() < until_s):
+            waits.append(_ask_late(live, notes, late_phrase(len(waits)), float(rng.uniform())))
+    return waits
 
 
-def _ask_late(live: LiveStream, phrase: str, moment: float) -> Waits:
+def _ask_late(live: LiveStream, notes: Notes, phrase: str, moment: float) -> Waits:
     """Ask at a moment of a pass, 0 to 1; wait for its masks and for the full pass; withdraw it."""
-    segmenter = live.segmenter
-    time.sleep(moment * _pass_s(segmenter))
+    time.sleep(moment * notes.pass_s())
     asked_s = time.perf_counter()
     live.ask(_ALWAYS, phrase)
-    live.wait_for(f"the masks of {phrase!r}", lambda: segmenter.first_decode(phrase) is not None)
-    live.wait_for(f"a full pass with {phrase!r}", lambda: segmenter.first_decode(phrase, of_pass=True) is not None)
-    first, full = segmenter.first_decode(phrase), segmenter.first_decode(phrase, of_pass=True)
+    live.wait_for(f"the masks of {phrase!r}", lambda: notes.first_decode(phrase) is not None)
+    live.wait_for(f"a full pass with {phrase!r}", lambda: notes.first_decode(phrase, of_pass=True) is not None)
+    first, full = notes.first_decode(phrase), notes.first_decode(phrase, of_pass=True)
     live.ask(_ALWAYS)
     if first is None or full is None:
         raise SamliteError(f"the masks of {phrase!r} are gone")
-    held_up_s = segmenter.texts_s[phrase] + (first.ends_s - first.begins_s) if first.late else 0.0
+    held_up_s = notes.text_s(phrase) + (first.ends_s - first.begins_s) if first.late else 0.0
     return Waits(
         1e3 * (first.ends_s - asked_s),
         1e3 * (live.outputs.shown_s.get(phrase, float("nan")) - asked_s),
         1e3 * (full.ends_s - asked_s - held_up_s),
     )
-
-
-def _pass_s(segmenter: RecordingSegmenter) -> float:
-    """Median time from one full pass's end to the next one's [s]."""
-    ends = [c.ends_s for c in tuple(segmenter.decodes) if not c.late][-9:]
-    return float(np.median(np.diff(ends))) if len(ends) > 1 else 0.0
-
-
-def _bound(segmenter: RecordingSegmenter) -> Bound:
-    """Medians of what the parts took in this run; of each pass its longest block."""
-    decodes = [c.ends_s - c.begins_s for c in segmenter.decodes if c.late]
-    texts = [s for phrase, s in segmenter.texts_s.items() if phrase != _ALWAYS][1:]  # without the warm-up
-    return Bound(*(1e3 * float(np.median(v)) for v in (segmenter.longest_blocks_s[1:], texts, decodes)))

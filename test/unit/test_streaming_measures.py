@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samlite_ros.bench import streaming_late_live
 from samlite_ros.bench.busy_segmenter import BusySegmenter, busy_in_a_process, busy_on_a_thread
 from samlite_ros.bench.process_tree import tree_cpu_s, tree_of
 from samlite_ros.bench.streaming import StreamingBenchOptions, run_bench
 from samlite_ros.bench.streaming_clips import many_things, pendulum
 from samlite_ros.bench.streaming_cost import frame_costs
 from samlite_ros.bench.streaming_late import Bound, Waits, late_queries, late_row
-from samlite_ros.bench.streaming_late_live import RecordingSegmenter, late_queries_live
+from samlite_ros.bench.streaming_late_live import Notes, RecordingSegmenter, late_queries_live
 from samlite_ros.bench.streaming_network import RememberingSegmenter
 from samlite_ros.bench.streaming_node_process import ContentOracle, image_key, read_script, write_script
 from samlite_ros.bench.streaming_oracle import OracleSegmenter
@@ -131,25 +130,25 @@ def test_the_late_row_says_where_the_bound_is_broken():
     assert row["p95_over_bound"] > 1 and row["ratio_of_medians"] == 0.1
 
 
-def test_late_queries_live_take_the_node_s_threads(monkeypatch):
-    monkeypatch.setattr(streaming_late_live, "LEAST_QUERIES", 2)
-    row = late_queries_live("demo", 1, budget_s=0.0)
-    assert row["queries"] == 2
+def test_late_queries_live_take_the_node_s_threads_and_process():
+    row = late_queries_live("demo", 1, budget_s=0.0, least=2)
+    assert row["queries"] == 2 and row["process"]
     assert all(row[f"{part}_ms"] > 0 for part in ("block", "text", "decode", "pass"))
     assert row["decoded_ms"]["p50"] >= row["decode_ms"] / 2
 
 
 def test_the_recorder_tells_late_decoding_from_a_full_pass():
     truth = still_truth(2)
-    recorder = RecordingSegmenter(OracleSegmenter(truth, 2))
+    notes = Notes()
+    recorder = RecordingSegmenter(OracleSegmenter(truth, 2), notes.tell)
     image = recorder.embed_image(truth[0].frame)
     recorder.segment(image, recorder.embed_text(["thing 0"]), KEEP)
     recorder.segment(image, recorder.embed_text(["thing 1"]), KEEP)
-    assert [c.late for c in recorder.decodes] == [False, True]
-    assert recorder.first_decode("thing 1").late and recorder.first_decode("thing 1", of_pass=True) is None
+    assert [c.late for c in notes.decodes()] == [False, True]
+    assert notes.first_decode("thing 1").late and notes.first_decode("thing 1", of_pass=True) is None
     image = recorder.embed_image(truth[1].frame)
     recorder.segment(image, recorder.embed_text(["thing 0", "thing 1"]), 2 * KEEP)
-    assert recorder.first_decode("thing 1", of_pass=True) is recorder.decodes[-1]
+    assert notes.first_decode("thing 1", of_pass=True) is notes.decodes()[-1]
 
 
 def test_the_cost_of_a_frame_holds_its_messages():
