@@ -23,6 +23,9 @@ BESIDE_BYTES = 1 << 14
 """Arrays of this size and more are not copied into the pickle."""
 SHARED_BYTES = 1 << 16
 """Arrays of a message that are this large together go through shared memory, if the link has any."""
+FOLLOW_UP_S = 0.02
+"""Within a pass both sides wait so long [s] between a new phrase's embedding and its decoding, which takes a hop over
+two threads and would otherwise wait for one block more."""
 _MOST_PARTS = 512  # of one sendmsg; Linux takes 1024
 _ANCILLARY_BYTES = socket.CMSG_SPACE(4)  # one descriptor
 _RECEIVE = int(socket.MSG_WAITALL | socket.MSG_CMSG_CLOEXEC)

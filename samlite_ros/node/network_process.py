@@ -11,6 +11,7 @@ from typing import Any
 
 from samlite_ros.errors import Cancelled, NetworkError
 from samlite_ros.node.network_link import (
+    FOLLOW_UP_S,
     Cancel,
     EmbedImage,
     EmbedText,
@@ -26,9 +27,6 @@ from samlite_ros.node.network_link import (
 )
 from samlite_ros.types import Segmenter
 
-FOLLOW_UP_S = 0.01
-"""Within a pass the process waits so long [s] for what the node asks next when it has a new phrase's embedding: its
-decoding, which would otherwise wait for one more block."""
 MOST_TRACEBACKS = 20
 """The traceback of an unexpected error is told once for each place that raises, and no more than so many."""
 

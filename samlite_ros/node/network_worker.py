@@ -14,13 +14,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from samlite_ros.errors import Cancelled, NetworkEndedError, NetworkError
+from samlite_ros.node.network_link import FOLLOW_UP_S
 from samlite_ros.node.remote_segmenter import RemoteSegmenter
 from samlite_ros.streaming.pipeline import KeyframeJob, KeyframeResult
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Segmenter
 
 WARM_UP_PHRASE = "thing"
-LATE_WAIT_S = 0.02
-"""After embedding a new phrase a pass waits so long [s] for its job, which takes a hop over two threads."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_LOAD_PAUSE_S = 0.1, 2.0, 30.0
 """After a failure the worker rests, doubling from the first pause to the longest [s]; loading costs more than a job."""
 LOOK_S = 1.0
@@ -367,7 +366,7 @@ class NetworkWorker:
     def _wait_for_late_job(self) -> None:
         with self._condition:
             self._condition.wait_for(
-                lambda: self._stopping or any(s.may_have_late_job for s in self._streams), LATE_WAIT_S
+                lambda: self._stopping or any(s.may_have_late_job for s in self._streams), FOLLOW_UP_S
             )
 
     def _run_late_job(self, stream: JobSource, job: KeyframeJob) -> None:
