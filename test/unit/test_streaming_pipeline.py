@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from streaming_world import Disc, PaintedWorld, TruthSegmenter, best_iou, index_of, query, stamp_ns, vocabulary
 
-from samlite_ros.streaming import learning
+from samlite_ros.streaming import carrier, learning
 from samlite_ros.streaming.geometry import translation
 from samlite_ros.streaming.pipeline import KeyframeResult, StreamingOptions, StreamingPipeline
 from samlite_ros.streaming.runner import LatencyProfile, VirtualRun
 from samlite_ros.streaming.snapshot import Snapshot
 from samlite_ros.streaming.tracks import start_pose
-from samlite_ros.types import Vocabulary
+from samlite_ros.types import Mask, Vocabulary
 
 FAST, SLOW = LatencyProfile(0.06, 0.03), LatencyProfile(0.35, 0.1)
 CARRY = StreamingOptions(propagate=True)
@@ -85,6 +85,14 @@ def test_a_thing_that_leaves_ends_and_nothing_is_repeated(px_per_frame):
     assert answers[15].instances
     gone = [i for i in range(60) if not world.truth(i)[0].any()]
     assert not any(answers[i].instances for i in gone)
+
+
+@pytest.mark.parametrize(("side_px", "is_shown"), [(5, False), (6, True)])
+def test_a_remainder_no_larger_than_the_error_of_its_border_is_not_shown(monkeypatch, side_px, is_shown):
+    remainder = Mask(0, 0, np.full((side_px, side_px), 255, np.uint8), (240, 320))
+    monkeypatch.setattr(carrier, "to_mask", lambda *_: remainder)
+    answers, _ = run(PaintedWorld([ball(lambda i: (50 + 3.0 * i, 120.0))]), 20, FAST)  # 1.5 % of it are 27 px
+    assert any(answers[i].instances for i in range(20)) == is_shown
 
 
 def test_masks_are_withdrawn_when_the_network_stays_away():
