@@ -358,6 +358,7 @@ import os, signal, sys
 sys.path.insert(0, {folder!r})
 from test_remote_segmenter import frame, make
 from samlite_ros.node.network_host import NetworkHost
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in a shell's background inherit that it is ignored
 host = NetworkHost.start(make)
 remote = host.load((10000, 0.01))
 def tell_once(told=[]):
