@@ -26,7 +26,9 @@ from samlite_ros.bench.workload import late_phrase, segmenter_options
 from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.errors import SamliteError
 from samlite_ros.node.network_host import NetworkHost
+from samlite_ros.node.network_place import NetworkPlace
 from samlite_ros.node.network_worker import WARM_UP_PHRASE, NetworkWorker
+from samlite_ros.node.parameters import Parameters
 from samlite_ros.node.stream_worker import StreamWorker
 from samlite_ros.segmenter import load_segmenter
 from samlite_ros.streaming.pipeline import StreamingOptions
@@ -319,14 +321,12 @@ def _late_queries_live(model: str, seed: int, budget_s: float, least: int) -> di
     def recording(_: object) -> Segmenter:
         return RecordingSegmenter(load_segmenter(segmenter_options(model, BenchOptions())), notes.tell)
 
-    host = NetworkHost.start(recording)
-    live = LiveStream(partial(recording if host is None else host.load, None))
+    place = NetworkPlace(recording, NetworkHost.start(recording), warn=print)
     try:
-        waits = _ask_at_random(live, notes, seed, budget_s, least)
+        waits = _ask_at_random(LiveStream(partial(place.make, Parameters())), notes, seed, budget_s, least)
     finally:
-        if host is not None:
-            host.close()
-    return {**late_row(waits, notes.bound()), "pass_ms": 1e3 * notes.pass_s(), "process": host is not None}
+        place.end()
+    return {**late_row(waits, notes.bound()), "pass_ms": 1e3 * notes.pass_s(), "process": place.has_process}
 
 
 def _ask_at_random(live: LiveStream, notes: Notes, seed: int, budget_s: float, least: int) -> list[Waits]:

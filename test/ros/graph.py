@@ -402,7 +402,8 @@ def graph(command=None, *, camera: str = "", **options: Any) -> Iterator[tuple[C
         try:
             yield client, node
         except BaseException:
-            sys.stderr.write(node.log() + client.seen())
+            sys.stderr.write(node.log())
+            sys.stderr.write(client.seen())
             raise
         finally:
             client.close()
