@@ -11,7 +11,7 @@ from test_network_worker import DEADLINE_S, Source
 from test_remote_segmenter import Network, a_host, runs, wait_until
 
 from samlite_ros.errors import ModelLoadError, NetworkEndedError
-from samlite_ros.node import network_worker
+from samlite_ros.node import network_worker, remote_segmenter
 from samlite_ros.node.network_worker import NetworkWorker
 
 KILLED = "the network's process was ended by signal 9 (SIGKILL); it is started again"
@@ -92,6 +92,18 @@ def test_a_network_killed_in_a_pass_fails_the_job_and_is_loaded_again(bench):
     bench.source.may_have_late_job = False
     bench.reloaded()
     assert bench.failures == [KILLED]
+
+
+def test_a_phrase_wakes_the_worker_within_a_pass(bench, monkeypatch):
+    monkeypatch.setattr(remote_segmenter, "LOOK_S", 60.0)
+    bench.load(200, 0.01)
+    fate = bench.source.add(1)
+    bench.worker.poke()
+    wait_until(lambda: not bench.source.jobs, "the pass does not begin")
+    time.sleep(0.1)  # the worker waits for the network
+    bench.worker.embed_phrases(["cone"])
+    assert bench.told.wait(1.0) and not fate.done()
+    assert fate.result(DEADLINE_S) is not None
 
 
 def test_a_phrase_waits_for_the_next_network_unless_it_ends_that_too(bench):
