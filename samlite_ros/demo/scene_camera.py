@@ -119,6 +119,9 @@ def main() -> None:
         rclpy.spin(SceneCamera())
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:  # an interrupt may end the context while an image is being published
+        if rclpy.ok():
+            raise
     finally:
         rclpy.try_shutdown()
 
