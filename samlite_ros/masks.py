@@ -108,13 +108,12 @@ def mask_iou(a: Mask, b: Mask) -> float:
     y0, x0 = max(a.y0, b.y0), max(a.x0, b.x0)
     y1 = min(a.y0 + a.probability.shape[0], b.y0 + b.probability.shape[0])
     x1 = min(a.x0 + a.probability.shape[1], b.x0 + b.probability.shape[1])
-    shared = 0
-    if y1 > y0 and x1 > x0:
-        in_a = a.inside[y0 - a.y0 : y1 - a.y0, x0 - a.x0 : x1 - a.x0]
-        in_b = b.inside[y0 - b.y0 : y1 - b.y0, x0 - b.x0 : x1 - b.x0]
-        shared = int(np.count_nonzero(in_a & in_b))
-    union = a.area + b.area - shared
-    return shared / union if union else 0.0
+    if y1 <= y0 or x1 <= x0:
+        return 0.0
+    in_a = a.inside[y0 - a.y0 : y1 - a.y0, x0 - a.x0 : x1 - a.x0]
+    in_b = b.inside[y0 - b.y0 : y1 - b.y0, x0 - b.x0 : x1 - b.x0]
+    shared = int(np.count_nonzero(in_a & in_b))
+    return shared / (a.area + b.area - shared) if shared else 0.0
 
 
 class LabelImages(NamedTuple):

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from samlite_ros.bags.script import Asked
 from samlite_ros.queries import QueryRegistry, QueryStatus, embed_pending
 from samlite_ros.query_requests import QueryOptions
-from samlite_ros.streaming.pipeline import KeyframeJob, KeyframeResult, StreamingOptions, StreamingPipeline
+from samlite_ros.streaming.jobs import KeyframeJob
+from samlite_ros.streaming.pipeline import KeyframeResult, StreamingOptions, StreamingPipeline
 from samlite_ros.streaming.runner import NEVER, LatencyProfile
 from samlite_ros.types import Frame, ImageEmbedding, Segmentation, Segmenter, Vocabulary
 

@@ -17,7 +17,8 @@ from samlite_ros.bench.streaming_run import CARRIED, undisturbed
 from samlite_ros.bench.streaming_sequences import TruthFrame
 from samlite_ros.images import decode_image
 from samlite_ros.message_fields import segmentation_message
-from samlite_ros.streaming.pipeline import KeyframeJob, KeyframeResult, StreamingPipeline
+from samlite_ros.streaming.jobs import KeyframeJob
+from samlite_ros.streaming.pipeline import KeyframeResult, StreamingPipeline
 from samlite_ros.types import Frame, Segmentation
 
 COUNTS = (1, 8, 32)

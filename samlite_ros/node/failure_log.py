@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import textwrap
 import threading
 import time
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 REPEAT_S, DIFFERENT_S = 5.0, 0.5
 """The same failure is told again after so long, another one of the same worker after so long [s]."""
+LONGEST_TEXT = 300
+"""Of an error's own words, some of which hold whole arrays."""
+
+
+def described(error: Exception) -> str:
+    """An unexpected error in one line: its kind, its words, where it was raised."""
+    words = textwrap.shorten(str(error), LONGEST_TEXT, placeholder=" ...") or "no words"
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {words}{where}"
 
 
 class FailureLog:

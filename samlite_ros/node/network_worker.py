@@ -14,9 +14,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from samlite_ros.errors import Cancelled, NetworkEndedError, NetworkError
+from samlite_ros.node.failure_log import described
 from samlite_ros.node.network_link import FOLLOW_UP_S
 from samlite_ros.node.remote_segmenter import RemoteSegmenter
-from samlite_ros.streaming.pipeline import KeyframeJob, KeyframeResult
+from samlite_ros.streaming.jobs import KeyframeJob
+from samlite_ros.streaming.pipeline import KeyframeResult
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Segmenter
 
 WARM_UP_PHRASE = "thing"
@@ -322,7 +324,7 @@ class NetworkWorker:
             stream.abandon(job)
             raise
         except Exception as error:
-            failure = str(error) if isinstance(error, NetworkError) else f"{type(error).__name__}: {error}"
+            failure = str(error) if isinstance(error, NetworkError) else described(error)
         if failure:  # outside of the except block: a traceback would hold the GPU's memory
             self._count_failure(stream, job, failure)
         else:

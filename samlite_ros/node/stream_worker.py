@@ -9,14 +9,10 @@ from functools import partial
 from typing import Any, Protocol
 
 from samlite_ros.errors import ImageDecodeError
+from samlite_ros.node.failure_log import described
 from samlite_ros.node.mailbox import Mailbox
-from samlite_ros.streaming.pipeline import (
-    KeyframeJob,
-    KeyframeResult,
-    StreamingCounters,
-    StreamingOptions,
-    StreamingPipeline,
-)
+from samlite_ros.streaming.jobs import KeyframeJob
+from samlite_ros.streaming.pipeline import KeyframeResult, StreamingCounters, StreamingOptions, StreamingPipeline
 from samlite_ros.types import NO_STAMP, Frame, Segmentation, Vocabulary
 
 
@@ -98,8 +94,9 @@ class StreamWorker:
         self._on_work, self._on_answer, self._on_failure = on_work, on_answer, on_failure
         self._mailbox: Mailbox[Any] = Mailbox()
         self._pipeline = StreamingPipeline(options, camera)
-        self._pipeline_lock = threading.Lock()  # the network's thread takes jobs from it
+        self._pipeline_lock = threading.Lock()  # the network's thread takes keyframes from it
         self._vocabulary = Vocabulary()
+        self._vocabulary_lock = threading.Lock()
         self._active = False
         self._search_always = False
         self._listening = False
@@ -144,8 +141,12 @@ class StreamWorker:
         self._mailbox.post(self._reset)
 
     def set_vocabulary(self, vocabulary: Vocabulary) -> None:
-        """Search for these."""
-        self._mailbox.post(lambda: self._set_vocabulary(vocabulary))
+        """Search for these, from now on: a late query does not wait until the frame at hand is answered."""
+        with self._vocabulary_lock:
+            self._vocabulary = vocabulary
+            self._pipeline.set_vocabulary(vocabulary)
+        self.may_have_late_job = True
+        self._on_work()
 
     def set_options(self, options: StreamingOptions, search_always: bool) -> None:
         """Stream otherwise."""
@@ -157,12 +158,15 @@ class StreamWorker:
 
     def take_job(self) -> KeyframeJob | None:
         """See `JobSource`."""
-        return self._take(StreamingPipeline.take_job)
+        with self._pipeline_lock:
+            return self._take(StreamingPipeline.take_job)
 
     def take_late_job(self) -> KeyframeJob | None:
         """See `JobSource`."""
+        self.may_have_late_job = False  # before: a vocabulary that comes meanwhile sets it again
         job = self._take(StreamingPipeline.take_late_job)
-        self.may_have_late_job = job is not None
+        if job is not None:
+            self.may_have_late_job = True
         return job
 
     def deliver(self, result: KeyframeResult) -> None:
@@ -176,10 +180,9 @@ class StreamWorker:
     def _take(self, take: Callable[[StreamingPipeline], KeyframeJob | None]) -> KeyframeJob | None:
         """On the network's thread, which serves other cameras too: a failure here is this stream's own."""
         try:
-            with self._pipeline_lock:
-                return take(self._pipeline) if self._active and self._listening else None
+            return take(self._pipeline) if self._active and self._listening else None
         except Exception as error:
-            self._mailbox.post(partial(self._recover, f"{type(error).__name__}: {error}"))
+            self._mailbox.post(partial(self._recover, described(error)))
             return None
 
     def _run(self) -> None:
@@ -195,7 +198,7 @@ class StreamWorker:
         try:
             work()
         except Exception as error:
-            self._recover(f"{type(error).__name__}: {error}")
+            self._recover(described(error))
 
     def _recover(self, failure: str) -> None:
         self.counters.failures += 1
@@ -253,20 +256,14 @@ class StreamWorker:
             self.counters.answer_age_ns = answer.stamp_ns - answer.keyframe_stamp_ns
         self._on_answer(answer)
 
-    def _set_vocabulary(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
-        with self._pipeline_lock:
-            self._pipeline.set_vocabulary(vocabulary)
-        self.may_have_late_job = True
-
     def _set_options(self, options: StreamingOptions, search_always: bool) -> None:
         self._search_always = search_always
         if options == self._pipeline.options:
             return
         pipeline = StreamingPipeline(options, self.camera)
         pipeline.counters = self._pipeline.counters
-        pipeline.set_vocabulary(self._vocabulary)
-        with self._pipeline_lock:
+        with self._pipeline_lock, self._vocabulary_lock:
+            pipeline.set_vocabulary(self._vocabulary)
             self._pipeline = pipeline
 
     def _flush(self) -> None:

@@ -12,13 +12,13 @@ from samlite_ros.streaming.alignment import Alignment, Covering, align, stack
 from samlite_ros.streaming.appearance import PaddedKeyframe
 from samlite_ros.streaming.change import change_map, is_still, most_are_in
 from samlite_ros.streaming.compose import Settlement, doubles_among, gather_evidence, settle, to_mask
-from samlite_ros.streaming.detections import Detection, nested_with
+from samlite_ros.streaming.detections import Detection, merge_matches, nested_with
 from samlite_ros.streaming.flow import WorkImage, dense_flow, no_flow
 from samlite_ros.streaming.geometry import Poses, corner_shift_px, identity
 from samlite_ros.streaming.learning import BUILD_ITERATIONS, Lesson, LessonQueue, align_anywhere, align_learnt, learn
 from samlite_ros.streaming.recognition import Recogniser
 from samlite_ros.streaming.snapshot import Snapshot
-from samlite_ros.streaming.tracks import LOST_SHARE, PhraseMatch, Track, TrackBatch
+from samlite_ros.streaming.tracks import LOST_SHARE, Track, TrackBatch
 from samlite_ros.types import Frame, Mask
 
 MOST_MISSES = 10
@@ -29,7 +29,6 @@ PARTIAL_HEAD_START_S, LOST_HEAD_START_S = 0.5, 0.3
 """How much sooner the models of things seen in part, and of doubtful ones, are renewed [s]."""
 LEAST_REMAINDER = 0.015
 """A smaller share of what the keyframe showed of a thing is the error of its border: it has left, or is hidden."""
-MOST_PHRASE_MISSES = 2
 STILL_SHIFT_PX = 4.0
 """A thing in an unchanged part of the image stands still, unless its corners seem to have moved more [work px]."""
 
@@ -102,14 +101,14 @@ class Carrier:
             detections: What was found.
             searched: The phrases that were searched.
         """
-        masks = [m for _, m in snapshot.found] + [d.keyframe_mask for d in detections]
+        masks = [d.keyframe_mask for d in (*(d for _, d in snapshot.found), *detections)]
         keyframe = PaddedKeyframe(snapshot.image, masks)
         background = keyframe.background
         self._background = background if self._background is None else 0.5 * self._background + 0.5 * background
         ids = self._recogniser.identify(detections, keyframe, snapshot, self.tracks, self._settlement)
         self._judge_missed(snapshot, keyframe, set(ids), searched)
         first = len(snapshot.found)
-        snapshot.found += [(i, d.keyframe_mask) for i, d in zip(ids, detections, strict=True)]
+        snapshot.found += zip(ids, detections, strict=True)
         nested = nested_with(masks)
         lessons = []
         for index, (track_id, detection) in enumerate(zip(ids, detections, strict=True), first):
@@ -262,17 +261,3 @@ def _survives(track: Track, center: NDArray[np.float32], keyframe: PaddedKeyfram
     if not (0 <= x < width and 0 <= y < height):
         return False
     return track.misses == 1 or (keyframe_ns - track.last_seen_ns) / 1e9 <= MISSED_FOR_S
-
-
-def merge_matches(
-    old: Sequence[PhraseMatch], new: Sequence[PhraseMatch], searched: frozenset[str]
-) -> tuple[PhraseMatch, ...]:
-    """What a thing answers to after a keyframe found it: new matches, and old ones that were not refuted twice."""
-    merged = {m.phrase: m for m in new}
-    for match in old:
-        if match.phrase in merged:
-            continue
-        misses = match.misses + (match.phrase in searched)
-        if misses < MOST_PHRASE_MISSES:
-            merged[match.phrase] = PhraseMatch(match.phrase, match.score, match.keyframe_ns, misses)
-    return tuple(sorted(merged.values(), key=lambda m: -m.score))

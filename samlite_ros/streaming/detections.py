@@ -19,6 +19,8 @@ SAME_THING_IOU = 0.75
 """Two phrases' masks that overlap more are one thing."""
 NESTED_SHARE = 0.3
 """Masks that share more of the smaller one's pixels are parts of one another (a shirt on a person)."""
+MOST_PHRASE_MISSES = 2
+"""A phrase that did not find a thing again in so many keyframes is none of its matches any more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +79,20 @@ def _same_thing(detections: Sequence[Detection], mask: Mask, phrase: str) -> int
         if all(m.phrase != phrase for m in detection.matches) and mask_iou(detection.mask, mask) >= SAME_THING_IOU:
             return index
     return None
+
+
+def merge_matches(
+    old: Sequence[PhraseMatch], new: Sequence[PhraseMatch], searched: frozenset[str]
+) -> tuple[PhraseMatch, ...]:
+    """What a thing answers to after a keyframe found it: new matches, and old ones that were not refuted twice."""
+    merged = {m.phrase: m for m in new}
+    for match in old:
+        if match.phrase in merged:
+            continue
+        misses = match.misses + (match.phrase in searched)
+        if misses < MOST_PHRASE_MISSES:
+            merged[match.phrase] = PhraseMatch(match.phrase, match.score, match.keyframe_ns, misses)
+    return tuple(sorted(merged.values(), key=lambda m: -m.score))
 
 
 def to_keyframe_mask(mask: Mask, work_size: tuple[int, int]) -> KeyframeMask | None:

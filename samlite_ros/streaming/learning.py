@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from samlite_ros.streaming.alignment import Alignment, Covering, align, stack
 from samlite_ros.streaming.appearance import MARGIN_PX, Former, ObjectModel, PaddedKeyframe, build_model
-from samlite_ros.streaming.detections import Detection
+from samlite_ros.streaming.detections import Detection, merge_matches
 from samlite_ros.streaming.flow import WorkImage
 from samlite_ros.streaming.geometry import Poses, identity, transform
 from samlite_ros.streaming.search import find_by_template
@@ -63,6 +63,11 @@ class Lesson:
         x0, y0, x1, y1 = self.keyframe.masks[self.index].box_xyxy
         return COST_PER_LESSON_PX + (x1 - x0 + 2 * MARGIN_PX) * (y1 - y0 + 2 * MARGIN_PX)
 
+    def after(self, former: Lesson) -> Lesson:
+        """This lesson, of a thing that answers to what a former one found, too."""
+        matches = merge_matches(former.detection.matches, self.detection.matches, frozenset())
+        return replace(self, detection=replace(self.detection, matches=matches))
+
     def pose_now(self) -> tuple[Poses, bool]:
         """Where the advected points have gone, and whether they agree on it."""
         inside = self.inside
@@ -82,7 +87,9 @@ class LessonQueue:
         self._lessons: list[Lesson] = []
 
     def add(self, lessons: Sequence[Lesson], snapshot: Snapshot, urgency: Callable[[int], float]) -> None:
-        """Lessons of a keyframe; those of earlier keyframes are dropped.
+        """Lessons of a keyframe; those of earlier keyframes are dropped, and of two about one thing the older.
+
+        A late query may find what its keyframe's first phrases have found and what is not learnt yet.
 
         Args:
             lessons: The lessons.
@@ -90,7 +97,11 @@ class LessonQueue:
             urgency: By track id; small ones are learnt first.
         """
         waiting = [x for x in self._lessons if x.snapshot.stamp_ns >= snapshot.stamp_ns]
-        self._lessons = sorted([*waiting, *lessons], key=lambda x: urgency(x.track_id))
+        by_id: dict[int, Lesson] = {}
+        for lesson in sorted([*waiting, *lessons], key=lambda x: x.snapshot.stamp_ns):
+            former = by_id.get(lesson.track_id)
+            by_id[lesson.track_id] = lesson if former is None else lesson.after(former)
+        self._lessons = sorted(by_id.values(), key=lambda x: urgency(x.track_id))
 
     def take(self, known: Container[int]) -> list[Lesson]:
         """The next few: new things first, for these are not to be seen before.

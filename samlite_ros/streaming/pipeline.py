@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from samlite_ros.streaming.answer import Search, answer_carried, answer_keyframe, decode_plan, mask_thresholds
+from samlite_ros.streaming.answer import answer_carried, answer_keyframe, decode_plan, mask_thresholds
 from samlite_ros.streaming.carrier import Carrier
 from samlite_ros.streaming.change import is_still
 from samlite_ros.streaming.detections import detections_from
 from samlite_ros.streaming.flow import prepare
+from samlite_ros.streaming.jobs import JobBook, KeyframeJob
 from samlite_ros.streaming.keyframes import KeyframeSchedule
 from samlite_ros.streaming.snapshot import Snapshot
-from samlite_ros.types import DecodeOptions, Frame, PhraseResult, Query, Segmentation, Vocabulary
+from samlite_ros.types import Frame, PhraseResult, Segmentation, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -36,23 +37,6 @@ class StreamingOptions:
     keyframe_period_s: float = 0.0
     max_mask_age_s: float = 2.0
     merge_phrases: bool = True
-
-
-@dataclass(frozen=True, eq=False)
-class KeyframeJob:
-    """Work for the network: find these phrases in this frame.
-
-    Args:
-        frame: The frame.
-        phrases: Distinct phrases, in the order in which to decode them.
-        options: One per phrase.
-        late: The frame's image embedding exists already: only decode.
-    """
-
-    frame: Frame
-    phrases: tuple[str, ...]
-    options: tuple[DecodeOptions, ...]
-    late: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,22 +75,21 @@ class StreamingCounters:
     resets: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class _Running:
-    """A job that the network has begun, and its moment; no snapshot where nothing is carried."""
-
-    job: KeyframeJob
-    snapshot: Snapshot | None
-
-
 class StreamingPipeline:
-    """Answers one camera's frames. Owned by one thread."""
+    """Answers one camera's frames.
+
+    Used by one thread at a time, but for `set_vocabulary` and `take_late_job`, which others may call meanwhile.
+
+    Args:
+        options: How.
+        camera: Its name, by which queries may name it.
+    """
 
     def __init__(self, options: StreamingOptions, camera: str = "") -> None:
         self.options = options
         self.camera = camera
         self.counters = StreamingCounters()
-        self._vocabulary = Vocabulary()
+        self._jobs = JobBook(options.max_mask_age_s)
         self._carrier = Carrier(options.merge_phrases)
         self._schedule = KeyframeSchedule(options.keyframe_period_s, options.max_mask_age_s)
         self._forget()
@@ -114,13 +97,9 @@ class StreamingPipeline:
     def _forget(self) -> None:
         self._newest: Frame | None = None
         self._last_stamp_ns: int | None = None
-        self._in_flight: _Running | None = None
-        self._late_in_flight: _Running | None = None
-        self._embedded: Snapshot | None = None
-        self._searches: dict[str, Search] = {}
-        self._submitted_ns: dict[str, int] = {}
         self._still = False
         self._model_id = ""
+        self._jobs.forget()
         self._carrier.reset()
         self._schedule.reset()
 
@@ -129,15 +108,8 @@ class StreamingPipeline:
 
         A removed query is in no answer from the next frame on; a new one is searched in the embedding that exists.
         """
-        self._vocabulary = Vocabulary(
-            vocabulary.epoch,
-            tuple(q for q in vocabulary.queries if not q.cameras or self.camera in q.cameras),
-        )
-        active = {q.phrase for q in self._vocabulary.queries}
-        self._searches = {phrase: s for phrase, s in self._searches.items() if phrase in active}
-        self._submitted_ns = {phrase: s for phrase, s in self._submitted_ns.items() if phrase in active}
-        for snapshot in self._carrier.snapshots:
-            snapshot.searched &= active
+        queries = tuple(q for q in vocabulary.queries if not q.cameras or self.camera in q.cameras)
+        self._jobs.set_vocabulary(Vocabulary(vocabulary.epoch, queries))
 
     def reset(self) -> None:
         """Forget every frame and mask (time jumped back, the camera changed); a running job's result is ignored."""
@@ -164,6 +136,7 @@ class StreamingPipeline:
             self.reset()
         self.counters.frames += 1
         self._last_stamp_ns, self._newest = frame.stamp_ns, frame
+        self._jobs.note_frame(frame.stamp_ns)
         return self._carry_to(frame) if self.options.propagate else None
 
     def take_job(self) -> KeyframeJob | None:
@@ -171,7 +144,7 @@ class StreamingPipeline:
 
         A phrase that an existing image embedding can answer comes first.
         """
-        if self._in_flight is not None:
+        if self._jobs.has_running_pass:
             return None
         return self.take_late_job() or self._take_keyframe()
 
@@ -180,124 +153,81 @@ class StreamingPipeline:
 
         The job's frame is the one that the last finished pass embedded. The job counts as begun.
         """
-        snapshot = self._embedded
-        if snapshot is None or self._late_in_flight is not None or self._is_too_old(snapshot.stamp_ns):
-            return None
-        phrases, options = decode_plan([q for q in self._due(snapshot.stamp_ns) if q.phrase not in snapshot.searched])
-        if not phrases:
-            return None
-        job = KeyframeJob(snapshot.frame, phrases, options, late=True)
-        self._late_in_flight = _Running(job, snapshot)
-        self._note_submission(job)
-        self.counters.late_decodes += 1
+        job = self._jobs.begin_late()
+        self.counters.late_decodes += job is not None
         return job
 
     def deliver(self, result: KeyframeResult) -> Segmentation | None:
         """Take the network's answer; returns the answer of the job's frame where that is still owed."""
-        running = self._finish(result.job)
+        running = self._jobs.finish(result.job, result.results)
         if running is None:
             self.counters.ignored_results += 1
             return None
         self._model_id = result.model_id
-        for found in result.results:
-            self._searches[found.phrase] = Search(result.job.frame.stamp_ns, found.presence)
+        vocabulary = self._jobs.asked.vocabulary
         if running.snapshot is None:
-            return answer_keyframe(result.job.frame, result.results, result.model_id, self._vocabulary)
-        self._take_over(result, running.snapshot)
+            return answer_keyframe(result.job.frame, result.results, result.model_id, vocabulary)
+        self._take_over(result, running.snapshot, vocabulary)
         return None
 
     def abandon(self, job: KeyframeJob) -> None:
         """The job failed or was cancelled; another may be taken."""
-        running = self._finish(job)
-        if running is None:
+        if self._jobs.give_up(job) is None:
             return
         self.counters.failed_jobs += 1
-        for phrase in job.phrases:
-            self._submitted_ns.pop(phrase, None)
         if not job.late:
             self._schedule.reset()
         self._prune()
 
     def _carry_to(self, frame: Frame) -> Segmentation:
-        if not self._vocabulary.queries:
+        asked = self._jobs.asked
+        if not asked.vocabulary.queries:
             self._carrier.reset()
-            self._embedded = self._in_flight = self._late_in_flight = None
+            self._jobs.forget_jobs()
             self._schedule.reset()
         image = prepare(frame)
         self._carrier.advance(image)
         newest = self._carrier.snapshots[-1] if self._carrier.snapshots else None
         self._still = newest is not None and newest.changed is not None and is_still(newest.changed)
         self.counters.still_frames += self._still
-        self._withdraw()
+        self._withdraw({q.phrase for q in asked.vocabulary.queries})
         drawn = self._carrier.draw()
         answer = answer_carried(
-            frame, drawn, self._model_id, self._vocabulary, self._searches, self.options.max_mask_age_s
+            frame, drawn, self._model_id, asked.vocabulary, asked.searches, self.options.max_mask_age_s
         )
         self.counters.carried_frames += any(i.propagated for i in answer.instances)
         return answer
 
-    def _withdraw(self) -> None:
+    def _withdraw(self, active: set[str]) -> None:
         """End the tracks that nobody asks for any more, and those that are too old."""
-        active = {q.phrase for q in self._vocabulary.queries}
         unwanted = [t for t in self._carrier.tracks if not any(m.phrase in active for m in t.matches)]
-        old = [t for t in self._carrier.tracks if t not in unwanted and self._is_too_old(t.keyframe_ns)]
+        old = [t for t in self._carrier.tracks if t not in unwanted and self._jobs.is_too_old(t.keyframe_ns)]
         self.counters.withdrawn += len(old)
         self._carrier.end([*unwanted, *old])
 
-    def _is_too_old(self, keyframe_ns: int) -> bool:
-        now = self._last_stamp_ns if self._last_stamp_ns is not None else keyframe_ns
-        return now - keyframe_ns > self.options.max_mask_age_s * 1e9
-
     def _take_keyframe(self) -> KeyframeJob | None:
         frame, image = self._newest, self._carrier.image
-        if frame is None or not self._vocabulary.queries:
+        if frame is None:
             return None
-        queries = self._due(frame.stamp_ns)
-        waits = any(q.phrase not in self._submitted_ns for q in queries)
+        queries, waits = self._jobs.due(frame.stamp_ns)
         if not queries or self._schedule.due(frame.stamp_ns, image, self._still, waits) is None:
             return None
         self._newest = None
         self._schedule.submitted(frame.stamp_ns, image)
         job = KeyframeJob(frame, *decode_plan(queries))
-        self._in_flight = _Running(job, self._carrier.remember(frame) if self.options.propagate else None)
-        self._note_submission(job)
+        self._jobs.begin_pass(job, self._carrier.remember(frame) if self.options.propagate else None)
         self.counters.keyframes += 1
         return job
 
-    def _due(self, stamp_ns: int) -> list[Query]:
-        """Queries whose rate allows a search at this stamp."""
-
-        def allowed(query: Query) -> bool:
-            last = self._submitted_ns.get(query.phrase)
-            return last is None or query.max_rate_hz <= 0 or stamp_ns - last >= 1e9 / query.max_rate_hz
-
-        return [q for q in self._vocabulary.queries if allowed(q)]
-
-    def _note_submission(self, job: KeyframeJob) -> None:
-        self._submitted_ns.update(dict.fromkeys(job.phrases, job.frame.stamp_ns))
-
-    def _finish(self, job: KeyframeJob) -> _Running | None:
-        """Take a job off the list of those that run; None = it is not on it."""
-        running = self._late_in_flight if job.late else self._in_flight
-        if running is None or running.job is not job:
-            return None
-        if job.late:
-            self._late_in_flight = None
-        else:
-            self._in_flight = None
-        return running
-
-    def _take_over(self, result: KeyframeResult, snapshot: Snapshot) -> None:
+    def _take_over(self, result: KeyframeResult, snapshot: Snapshot, vocabulary: Vocabulary) -> None:
         """Give a keyframe's instances to the carrier."""
         job = result.job
-        snapshot.searched |= set(job.phrases)
         if not job.late:
-            self._embedded = snapshot
             now = self._last_stamp_ns if self._last_stamp_ns is not None else snapshot.stamp_ns
             self._schedule.delivered((now - snapshot.stamp_ns) / 1e9)
         detections = detections_from(
             result.results,
-            mask_thresholds(self._vocabulary.queries),
+            mask_thresholds(vocabulary.queries),
             snapshot.stamp_ns,
             snapshot.image.size,
             self.options.merge_phrases,
@@ -307,5 +237,4 @@ class StreamingPipeline:
 
     def _prune(self) -> None:
         """Forget the keyframes that nothing refers to any more."""
-        running = [r.snapshot for r in (self._in_flight, self._late_in_flight) if r is not None]
-        self._carrier.keep_only([s for s in (*running, self._embedded) if s is not None])
+        self._carrier.keep_only(self._jobs.snapshots)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from samlite_ros.masks import mask_iou
 from samlite_ros.streaming.appearance import PaddedKeyframe
 from samlite_ros.streaming.color_model import histogram
 from samlite_ros.streaming.compose import Settlement
-from samlite_ros.streaming.detections import Detection
+from samlite_ros.streaming.detections import SAME_THING_IOU, Detection
 from samlite_ros.streaming.identity import Candidate, match_by_likeness, match_by_overlap, overlaps
 from samlite_ros.streaming.snapshot import Snapshot
 from samlite_ros.streaming.tracks import Track
@@ -63,8 +64,8 @@ class Recogniser:
     ) -> list[int]:
         """Track ids of a keyframe's detections, which are the last of its masks; new ids for new things.
 
-        First by overlap in the keyframe, then by overlap with the masks carried to now, then, for what was out of
-        sight, by likeness.
+        First by what was found in this very keyframe before, then by overlap in the keyframe with what was carried to
+        it, then by overlap with the masks carried to now, then, for what was out of sight, by likeness.
 
         Args:
             detections: What was found.
@@ -75,7 +76,7 @@ class Recogniser:
         """
         first = len(keyframe.masks) - len(detections)
         phrases = [frozenset(m.phrase for m in d.matches) for d in detections]
-        assigned: dict[int, int] = {}
+        assigned = self._found_before(detections, phrases, snapshot.found)
         for overlap in (
             _overlap_then(snapshot, keyframe, tracks),
             _overlap_now(snapshot, keyframe, tracks, settlement),
@@ -90,6 +91,26 @@ class Recogniser:
         ids = [assigned[d] if d in assigned else self._new_id() for d in range(len(detections))]
         self._gone = [g for g in self._gone if g.track_id not in ids]
         return ids
+
+    def _found_before(
+        self,
+        detections: Sequence[Detection],
+        phrases: Sequence[frozenset[str]],
+        found: Sequence[tuple[int, Detection]],
+    ) -> dict[int, int]:
+        """Ids, by detection, of the same things that other phrases have found in the same keyframe."""
+        if not found or not detections:
+            return {}
+        overlap = np.array([[mask_iou(d.mask, f.mask) for _, f in found] for d in detections], np.float32)
+        found_phrases = [frozenset(m.phrase for m in f.matches) for _, f in found]
+        same = np.where(overlap >= SAME_THING_IOU, overlap, np.float32(0))
+        pairs = match_by_overlap(same, phrases, found_phrases, self._across_phrases)
+        assigned: dict[int, int] = {}
+        for detection, index in pairs.items():  # a thing that was found twice before has one id
+            track_id = found[index][0]
+            if track_id not in assigned.values():
+                assigned[detection] = track_id
+        return assigned
 
     def _match(
         self,

@@ -28,13 +28,8 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from samlite_ros.streaming.pipeline import (
-    KeyframeJob,
-    KeyframeResult,
-    StreamingCounters,
-    StreamingOptions,
-    StreamingPipeline,
-)
+from samlite_ros.streaming.jobs import KeyframeJob
+from samlite_ros.streaming.pipeline import KeyframeResult, StreamingCounters, StreamingOptions, StreamingPipeline
 from samlite_ros.types import Frame, ImageEmbedding, Segmentation, Segmenter, Vocabulary
 
 ENCODE_SHARE = 0.64

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.streaming.appearance import KeyframeMask
 from samlite_ros.streaming.change import change_map, most_are_in
 from samlite_ros.streaming.compose import Settlement
+from samlite_ros.streaming.detections import Detection
 from samlite_ros.streaming.flow import GRID_START_PX, GRID_STEP_PX, DenseFlow, WorkImage, point_grid
 from samlite_ros.streaming.geometry import Poses, compose, invert, transform
 from samlite_ros.streaming.tracks import Track
@@ -44,8 +44,7 @@ class Snapshot:
         self.centers: dict[int, NDArray[np.float32]] = {t.track_id: t.center for t in tracks}
         self.points_of: dict[int, NDArray[np.float32]] = {s.stamp_ns: s.points for s in others}
         self.frames_since = 0
-        self.searched: frozenset[str] = frozenset()
-        self.found: list[tuple[int, KeyframeMask]] = []
+        self.found: list[tuple[int, Detection]] = []
         self.changed: NDArray[np.bool_] | None = None
 
     @property

@@ -1,4 +1,4 @@
-from samlite_ros.node.failure_log import FailureLog
+from samlite_ros.node.failure_log import FailureLog, described
 
 
 def test_new_failures_are_told_and_repeated_ones_only_now_and_then():
@@ -17,3 +17,13 @@ def test_new_failures_are_told_and_repeated_ones_only_now_and_then():
         now[0], before = now_s, len(told)
         log(who, what)
         assert (told[before:] == [f"{who}: {what}"]) is is_told
+
+
+def test_an_error_is_described_in_one_short_line_that_says_where():
+    try:
+        raise ValueError("no\nsuch " + "thing " * 1000)
+    except ValueError as error:
+        line = described(error)
+    assert line.startswith("ValueError: no such thing") and len(line) < 400 and "\n" not in line
+    assert "(test_failure_log.py:" in line
+    assert described(KeyError()) == "KeyError: no words"

@@ -164,7 +164,9 @@ def test_an_error_in_the_stream_is_told_and_the_stream_goes_on(rig):
     rig.send(frame(666))
     rig.answer(rig.take_job())
     rig.wait_for(lambda: rig.failures)
-    assert rig.failures == ["RuntimeError: publisher broke"]
+    assert len(rig.failures) == 1 and rig.failures[0].startswith(
+        "RuntimeError: publisher broke (test_stream_worker.py:"
+    )
     rig.send(frame(700))
     rig.answer(rig.take_job())
     rig.wait_for(lambda: rig.published)
@@ -207,6 +209,83 @@ def test_an_error_in_taking_a_job_is_told_and_the_stream_goes_on(rig, monkeypatc
         patch.setattr(StreamingPipeline, "take_job", break_down)
         assert rig.stream.take_job() is None
     rig.wait_for(lambda: rig.failures)
-    assert rig.failures == ["RuntimeError: schedule broke"]
+    (failure,) = rig.failures
+    assert failure.startswith("RuntimeError: schedule broke (test_stream_worker.py:")
     rig.send(frame(6))
     assert rig.take_job().frame.stamp_ns == 6
+
+
+WITH_CUP = Vocabulary(2, (*VOCABULARY.queries, Query(QueryKey("c", "r"), "cup", 1)))
+
+
+@pytest.fixture
+def held():
+    """A stream with an embedded image, whose pipeline holds still in the middle of the next frame."""
+    rig, entered, goes_on = Rig(StreamingOptions(propagate=True)), threading.Event(), threading.Event()
+    step = StreamingPipeline.step
+
+    def slow_step(pipeline, taken):
+        if taken.stamp_ns == 6:
+            entered.set()
+            assert goes_on.wait(DEADLINE_S)
+        return step(pipeline, taken)
+
+    rig.send(frame(5))
+    rig.answer(rig.take_job())
+    rig.wait_for(lambda: rig.stream.may_have_late_job)
+    assert rig.stream.take_late_job() is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StreamingPipeline, "step", slow_step)
+        rig.stream.put_image(frame(6))
+        assert entered.wait(DEADLINE_S)
+        yield rig, goes_on
+        goes_on.set()
+        assert rig.stream.stop(DEADLINE_S)
+
+
+def test_a_late_query_does_not_wait_for_the_frame_at_hand(held):
+    rig, _ = held
+    rig.stream.set_vocabulary(WITH_CUP)
+    assert rig.stream.may_have_late_job
+    assert rig.stream.take_late_job().phrases == ("cup",)
+
+
+def test_a_late_job_does_not_outlive_a_flush(held):
+    rig, goes_on = held
+    rig.stream.set_vocabulary(WITH_CUP)
+    job = rig.stream.take_late_job()
+    rig.stream.flush()
+    rig.answer(job)
+    goes_on.set()
+    rig.wait_for(lambda: rig.stream.reuse.ignored_results == 1)
+    assert rig.stream.reuse.resets == 2  # one of them when it became active
+    rig.send(frame(7))
+    assert set(rig.take_job().phrases) == {"ball", "cup"}
+
+
+def test_a_vocabulary_that_comes_while_a_late_job_is_looked_for_is_not_overlooked(rig, monkeypatch):
+    take = StreamingPipeline.take_late_job
+    rig.send(frame(5))
+
+    def take_while_another_query_comes(pipeline):
+        job = take(pipeline)
+        rig.stream.set_vocabulary(WITH_CUP)
+        return job
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StreamingPipeline, "take_late_job", take_while_another_query_comes)
+        assert rig.stream.take_late_job() is None
+    assert rig.stream.may_have_late_job
+
+
+def test_other_options_keep_a_vocabulary_that_came_meanwhile(rig, monkeypatch):
+    class Meanwhile(StreamingPipeline):
+        def __init__(self, options, camera):
+            super().__init__(options, camera)
+            rig.stream.set_vocabulary(WITH_CUP)
+
+    monkeypatch.setattr("samlite_ros.node.stream_worker.StreamingPipeline", Meanwhile)
+    rig.stream.set_options(StreamingOptions(propagate=True), search_always=False)
+    rig.wait_for(lambda: rig.stream._pipeline.options.propagate)
+    rig.send(frame(8))
+    assert set(rig.take_job().phrases) == {"ball", "cup"}

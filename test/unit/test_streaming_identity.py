@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from samlite_ros.masks import mask_from_array
-from samlite_ros.streaming.carrier import merge_matches
-from samlite_ros.streaming.detections import detections_from, nested_with, to_keyframe_mask
+from samlite_ros.streaming.detections import detections_from, merge_matches, nested_with, to_keyframe_mask
 from samlite_ros.streaming.identity import Candidate, match_by_likeness, match_by_overlap, overlaps
 from samlite_ros.streaming.tracks import PhraseMatch
 from samlite_ros.types import PhraseResult

@@ -346,3 +346,42 @@ def test_parts_of_a_thing_do_not_take_its_pixels():
     whole_person = world.truth(29)[0] | world.truth(29)[1]
     assert best_iou(answers[29], whole_person) > 0.9
     assert best_iou(answers[29], world.truth(29)[1]) > 0.8
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_late_query_may_find_what_is_still_to_be_learnt(known):
+    """The keyframe's result and the late query's come between two frames, and find the same thing."""
+    world = PaintedWorld([ball(lambda i: (80 + 3.0 * i, 120.0))])
+    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world, also={"sphere": "ball"})
+    pipeline.set_vocabulary(vocabulary("ball"))
+    first = 0
+    if known:
+        pipeline.step(world.frame(0))
+        deliver(pipeline, segmenter, pipeline.take_job())
+        first = 1
+    pipeline.step(world.frame(first))
+    deliver(pipeline, segmenter, pipeline.take_job())
+    pipeline.set_vocabulary(vocabulary("ball", "sphere", epoch=2))
+    late = pipeline.take_late_job()
+    assert late.phrases == ("sphere",)
+    deliver(pipeline, segmenter, late)
+    for index in (first + 1, first + 2):
+        answer = pipeline.step(world.frame(index))
+        (instance,) = answer.instances
+        assert {m.query.phrase for m in instance.matches} == {"ball", "sphere"}
+        assert instance.keyframe_stamp_ns == stamp_ns(first)
+        assert best_iou(answer, world.truth(index)[0]) > 0.9
+
+
+def test_two_things_of_two_phrases_on_one_image_stay_two_where_that_is_asked():
+    world = PaintedWorld([ball(at_rest())])
+    options = StreamingOptions(propagate=True, merge_phrases=False)
+    pipeline, segmenter = StreamingPipeline(options), TruthSegmenter(world, also={"sphere": "ball"})
+    pipeline.set_vocabulary(vocabulary("ball"))
+    pipeline.step(world.frame(0))
+    deliver(pipeline, segmenter, pipeline.take_job())
+    pipeline.set_vocabulary(vocabulary("ball", "sphere", epoch=2))
+    deliver(pipeline, segmenter, pipeline.take_late_job())
+    answer = pipeline.step(world.frame(1))
+    assert sorted(m.query.phrase for i in answer.instances for m in i.matches) == ["ball", "sphere"]
+    assert len({i.track_id for i in answer.instances}) == 2

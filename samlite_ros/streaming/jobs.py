@@ -1,0 +1,194 @@
+"""What the network has to do for one camera: the queries, the jobs that run, the embedding that late queries use.
+
+A late query must not wait for the frame that the stream is just answering, so these books have a lock of their own,
+which nobody holds for long.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from samlite_ros.streaming.answer import Search, decode_plan
+from samlite_ros.streaming.snapshot import Snapshot
+from samlite_ros.types import DecodeOptions, Frame, PhraseResult, Query, Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class KeyframeJob:
+    """Work for the network: find these phrases in this frame.
+
+    Args:
+        frame: The frame.
+        phrases: Distinct phrases, in the order in which to decode them.
+        options: One per phrase.
+        late: The frame's image embedding exists already: only decode.
+    """
+
+    frame: Frame
+    phrases: tuple[str, ...]
+    options: tuple[DecodeOptions, ...]
+    late: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Running:
+    """A job that the network has begun, and its moment; no snapshot where nothing is carried."""
+
+    job: KeyframeJob
+    snapshot: Snapshot | None
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What is asked, and what is known of it, at one moment.
+
+    Args:
+        vocabulary: The queries.
+        searches: The last search for each phrase; never changed, only replaced.
+    """
+
+    vocabulary: Vocabulary
+    searches: dict[str, Search]
+
+
+class JobBook:
+    """Keeps what is asked and what the network does. Every method may be called from any thread, and is quick.
+
+    Args:
+        max_age_s: A late query is not answered by an image that is older [s].
+    """
+
+    def __init__(self, max_age_s: float) -> None:
+        self._max_age_s = max_age_s
+        self._lock = threading.Lock()
+        self._vocabulary = Vocabulary()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._now_ns: int | None = None
+        self._searches: dict[str, Search] = {}
+        self._submitted_ns: dict[str, int] = {}
+        self._forget_jobs()
+
+    def _forget_jobs(self) -> None:
+        self._in_flight: Running | None = None
+        self._late_in_flight: Running | None = None
+        self._embedded: Snapshot | None = None
+        self._decoded: set[str] = set()
+
+    def forget(self) -> None:
+        """Forget every frame and job; the vocabulary stays."""
+        with self._lock:
+            self._forget()
+
+    def forget_jobs(self) -> None:
+        """Forget what runs and what is embedded: nothing is asked any more."""
+        with self._lock:
+            self._forget_jobs()
+
+    @property
+    def asked(self) -> Asked:
+        """What is asked now."""
+        with self._lock:
+            return Asked(self._vocabulary, self._searches)
+
+    @property
+    def has_running_pass(self) -> bool:
+        """The network embeds an image."""
+        return self._in_flight is not None
+
+    def set_vocabulary(self, vocabulary: Vocabulary) -> None:
+        """Ask for these queries from now on."""
+        active = {q.phrase for q in vocabulary.queries}
+        with self._lock:
+            self._vocabulary = vocabulary
+            self._searches = {phrase: s for phrase, s in self._searches.items() if phrase in active}
+            self._submitted_ns = {phrase: s for phrase, s in self._submitted_ns.items() if phrase in active}
+            self._decoded = self._decoded & active
+
+    def note_frame(self, stamp_ns: int) -> None:
+        """The newest frame has this stamp [ns]."""
+        self._now_ns = stamp_ns
+
+    def is_too_old(self, stamp_ns: int) -> bool:
+        """Whether masks of this stamp [ns] are no longer to be shown."""
+        now_ns = self._now_ns
+        return now_ns is not None and now_ns - stamp_ns > self._max_age_s * 1e9
+
+    def due(self, stamp_ns: int) -> tuple[list[Query], bool]:
+        """Queries whose rate allows a search at this stamp [ns]; whether one of them was never searched."""
+        with self._lock:
+            queries = self._due(stamp_ns)
+            return queries, any(q.phrase not in self._submitted_ns for q in queries)
+
+    def begin_pass(self, job: KeyframeJob, snapshot: Snapshot | None) -> None:
+        """The network begins with a keyframe."""
+        with self._lock:
+            self._in_flight = Running(job, snapshot)
+            self._note_submission(job)
+
+    def begin_late(self) -> KeyframeJob | None:
+        """Phrases to decode on the image that the last finished pass embedded, None = none. The job counts as begun."""
+        with self._lock:
+            snapshot = self._embedded
+            if snapshot is None or self._late_in_flight is not None or self.is_too_old(snapshot.stamp_ns):
+                return None
+            queries = [q for q in self._due(snapshot.stamp_ns) if q.phrase not in self._decoded]
+            if not queries:
+                return None
+            job = KeyframeJob(snapshot.frame, *decode_plan(queries), late=True)
+            self._late_in_flight = Running(job, snapshot)
+            self._note_submission(job)
+            return job
+
+    def finish(self, job: KeyframeJob, results: Sequence[PhraseResult]) -> Running | None:
+        """Take a job off the list of those that run, and note what it found; None = it is not on the list."""
+        with self._lock:
+            running = self._take_off(job)
+            if running is None:
+                return None
+            active = {q.phrase for q in self._vocabulary.queries}  # what was withdrawn and comes back is decoded anew
+            found = {r.phrase: Search(job.frame.stamp_ns, r.presence) for r in results if r.phrase in active}
+            self._searches = {**self._searches, **found}
+            if not job.late:
+                self._embedded, self._decoded = running.snapshot, active.intersection(job.phrases)
+            elif running.snapshot is self._embedded:
+                self._decoded = self._decoded.union(active.intersection(job.phrases))
+            return running
+
+    def give_up(self, job: KeyframeJob) -> Running | None:
+        """Take a job that came to nothing off the list: its phrases wait again. None = it is not on the list."""
+        with self._lock:
+            running = self._take_off(job)
+            for phrase in job.phrases if running is not None else ():
+                self._submitted_ns.pop(phrase, None)
+            return running
+
+    @property
+    def snapshots(self) -> list[Snapshot]:
+        """Of the keyframes that jobs refer to, or may refer to."""
+        with self._lock:
+            running = [r.snapshot for r in (self._in_flight, self._late_in_flight) if r is not None]
+            return [s for s in (*running, self._embedded) if s is not None]
+
+    def _due(self, stamp_ns: int) -> list[Query]:
+        def allowed(query: Query) -> bool:
+            last = self._submitted_ns.get(query.phrase)
+            return last is None or query.max_rate_hz <= 0 or stamp_ns - last >= 1e9 / query.max_rate_hz
+
+        return [q for q in self._vocabulary.queries if allowed(q)]
+
+    def _note_submission(self, job: KeyframeJob) -> None:
+        self._submitted_ns.update(dict.fromkeys(job.phrases, job.frame.stamp_ns))
+
+    def _take_off(self, job: KeyframeJob) -> Running | None:
+        running = self._late_in_flight if job.late else self._in_flight
+        if running is None or running.job is not job:
+            return None
+        if job.late:
+            self._late_in_flight = None
+        else:
+            self._in_flight = None
+        return running
