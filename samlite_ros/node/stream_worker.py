@@ -100,6 +100,7 @@ class StreamWorker:
         self._active = False
         self._search_always = False
         self._listening = False
+        self._is_waited_for = False
         self._thread = threading.Thread(target=self._run, name=f"stream {camera}", daemon=True)
 
     @property
@@ -157,9 +158,17 @@ class StreamWorker:
         self._mailbox.post(self._flush)
 
     def take_job(self) -> KeyframeJob | None:
-        """See `JobSource`."""
-        with self._pipeline_lock:
+        """See `JobSource`. Never waits: while a frame is being answered there are only late queries."""
+        late = self._take(StreamingPipeline.take_late_job)
+        if late is not None:
+            return late
+        if not self._pipeline_lock.acquire(blocking=False):
+            self._is_waited_for = True
+            return None
+        try:
             return self._take(StreamingPipeline.take_job)
+        finally:
+            self._pipeline_lock.release()
 
     def take_late_job(self) -> KeyframeJob | None:
         """See `JobSource`."""
@@ -171,6 +180,7 @@ class StreamWorker:
 
     def deliver(self, result: KeyframeResult) -> None:
         """See `JobSource`."""
+        self._pipeline.note_embedded(result.job)
         self._mailbox.post(lambda: self._deliver(result))
 
     def abandon(self, job: KeyframeJob) -> None:
@@ -235,6 +245,9 @@ class StreamWorker:
         self.counters.last_stamp_ns = frame.stamp_ns
         with self._pipeline_lock:
             answer = self._pipeline.step(frame)
+        if self._is_waited_for:
+            self._is_waited_for = False
+            self._on_work()
         self._publish(answer, frame)
 
     def _deliver(self, result: KeyframeResult) -> None:

@@ -93,7 +93,7 @@ class Sam3LiteTextSegmenter:
     def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
         """Embed one frame: one pass of the vision encoder. See `samlite_ros.types.Segmenter`.
 
-        `on_block` is called before each block of the ViT, and before the neck.
+        `on_block` is called before each block of the ViT and each scale of the neck.
 
         Raises:
             InferenceError: Memory ran out twice.
@@ -116,7 +116,7 @@ class Sam3LiteTextSegmenter:
     ) -> list[PhraseResult]:
         """Decode phrases over one image. See `samlite_ros.types.Segmenter`.
 
-        `on_step` is called before each layer but the first and before each stage of the pixel decoder.
+        `on_step` is called before each layer but the first, before the pixel decoder and each of its convolutions.
 
         Raises:
             ValueError: The embeddings are of different models, or options and phrases differ in number.
@@ -187,12 +187,13 @@ class Sam3LiteTextSegmenter:
 
 @contextmanager
 def _call_before_blocks(network: Checkpoint, on_block: Callable[[], None] | None) -> Iterator[None]:
-    """Call back before each block of the ViT and before the neck."""
+    """Call back before each block of the ViT and each scale of the neck."""
     if on_block is None:
         yield
         return
     encoder = network.model.vision_encoder
-    hooks = [m.register_forward_pre_hook(lambda *_: on_block()) for m in (*encoder.backbone.layers, encoder.neck)]
+    parts = (*encoder.backbone.layers, *encoder.neck.fpn_layers)
+    hooks = [part.register_forward_pre_hook(lambda *_: on_block()) for part in parts]
     try:
         yield
     finally:

@@ -114,7 +114,7 @@ class SharedDecoder:
             image: The image of the proposals.
             proposals: Of N phrases.
             kept: Of each phrase, the indices (K,) of the queries to draw.
-            on_step: Called before each stage of the pixel decoder.
+            on_step: Called before the pixel decoder and each of its convolutions.
 
         Returns:
             Of each phrase (K, h, w) at the finest map's size, in the model's dtype.
@@ -124,6 +124,7 @@ class SharedDecoder:
         rows = [row for row, chosen in enumerate(kept) if len(chosen)]
         if not rows:
             return out
+        on_step()
         pixels = self._embed_pixels(image, proposals, rows, on_step)  # (R, C, h, w)
         for place, row in enumerate(rows):
             weight, bias = self._mask_weights(proposals.queries[row, kept[row]])
@@ -196,18 +197,21 @@ class SharedDecoder:
         attention, _ = decoder.prompt_cross_attn(query=query, key=prompt, value=prompt, attention_mask=mask)
         height, width = image.maps[-1].shape[-2:]
         pixels = (encoded + attention).transpose(1, 2).unflatten(2, (height, width))  # channels last in memory
-        for stage, finer in enumerate(self._convolved_maps(image)):
+        for stage, finer in enumerate(self._convolved_maps(image, on_step)):
             on_step()
             pixels = F.conv_transpose2d(pixels, self._upsampling_kernels[stage], stride=2, padding=1) + finer
             pixels = decoder.pixel_decoder.norms[stage](pixels).relu_()
         return pixels
 
-    def _convolved_maps(self, image: SharedImage) -> tuple[torch.Tensor, ...]:
+    def _convolved_maps(self, image: SharedImage, on_step: OnStep) -> tuple[torch.Tensor, ...]:
         """The finer maps' share of each convolution, bias included; once per image."""
         if image.convolved is None:
             finer = image.maps[-2::-1]  # coarse to fine
-            stages = zip(self._model.mask_decoder.pixel_decoder.conv_layers, finer, strict=False)  # one is never used
-            image.convolved = tuple(_channels_last(conv(_channels_last(m))) for conv, m in stages)
+            convolved = []  # one of the convolutions is never used
+            for conv, feature_map in zip(self._model.mask_decoder.pixel_decoder.conv_layers, finer, strict=False):
+                on_step()
+                convolved.append(_channels_last(conv(_channels_last(feature_map))))
+            image.convolved = tuple(convolved)
         return image.convolved
 
     @cached_property

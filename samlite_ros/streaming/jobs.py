@@ -101,12 +101,12 @@ class JobBook:
 
     def set_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Ask for these queries from now on."""
-        active = {q.phrase for q in vocabulary.queries}
         with self._lock:
             self._vocabulary = vocabulary
+            active = self._active()
             self._searches = {phrase: s for phrase, s in self._searches.items() if phrase in active}
             self._submitted_ns = {phrase: s for phrase, s in self._submitted_ns.items() if phrase in active}
-            self._decoded = self._decoded & active
+            self._decoded &= active
 
     def note_frame(self, stamp_ns: int) -> None:
         """The newest frame has this stamp [ns]."""
@@ -143,19 +143,26 @@ class JobBook:
             self._note_submission(job)
             return job
 
+    def note_embedded(self, job: KeyframeJob) -> None:
+        """The network has done this pass, and its result is on the way: late queries are decoded on its image now."""
+        with self._lock:
+            running = self._in_flight
+            if running is not None and running.job is job:
+                self._use_embedding(running)
+
     def finish(self, job: KeyframeJob, results: Sequence[PhraseResult]) -> Running | None:
         """Take a job off the list of those that run, and note what it found; None = it is not on the list."""
         with self._lock:
             running = self._take_off(job)
             if running is None:
                 return None
-            active = {q.phrase for q in self._vocabulary.queries}  # what was withdrawn and comes back is decoded anew
+            active = self._active()
             found = {r.phrase: Search(job.frame.stamp_ns, r.presence) for r in results if r.phrase in active}
             self._searches = {**self._searches, **found}
             if not job.late:
-                self._embedded, self._decoded = running.snapshot, active.intersection(job.phrases)
+                self._use_embedding(running)
             elif running.snapshot is self._embedded:
-                self._decoded = self._decoded.union(active.intersection(job.phrases))
+                self._decoded |= active.intersection(job.phrases)
             return running
 
     def give_up(self, job: KeyframeJob) -> Running | None:
@@ -172,6 +179,13 @@ class JobBook:
         with self._lock:
             running = [r.snapshot for r in (self._in_flight, self._late_in_flight) if r is not None]
             return [s for s in (*running, self._embedded) if s is not None]
+
+    def _active(self) -> set[str]:
+        return {q.phrase for q in self._vocabulary.queries}
+
+    def _use_embedding(self, running: Running) -> None:
+        """What was withdrawn meanwhile counts as not decoded: if it comes back, it is decoded anew."""
+        self._embedded, self._decoded = running.snapshot, self._active().intersection(running.job.phrases)
 
     def _due(self, stamp_ns: int) -> list[Query]:
         def allowed(query: Query) -> bool:

@@ -78,7 +78,8 @@ class StreamingCounters:
 class StreamingPipeline:
     """Answers one camera's frames.
 
-    Used by one thread at a time, but for `set_vocabulary` and `take_late_job`, which others may call meanwhile.
+    Used by one thread at a time, but for `set_vocabulary`, `take_late_job` and `note_embedded`, which others may call
+    meanwhile.
 
     Args:
         options: How.
@@ -156,6 +157,13 @@ class StreamingPipeline:
         job = self._jobs.begin_late()
         self.counters.late_decodes += job is not None
         return job
+
+    def note_embedded(self, job: KeyframeJob) -> None:
+        """The network has done this pass, and its result will be delivered soon; need not be called.
+
+        From now on late queries are decoded on its image: the network may not have the one before any more.
+        """
+        self._jobs.note_embedded(job)
 
     def deliver(self, result: KeyframeResult) -> Segmentation | None:
         """Take the network's answer; returns the answer of the job's frame where that is still owed."""

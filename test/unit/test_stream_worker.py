@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from samlite_ros.errors import ImageDecodeError
+from samlite_ros.node.mailbox import Mailbox
 from samlite_ros.node.stream_worker import StreamWorker
 from samlite_ros.streaming.pipeline import KeyframeResult, StreamingOptions, StreamingPipeline
 from samlite_ros.types import Frame, PhraseResult, Query, QueryKey, Vocabulary
@@ -236,7 +237,7 @@ def held():
     assert rig.stream.take_late_job() is None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(StreamingPipeline, "step", slow_step)
-        rig.stream.put_image(frame(6))
+        rig.stream.put_image(Frame(np.full((8, 8, 3), 255, np.uint8), 6))
         assert entered.wait(DEADLINE_S)
         yield rig, goes_on
         goes_on.set()
@@ -248,6 +249,25 @@ def test_a_late_query_does_not_wait_for_the_frame_at_hand(held):
     rig.stream.set_vocabulary(WITH_CUP)
     assert rig.stream.may_have_late_job
     assert rig.stream.take_late_job().phrases == ("cup",)
+
+
+def test_a_keyframe_is_not_waited_for_and_told_of_when_the_frame_is_answered(held):
+    rig, goes_on = held
+    assert rig.stream.take_job() is None
+    goes_on.set()
+    assert rig.take_job().frame.stamp_ns == 6
+
+
+def test_a_late_query_is_decoded_on_the_image_that_the_network_has_embedded_last(held, monkeypatch):
+    """Its result waits until the frame at hand is answered; the network has let the image before go."""
+    rig, goes_on = held
+    goes_on.set()
+    job = rig.take_job()
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.stream, "_mailbox", Mailbox())
+        rig.stream.deliver(KeyframeResult(job, (), "m"))
+    rig.stream.set_vocabulary(WITH_CUP)
+    assert rig.stream.take_late_job().frame.stamp_ns == 6
 
 
 def test_a_late_job_does_not_outlive_a_flush(held):
