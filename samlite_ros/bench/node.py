@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import cycle, product
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,10 @@ from samlite_ros.scenes.sequence import Sequence as SceneSequence
 from samlite_ros.scenes.sequence import SequenceOptions
 
 PERCENTILES = (1, 10, 25, 50, 75, 90, 95, 99, 100)
-KEYFRAME_RATE_HZ = 4.0
+KEYFRAME_RATE_HZ = 15.0
 """Rate of the camera where every frame goes through the network: slow enough that none waits for the one before."""
+ECHO_SHARE = 0.5
+"""Of the time of a setting: so long an echo is measured on the same way."""
 RAW, SHARED, JPEG = "raw", "raw in shared memory", "JPEG"
 """How images travel: as Fast DDS sends them by default, with our config/fastdds.xml on both sides, compressed."""
 PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
@@ -57,12 +59,14 @@ class Setting:
         transport: RAW, SHARED or JPEG.
         propagate: Masks are carried to every frame; False: every answer comes from the network.
         rate_hz: Of the camera [Hz].
+        echo: Instead of our node one that answers at once.
     """
 
     size: tuple[int, int]
     transport: str
     propagate: bool
     rate_hz: float
+    echo: bool = False
 
     @property
     def row(self) -> str:
@@ -147,7 +151,11 @@ def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]
         setting = Setting(size, transport, propagate, rate_hz)
         on_step(f"node: {setting.row}")
         # Fast DDS reads its profile once in a process's life.
-        figures += figures_of_node(setting, in_new_process(measure_node, setting, options.seconds))
+        seen = in_new_process(measure_node, setting, options.seconds)
+        echoed = None
+        if not propagate:
+            echoed = in_new_process(measure_node, replace(setting, echo=True), options.seconds * ECHO_SHARE)
+        figures += figures_of_node(setting, seen, echoed)
     return figures
 
 
@@ -160,17 +168,18 @@ def measure_node(setting: Setting, seconds: float) -> Measurement:
     keep_freed_memory()  # the camera's own: a driver in C++ does not ask for new memory with each image either
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "network.log"
-        with _graph(setting, log) as client, running(_MODULE, _parameters(setting), Path(folder) / "node.log") as node:
+        module, arguments = (_ECHO, []) if setting.echo else (_MODULE, _parameters(setting))
+        with _graph(setting, log) as client, running(module, arguments, Path(folder) / "node.log") as node:
             deadline_s = time.monotonic() + _START_TIMEOUT_S
             client.spin_until(lambda: len(client.latencies_s) >= _SETTLE_ANSWERS or time.monotonic() > deadline_s)
             if not client.latencies_s:
                 raise SamliteError(f"the node gave no answer in {_START_TIMEOUT_S:.0f} s:\n{_tail(folder)}")
             found = _watch(client, node.pid, seconds)
-        found.network = read_log(log)
+        found.network = {} if setting.echo else read_log(log)
     return found
 
 
-_MODULE = "samlite_ros.bench.node_process"
+_MODULE, _ECHO = "samlite_ros.bench.node_process", "samlite_ros.bench.echo_process"
 
 
 def _watch(client: CameraAndListener, pid: int, seconds: float) -> Measurement:
@@ -222,10 +231,15 @@ def camera_messages(size: tuple[int, int], compressed: bool) -> list[Any]:
     return forth + forth[-2:0:-1]
 
 
-def figures_of_node(setting: Setting, seen: Measurement) -> list[Figure]:
+def figures_of_node(setting: Setting, seen: Measurement, echoed: Measurement | None = None) -> list[Figure]:
     """Rate, drops, latency, CPU and memory; where every answer comes from the network, our share of the latency.
 
     Where nothing was answered (all images may be lost on the way) there are no latencies.
+
+    Args:
+        setting: The setting.
+        seen: What was seen of it.
+        echoed: The same of a node that answers at once, whose median latency is none of ours.
     """
     latencies_ms = [1e3 * s for s in seen.latencies_s.values()]
     answered = len(latencies_ms)
@@ -244,6 +258,10 @@ def figures_of_node(setting: Setting, seen: Measurement) -> list[Figure]:
         network = {t: seen.network[t] for t in seen.latencies_s if t in seen.network}
         outside_ms = [1e3 * (seen.latencies_s[t] - took.wall_s) for t, took in network.items()]
         figures += _percentiles(name, "outside the network ", outside_ms) if outside_ms else []
+        if outside_ms and echoed is not None and echoed.latencies_s:
+            way_ms = 1e3 * float(np.median(list(echoed.latencies_s.values())))
+            figures.append(derived(f"{name}/way there and back", "ms", way_ms))
+            figures += _percentiles(name, "ours ", [ms - way_ms for ms in outside_ms])
         network_cpu_s = sum(t.cpu_s for t in network.values())
         figures.append(derived(f"{name}/CPU outside", "ms", 1e3 * (seen.cpu_s - network_cpu_s) / answered))
     return figures

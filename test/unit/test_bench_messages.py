@@ -122,6 +122,17 @@ def test_figures_of_the_node_leave_the_network_out():
     assert found["CPU per answer"] == pytest.approx(20.0)
     assert found["CPU outside"] == pytest.approx(10.0)
     assert found["outside the network p50"] == pytest.approx(14.5)
+    assert not any("ours" in name for name in found)
+
+
+def test_what_an_echo_takes_on_the_same_way_is_not_ours():
+    setting = Setting((640, 480), RAW, propagate=False, rate_hz=4.0)
+    seen = Measurement({1: 0.030, 2: 0.032, 3: 0.040}, dict.fromkeys((1, 2, 3), NetworkTime(0.020, 0.010)), 3, 1.0)
+    echoed = Measurement({4: 0.002, 5: 0.003, 6: 0.009}, {}, 3, 1.0)
+    found = {f.column: f.value for f in figures_of_node(setting, seen, echoed)}
+    assert found["way there and back"] == pytest.approx(3.0)
+    assert found["ours p50"] == pytest.approx(9.0)
+    assert found["ours p99"] == pytest.approx(found["outside the network p99"] - 3.0)
 
 
 def test_images_that_are_all_lost_are_a_figure_too():
