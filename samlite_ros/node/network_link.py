@@ -17,7 +17,7 @@ import numpy as np
 
 from samlite_ros.errors import NetworkError, SamliteError
 from samlite_ros.node.shared_block import ALIGNMENT, BlockReader, BlockWriter, aligned_bytes, cut
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, TextEmbedding
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, TextEmbedding
 
 BESIDE_BYTES = 1 << 14
 """Arrays of this size and more are not copied into the pickle."""
@@ -94,6 +94,41 @@ class Segment:
 
 
 @dataclass(frozen=True, eq=False)
+class Search:
+    """`EmbedImage` and `Segment` in one; the answer is `Found`.
+
+    Args:
+        frame: The frame.
+        text: With the number of the request that made it for features.
+        options: One per phrase.
+        in_parts: Requests may be answered between two blocks or layers.
+    """
+
+    frame: Frame
+    text: TextEmbedding
+    options: tuple[DecodeOptions, ...]
+    in_parts: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """In one image.
+
+    Args:
+        image: The embedding; on its way without its features, which are kept under the request's number.
+        results: One per phrase.
+        encode_s: Time that the image took, the results not included [s].
+    """
+
+    image: ImageEmbedding
+    results: list[PhraseResult]
+    encode_s: float
+
+
+Call = Load | EmbedText | EmbedImage | Segment | Search
+
+
+@dataclass(frozen=True, eq=False)
 class Request:
     """From the node.
 
@@ -104,7 +139,7 @@ class Request:
     """
 
     number: int
-    call: Load | EmbedText | EmbedImage | Segment
+    call: Call
     released: tuple[int, ...] = ()
 
 

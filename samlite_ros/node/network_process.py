@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from samlite_ros.node.network_link import (
     EmbedImage,
     EmbedText,
     Failure,
+    Found,
     Link,
     LinkBrokenError,
     LinkClosedError,
@@ -23,9 +25,10 @@ from samlite_ros.node.network_link import (
     Loaded,
     Reply,
     Request,
+    Search,
     Segment,
 )
-from samlite_ros.types import Segmenter
+from samlite_ros.types import ImageEmbedding, PhraseResult, Segmenter
 
 MOST_TRACEBACKS = 20
 """The traceback of an unexpected error is told once for each place that raises, and no more than so many."""
@@ -111,14 +114,26 @@ class NetworkServer:
         if isinstance(call, EmbedImage):
             on_block = self._between(number) if call.in_blocks else None
             return self._keep(number, self._segmenter.embed_image(call.frame, on_block))
-        return self._segment(self._segmenter, number, call)
-
-    def _segment(self, segmenter: Segmenter, number: int, call: Segment) -> Any:
+        if isinstance(call, Search):
+            return self._search(self._segmenter, number, call)
         image = replace(call.image, features=self._kept[call.image.features])
+        return self._segment(self._segmenter, image, call, self._between(number) if call.in_steps else None)
+
+    def _search(self, segmenter: Segmenter, number: int, call: Search) -> Found:
+        began_s = time.monotonic()
+        between = self._between(number) if call.in_parts else None
+        image = segmenter.embed_image(call.frame, between)
+        encode_s = time.monotonic() - began_s
+        results = self._segment(segmenter, image, call, between if _decodes_in_steps(segmenter) else None)
+        return Found(self._keep(number, image), results, encode_s)
+
+    def _segment(
+        self, segmenter: Segmenter, image: ImageEmbedding, call: Segment | Search, between: Callable[[], None] | None
+    ) -> list[PhraseResult]:
         text = replace(call.text, features=self._kept[call.text.features])
-        if call.in_steps:
-            return segmenter.segment(image, text, call.options, self._between(number))
-        return segmenter.segment(image, text, call.options)
+        if between is None:
+            return segmenter.segment(image, text, call.options)
+        return segmenter.segment(image, text, call.options, between)
 
     def _keep(self, number: int, embedding: Any) -> Any:
         """Keep the features; returns the embedding without them."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from samlite_ros.errors import Cancelled, NetworkEndedError, NetworkError
 from samlite_ros.node.failure_log import described
-from samlite_ros.node.network_link import FOLLOW_UP_S
+from samlite_ros.node.network_link import FOLLOW_UP_S, Found
 from samlite_ros.node.remote_segmenter import RemoteSegmenter
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.streaming.pipeline import KeyframeResult
@@ -332,28 +332,30 @@ class NetworkWorker:
 
     def _compute(self, job: KeyframeJob, segmenter: Segmenter) -> KeyframeResult:
         began_s = time.monotonic()
-        image = self._embed_image(job, segmenter)
-        encoded_s = time.monotonic()
-        text = segmenter.embed_text(job.phrases)
-        if job.late or not self._decodes_in_steps:
-            results = segmenter.segment(image, text, job.options)
-        else:
-            results = segmenter.segment(image, text, job.options, self._within_pass)
-        self._embeddings[job.frame.camera] = image  # not before: a late query within the pass needs the one before
-        counters = self.counters
-        counters.encode_s, counters.decode_s = encoded_s - began_s, time.monotonic() - encoded_s
-        counters.phrases_decoded += len(job.phrases)
-        return KeyframeResult(job, tuple(results), segmenter.model_id)
-
-    def _embed_image(self, job: KeyframeJob, segmenter: Segmenter) -> ImageEmbedding:
-        frame = job.frame
-        known = self._embeddings.get(frame.camera)
-        if job.late and known is not None and known.stamp_ns == frame.stamp_ns:
+        known = self._embeddings.get(job.frame.camera)
+        if job.late and known is not None and known.stamp_ns == job.frame.stamp_ns:
             self.counters.late_jobs += 1
-            return known
-        image = segmenter.embed_image(frame, self._within_pass)
-        self.counters.images_embedded += 1
-        return image
+            text = segmenter.embed_text(job.phrases)
+            found = Found(known, segmenter.segment(known, text, job.options), 0.0)
+        else:
+            found = self._search(job, segmenter)
+            self.counters.images_embedded += 1
+        self._embeddings[job.frame.camera] = found.image  # not before: late queries within the pass need the last one
+        counters = self.counters
+        counters.encode_s, counters.decode_s = found.encode_s, time.monotonic() - began_s - found.encode_s
+        counters.phrases_decoded += len(job.phrases)
+        return KeyframeResult(job, tuple(found.results), segmenter.model_id)
+
+    def _search(self, job: KeyframeJob, segmenter: Segmenter) -> Found:
+        if isinstance(segmenter, RemoteSegmenter):
+            text = segmenter.embed_text(job.phrases)
+            return segmenter.search(job.frame, text, job.options, self._within_pass)
+        began_s = time.monotonic()
+        image = segmenter.embed_image(job.frame, self._within_pass)
+        encode_s = time.monotonic() - began_s
+        text = segmenter.embed_text(job.phrases)
+        on_step = (self._within_pass,) if self._decodes_in_steps else ()
+        return Found(image, segmenter.segment(image, text, job.options, *on_step), encode_s)
 
     def _within_pass(self) -> None:
         """Called between the parts of a pass: give way to commands, to new phrases and to late queries."""

@@ -12,15 +12,18 @@ from typing import Any
 
 from samlite_ros.errors import NetworkEndedError
 from samlite_ros.node.network_link import (
+    Call,
     Cancel,
     EmbedImage,
     EmbedText,
+    Found,
     Link,
     LinkClosedError,
     Load,
     Loaded,
     Reply,
     Request,
+    Search,
     Segment,
 )
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, TextEmbedding
@@ -122,6 +125,17 @@ class RemoteSegmenter:
         results: list[PhraseResult] = self._answer(wanted, on_step).value
         return results
 
+    def search(
+        self, frame: Frame, text: TextEmbedding, options: Sequence[DecodeOptions], on_part: Callable[[], None] | None
+    ) -> Found:
+        """`embed_image` and `segment` in one, which spares a way to the process and back.
+
+        `on_part` is called as `on_block` and `on_step` would be.
+        """
+        reply = self._answer(Search(frame, self._numbered(text), tuple(options), on_part is not None), on_part)
+        found: Found = reply.value
+        return replace(found, image=replace(found.image, features=self._kept(reply.number)))
+
     def close(self) -> None:
         """End the network's process, whatever it does."""
         if not self._ended:
@@ -147,9 +161,7 @@ class RemoteSegmenter:
             raise ValueError(f"the features of {embedding!r} are not in this network's process")
         return replace(embedding, features=kept.number)
 
-    def _answer(
-        self, call: Load | EmbedText | EmbedImage | Segment, between: Callable[[], None] | None = None
-    ) -> Reply:
+    def _answer(self, call: Call, between: Callable[[], None] | None = None) -> Reply:
         """The network's answer; may be called again by `between`."""
         number = next(self._numbers)
         self._running += 1
@@ -164,7 +176,7 @@ class RemoteSegmenter:
             raise reply.failure.exception()
         return reply
 
-    def _ask(self, number: int, call: Load | EmbedText | EmbedImage | Segment) -> None:
+    def _ask(self, number: int, call: Call) -> None:
         if self._ended:
             raise NetworkEndedError(self._ended)
         while self._abandoned and self._running == 1:  # or both sides might wait for the other to read

@@ -163,6 +163,33 @@ def test_all_three_calls_answer_as_within_the_process(host, size):
         assert_same(a, b)
 
 
+def test_image_and_decoding_can_be_had_in_one_call(host):
+    remote, local, options = host.load((100, 0.005)), Network(), [DecodeOptions(0.25)]
+    before, late = remote.embed_image(frame(1)), []
+
+    def ask_in_the_second_half():
+        if not late and time.monotonic() - began_s > 0.75:
+            late.extend(ask(remote, before, "late"))
+
+    began_s = time.monotonic()
+    found = remote.search(frame(), remote.embed_text(["a"]), options, ask_in_the_second_half)
+    took_s = time.monotonic() - began_s
+    assert late and 0.5 <= found.encode_s <= took_s - 0.5
+    (here,) = ask(local, local.embed_image(frame()), "a")
+    (again,) = ask(remote, found.image, "a")
+    np.testing.assert_array_equal(found.results[0].masks[0].probability, here.masks[0].probability)
+    assert again.phrase == "A 7 left 2 living"
+
+
+def test_where_decoding_fails_the_image_is_let_go(host):
+    remote = host.load((1,))
+    text = remote.embed_text(["a"])
+    wrong = TextEmbedding(text.phrases, "other", text.features)
+    with pytest.raises(ValueError, match="image of 'net'"):
+        remote.search(frame(), wrong, [DecodeOptions()], None)
+    assert ask(remote, remote.embed_image(frame(8)), "a")[0].phrase == "A 8 left 1 living"
+
+
 def test_arrays_that_are_not_contiguous_travel_too(host):
     remote = host.load((1,))
     whole = frame(size=(300, 400))
