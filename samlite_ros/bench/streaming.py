@@ -289,8 +289,8 @@ def profile_row(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         error_ratio, error_ratio_visible: our 1 - IoU over the peers'; answered: share of the frames;
         age_frames_max: by how many frames the newest answer lagged, at most; knowledge_age_s_max of any mask;
         work_ms: p50, p95, max per frame, of one core, without messages (see `cost`); id_switches: ours, in all;
-        identity, ghosts_per_frame, error_by_cause: of both sides, the peers' identity also against the frames that they
-        saw; keyframes_per_frame: ours.
+        identity, ghosts_per_frame, error_by_cause, error_by_cause_visible: of both sides, the peers' identity also
+        against the frames that they saw; keyframes_per_frame: ours.
     """
     ours, peers = [o.ours for o in outcomes], [o.peers for o in outcomes]
     work_ms = 1e3 * np.array([w for score in ours for w in score.work_s])
@@ -313,6 +313,7 @@ def profile_row(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         },
         "ghosts_per_frame": {"ours": _mean([s.ghosts for s in ours]), "peers": _mean([s.ghosts for s in peers])},
         "error_by_cause": {"ours": _causes(ours), "peers": _causes(peers)},
+        "error_by_cause_visible": {"ours": _causes(ours, whole_only=True), "peers": _causes(peers, whole_only=True)},
         "keyframes_per_frame": sum(o.embeddings for o in outcomes) / sum(o.frames for o in outcomes),
     }
 
@@ -326,8 +327,10 @@ def _identity(scores: Sequence[Score]) -> dict[str, float]:
     }
 
 
-def _causes(scores: Sequence[Score]) -> dict[str, float]:
-    return dict(zip(CAUSES, np.mean([s.error_by_cause() for s in scores], 0).tolist(), strict=True))
+def _causes(scores: Sequence[Score], whole_only: bool = False) -> dict[str, float]:
+    judged = [s for s in scores if not np.isnan(s.iou(whole_only))]
+    shares = np.mean([s.error_by_cause(whole_only) for s in judged], 0) if judged else np.full(len(CAUSES), np.nan)
+    return dict(zip(CAUSES, shares.tolist(), strict=True))
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -75,10 +75,10 @@ class Score:
         values = [o.iou for o in self.observations if o.whole or not whole_only]
         return float(np.mean(values)) if values else float("nan")
 
-    def error_by_cause(self) -> list[float]:
+    def error_by_cause(self, whole_only: bool = False) -> list[float]:
         """Share of the mean error (1 - IoU) that each of CAUSES has."""
-        total = max(len(self.observations), 1)
-        return [sum(1 - o.iou for o in self.observations if o.cause == c) / total for c in range(len(CAUSES))]
+        judged = [o for o in self.observations if o.whole or not whole_only]
+        return [sum(1 - o.iou for o in judged if o.cause == c) / max(len(judged), 1) for c in range(len(CAUSES))]
 
     def id_switches(self) -> int:
         """How often a thing's track id changed."""

@@ -21,6 +21,8 @@ from samlite_ros.types import Frame
 
 MARGIN = 1.3
 """Warped sequences are rendered so much larger, so that their corners are filled."""
+BORDER_BLUR_PX = 1.0
+"""Blur of the things' shapes before they are warped: tells where between two pixels a border is."""
 BLUR_TIMES = (-0.3, -0.1, 0.1, 0.3)
 """Moments of one exposure, in frames."""
 BAR_WIDTH_PX, BAR_SPEED_PX_S = 90, 200.0
@@ -158,8 +160,7 @@ class StreamSequence:
         whole = {o.track_id for o in scene.objects if o.visible_fraction > 0.999 and o.image_fraction > 0.999}
         if self._warped:
             warp = self._warp(image.shape[:2], time_s)
-            image = _warped(image, warp, self.size, cv2.INTER_LINEAR)
-            ids = _warped(ids, warp, self.size, cv2.INTER_NEAREST)
+            image, ids = _warped(image, warp, self.size), _warped_ids(ids, warp, self.size)
         whole = (whole & {int(i) for i in np.unique(ids)}) - set(_on_border(ids))
         if bar is not None:
             image, ids, hidden = _behind_bar(image, ids, bar, time_s)
@@ -250,12 +251,21 @@ def _behind_bar(
     return image, ids, hidden
 
 
-def _warped(
-    image: NDArray[np.uint8], warp: NDArray[np.float64], size: tuple[int, int], interpolation: int
-) -> NDArray[np.uint8]:
-    return np.asarray(
-        cv2.warpAffine(image, warp, (size[1], size[0]), flags=interpolation, borderMode=cv2.BORDER_REFLECT), np.uint8
-    )
+def _warped(image: NDArray[np.uint8], warp: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.uint8]:
+    width_height = size[1], size[0]
+    warped = cv2.warpAffine(image, warp, width_height, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(warped, np.uint8)
+
+
+def _warped_ids(ids: NDArray[np.uint8], warp: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Borders move by fractions of a pixel, as the image does: the nearest ids are up to half a pixel beside it."""
+    out, most = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
+    for number in np.unique(ids):
+        soft = cv2.GaussianBlur(np.where(ids == number, np.uint8(255), np.uint8(0)), (0, 0), BORDER_BLUR_PX)
+        covered = _warped(np.asarray(soft, np.uint8), warp, size)
+        more = covered > most
+        out[more], most[more] = number, covered[more]
+    return out
 
 
 def _on_border(ids: NDArray[np.uint8]) -> list[int]:

@@ -29,6 +29,9 @@ PARTIAL_HEAD_START_S, LOST_HEAD_START_S = 0.5, 0.3
 """How much sooner the models of things seen in part, and of doubtful ones, are renewed [s]."""
 LEAST_REMAINDER = 0.015
 """A smaller share of what the keyframe showed of a thing is the error of its border: it has left, or is hidden."""
+BETTER_BY, KEPT_MODEL_S = 0.25, 1.5
+"""An older model is kept where so much more of it agrees with the present frame than a newer keyframe showed, if it is
+going to be no older than this [s] when the next one comes."""
 STILL_SHIFT_PX = 4.0
 """A thing in an unchanged part of the image stands still, unless its corners seem to have moved more [work px]."""
 
@@ -185,6 +188,9 @@ class Carrier:
         lessons = self._lessons.take({t.track_id for t in self.tracks})
         if not lessons:
             return
+        lessons = [x for x in lessons if not self._knows_better(x, image)]
+        if not lessons:
+            return
         learnt = []
         for lesson in lessons:
             old = self._track(lesson.track_id)
@@ -195,6 +201,14 @@ class Carrier:
             self._replace(new, old, lesson.snapshot)
         self._date_back([(x, new) for x, (new, old) in zip(lessons, learnt, strict=True) if old is None])
         self._batch = TrackBatch(self.tracks)
+
+    def _knows_better(self, lesson: Lesson, image: WorkImage) -> bool:
+        """Whether a thing's present model shows more of it than the lesson's keyframe, where it was hidden in part."""
+        old = self._track(lesson.track_id)
+        if old is None or old.misses or old.lost:
+            return False
+        next_age_s = (2 * image.stamp_ns - lesson.snapshot.stamp_ns - old.keyframe_ns) / 1e9
+        return next_age_s < KEPT_MODEL_S and lesson.shown_share(old) < old.share - BETTER_BY
 
     def _replace(self, new: Track, old: Track | None, source: Snapshot) -> None:
         """Put a track in the place of its former self, also in keyframes that the network is still working on."""

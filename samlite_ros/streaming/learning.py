@@ -13,7 +13,7 @@ from samlite_ros.streaming.alignment import Alignment, Covering, align, stack
 from samlite_ros.streaming.appearance import MARGIN_PX, Former, ObjectModel, PaddedKeyframe, build_model
 from samlite_ros.streaming.detections import Detection, merge_matches
 from samlite_ros.streaming.flow import WorkImage
-from samlite_ros.streaming.geometry import Poses, identity, transform
+from samlite_ros.streaming.geometry import Poses, identity, scale_of, transform
 from samlite_ros.streaming.search import find_by_template
 from samlite_ros.streaming.snapshot import Snapshot
 from samlite_ros.streaming.tracks import LOST_SHARE, Track, start_by_color, start_pose, update_from_alignment
@@ -67,6 +67,12 @@ class Lesson:
         """This lesson, of a thing that answers to what a former one found, too."""
         matches = merge_matches(former.detection.matches, self.detection.matches, frozenset())
         return replace(self, detection=replace(self.detection, matches=matches))
+
+    def shown_share(self, old: Track) -> float:
+        """How much of what an older model shows this keyframe shows, about."""
+        pose = self.snapshot.poses.get(self.track_id, old.pose)
+        expected = np.count_nonzero(old.model.distance > 0) * float(scale_of(pose)) ** 2
+        return np.count_nonzero(self.keyframe.masks[self.index].inside) / max(expected, 1.0)
 
     def pose_now(self) -> tuple[Poses, bool]:
         """Where the advected points have gone, and whether they agree on it."""

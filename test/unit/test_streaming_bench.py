@@ -11,7 +11,7 @@ from samlite_ros.bench.streaming_pictures import draw
 from samlite_ros.bench.streaming_report import tables
 from samlite_ros.bench.streaming_run import PARTS, Outcome, run_sequence, with_matched_ids, without
 from samlite_ros.bench.streaming_scores import Observation, Score, score_run
-from samlite_ros.bench.streaming_sequences import DEVELOPMENT, HELD_OUT, StreamSequence, TruthFrame
+from samlite_ros.bench.streaming_sequences import DEVELOPMENT, HELD_OUT, StreamSequence, TruthFrame, _warped_ids
 from samlite_ros.masks import mask_bounds_xyxy, mask_from_array
 from samlite_ros.streaming.pipeline import StreamingCounters
 from samlite_ros.streaming.runner import LatencyProfile, Published
@@ -85,6 +85,23 @@ def test_the_error_is_split_by_its_cause():
     score = score_run([unseen, partly, truth[2]], [answer(truth, 2, 5, of=1)])
     assert [o.cause for o in score.observations] == [1]
     assert score.error_by_cause()[1] == pytest.approx(1 - score.iou())
+    seen = [Observation(0, 7, 0.4, True, 1, 0), Observation(0, 8, 0.8, True, 2, 3), Observation(0, 9, 0, False, 0, 2)]
+    assert Score(seen).error_by_cause(whole_only=True) == pytest.approx([0.3, 0, 0, 0.1])
+
+
+def test_warped_truth_moves_by_fractions_of_a_pixel():
+    y, x = np.ogrid[:60, :60]
+
+    def disc(shift):
+        return np.uint8(5) * ((x - 30.2 - shift) ** 2 + (y - 30.1 - shift) ** 2 < 12.3**2)
+
+    overlaps = []
+    for shift in np.linspace(0.1, 1.9, 10):
+        warped = _warped_ids(disc(0), np.float64([[1, 0, shift], [0, 1, shift]]), (60, 60))
+        assert set(np.unique(warped)) == {0, 5}
+        both, either = (warped > 0) & (disc(shift) > 0), (warped > 0) | (disc(shift) > 0)
+        overlaps.append(np.count_nonzero(both) / np.count_nonzero(either))
+    assert np.mean(overlaps) > 0.975  # of the nearest ids .96
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -134,6 +134,16 @@ def test_what_was_missed_yields_to_what_was_found():
     assert inside[0][90:130, 110:150].all() and not inside[1][90:130, 110:150].any()
 
 
+def test_a_thing_whose_place_is_a_guess_yields_to_what_looks_alike_and_is_there():
+    model = learn(keyframe([(100, 80, 160, 140)]), 0)
+    image = image_of([(100, 80, 160, 140)])
+    guessed, sure = gather_evidence([track(model, 1, share=0.1), track(model, 2)], image)
+    inside = drawn([guessed, sure])
+    assert inside[1][90:130, 110:150].all() and not inside[0][90:130, 110:150].any()
+    (alone,) = drawn([guessed])
+    assert alone[90:130, 110:150].all()
+
+
 def test_the_higher_log_odds_wins_each_pixel():
     claims = [claim([[3, 2, -1, 4]], 1), claim([[1, 5, -2]], 2, x0=1)]
     settlement = settle(claims, (1, 5))

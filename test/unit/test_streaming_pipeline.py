@@ -385,3 +385,28 @@ def test_two_things_of_two_phrases_on_one_image_stay_two_where_that_is_asked():
     answer = pipeline.step(world.frame(1))
     assert sorted(m.query.phrase for i in answer.instances for m in i.matches) == ["ball", "sphere"]
     assert len({i.track_id for i in answer.instances}) == 2
+
+
+@pytest.mark.parametrize("longest_s", [1.5, 0.3])
+def test_a_keyframe_that_showed_little_of_a_thing_does_not_replace_a_model_that_fits(monkeypatch, longest_s):
+    """Something passed before it while the network looked; the older model is kept, unless it would become too old."""
+    monkeypatch.setattr(carrier, "KEPT_MODEL_S", longest_s)
+    passing = Disc("wall", (120, 120, 60), 30, lambda i: (12.0 * i - 20, 118.0))
+    world = PaintedWorld([ball(lambda i: (60 + 3.0 * i, 120.0)), passing])
+    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world)
+    pipeline.set_vocabulary(vocabulary("ball"))
+    pipeline.step(world.frame(0))
+    deliver(pipeline, segmenter, pipeline.take_job())
+    for index in range(1, 11):
+        pipeline.step(world.frame(index))
+    hidden = pipeline.take_job()
+    assert world.truth(10)[0].sum() < 0.1 * world.truth(0)[0].sum()
+    for index in range(11, 16):
+        pipeline.step(world.frame(index))
+    deliver(pipeline, segmenter, hidden)
+    answers = {index: pipeline.step(world.frame(index)) for index in range(16, 21)}
+    is_kept = longest_s > 2 * 15 / 30 - 10 / 30
+    assert {i.keyframe_stamp_ns for a in answers.values() for i in a.instances} == {stamp_ns(0 if is_kept else 10)}
+    assert min(best_iou(a, world.truth(n)[0]) for n, a in answers.items()) > (0.98 if is_kept else 0.9)
+    deliver(pipeline, segmenter, pipeline.take_job())
+    assert pipeline.step(world.frame(21)).instances[0].keyframe_stamp_ns == stamp_ns(20)
