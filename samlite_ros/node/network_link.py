@@ -17,15 +17,15 @@ import numpy as np
 
 from samlite_ros.errors import NetworkError, SamliteError
 from samlite_ros.node.shared_block import ALIGNMENT, BlockReader, BlockWriter, aligned_bytes, cut
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, TextEmbedding
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, TextEmbedding
 
 BESIDE_BYTES = 1 << 14
 """Arrays of this size and more are not copied into the pickle."""
 SHARED_BYTES = 1 << 16
 """Arrays of a message that are this large together go through shared memory, if the link has any."""
 FOLLOW_UP_S = 0.02
-"""Within a pass both sides wait so long [s] between a new phrase's embedding and its decoding, which takes a hop over
-two threads and would otherwise wait for one block more."""
+"""Within a pass both sides wait so long [s] between a new phrase's embedding and its decoding, which another thread has
+to ask for, and which would otherwise wait for one block more."""
 _MOST_PARTS = 512  # of one sendmsg; Linux takes 1024
 _ANCILLARY_BYTES = socket.CMSG_SPACE(4)  # one descriptor
 _RECEIVE = int(socket.MSG_WAITALL | socket.MSG_CMSG_CLOEXEC)
@@ -35,26 +35,13 @@ _PREFIX = struct.Struct("<QI?QQ")  # bytes of the pickle; arrays beside it; the 
 
 @dataclass(frozen=True)
 class Load:
-    """Build the segmenter; the answer is `Loaded`.
+    """Build the segmenter; the answer is its model_id.
 
     Args:
         parameters: What the factory takes.
     """
 
     parameters: Any
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """Of a segmenter.
-
-    Args:
-        model_id: Its.
-        decodes_in_steps: Its `segment` takes `on_step`.
-    """
-
-    model_id: str
-    decodes_in_steps: bool
 
 
 @dataclass(frozen=True)
@@ -84,18 +71,16 @@ class Segment:
     Args:
         image, text: With the numbers of the requests that made them for features.
         options: One per phrase.
-        in_steps: Requests may be answered between two layers.
     """
 
     image: ImageEmbedding
     text: TextEmbedding
     options: tuple[DecodeOptions, ...]
-    in_steps: bool
 
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """`EmbedImage` and `Segment` in one; the answer is `Found`.
+    """`EmbedImage` and `Segment` in one; the answer is `Found`, whose image is as that of `EmbedImage`.
 
     Args:
         frame: The frame.
@@ -108,21 +93,6 @@ class Search:
     text: TextEmbedding
     options: tuple[DecodeOptions, ...]
     in_parts: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """In one image.
-
-    Args:
-        image: The embedding; on its way without its features, which are kept under the request's number.
-        results: One per phrase.
-        encode_s: Time that the image took, the results not included [s].
-    """
-
-    image: ImageEmbedding
-    results: list[PhraseResult]
-    encode_s: float
 
 
 Call = Load | EmbedText | EmbedImage | Segment | Search

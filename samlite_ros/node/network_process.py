@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from inspect import signature
 from typing import Any
 
 from samlite_ros.errors import Cancelled, NetworkError
+from samlite_ros.node.image_search import Found, search
 from samlite_ros.node.network_link import (
     FOLLOW_UP_S,
     Cancel,
     EmbedImage,
     EmbedText,
     Failure,
-    Found,
     Link,
     LinkBrokenError,
     LinkClosedError,
     Load,
-    Loaded,
     Reply,
     Request,
     Search,
-    Segment,
 )
-from samlite_ros.types import ImageEmbedding, PhraseResult, Segmenter
+from samlite_ros.types import Segmenter, TextEmbedding
 
 MOST_TRACEBACKS = 20
 """The traceback of an unexpected error is told once for each place that raises, and no more than so many."""
@@ -106,7 +102,7 @@ class NetworkServer:
         call, number = request.call, request.number
         if isinstance(call, Load):
             self._segmenter = self._factory(call.parameters)
-            return Loaded(self._segmenter.model_id, _decodes_in_steps(self._segmenter))
+            return self._segmenter.model_id
         if self._segmenter is None:
             raise ValueError("no network is loaded")
         if isinstance(call, EmbedText):
@@ -117,23 +113,16 @@ class NetworkServer:
         if isinstance(call, Search):
             return self._search(self._segmenter, number, call)
         image = replace(call.image, features=self._kept[call.image.features])
-        return self._segment(self._segmenter, image, call, self._between(number) if call.in_steps else None)
+        return self._segmenter.segment(image, self._whole(call.text), call.options)
 
     def _search(self, segmenter: Segmenter, number: int, call: Search) -> Found:
-        began_s = time.monotonic()
         between = self._between(number) if call.in_parts else None
-        image = segmenter.embed_image(call.frame, between)
-        encode_s = time.monotonic() - began_s
-        results = self._segment(segmenter, image, call, between if _decodes_in_steps(segmenter) else None)
-        return Found(self._keep(number, image), results, encode_s)
+        found = search(segmenter, call.frame, self._whole(call.text), call.options, between)
+        return replace(found, image=self._keep(number, found.image))
 
-    def _segment(
-        self, segmenter: Segmenter, image: ImageEmbedding, call: Segment | Search, between: Callable[[], None] | None
-    ) -> list[PhraseResult]:
-        text = replace(call.text, features=self._kept[call.text.features])
-        if between is None:
-            return segmenter.segment(image, text, call.options)
-        return segmenter.segment(image, text, call.options, between)
+    def _whole(self, text: TextEmbedding) -> TextEmbedding:
+        """With its features instead of their number."""
+        return replace(text, features=self._kept[text.features])
 
     def _keep(self, number: int, embedding: Any) -> Any:
         """Keep the features; returns the embedding without them."""
@@ -159,7 +148,3 @@ class NetworkServer:
             self._told.add(told)
             traceback.print_exception(error, file=sys.stderr)
             sys.stderr.flush()
-
-
-def _decodes_in_steps(segmenter: Segmenter) -> bool:
-    return "on_step" in signature(segmenter.segment).parameters

@@ -8,14 +8,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from inspect import signature
 from typing import Any, Protocol
 
 import numpy as np
 
 from samlite_ros.errors import Cancelled, NetworkEndedError, NetworkError
 from samlite_ros.node.failure_log import described
-from samlite_ros.node.network_link import FOLLOW_UP_S, Found
+from samlite_ros.node.image_search import Found, search
+from samlite_ros.node.network_link import FOLLOW_UP_S
 from samlite_ros.node.remote_segmenter import RemoteSegmenter
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.streaming.pipeline import KeyframeResult
@@ -33,7 +33,9 @@ class JobSource(Protocol):
 
     camera: str
     may_have_late_job: bool
-    """The vocabulary changed since `take_late_job` last returned None."""
+    """Something has come since `take_late_job` last returned None: other queries, or another embedded image."""
+    is_busy: bool
+    """`take_job` last returned None because a frame is being answered; the worker is poked when that is done."""
 
     def take_job(self) -> KeyframeJob | None:
         """What to do now for this camera."""
@@ -106,7 +108,6 @@ class NetworkWorker:
         self._stopping = False
         self._segmenter: Segmenter | None = None
         self._factory: Callable[[], Segmenter] | None = None
-        self._decodes_in_steps = False
         self._embeddings: dict[str, ImageEmbedding] = {}
         self._failures_in_a_row = 0
         self._suspect_phrase = ""
@@ -209,7 +210,6 @@ class NetworkWorker:
             _end(segmenter)
             raise
         self._segmenter, self._factory = segmenter, factory
-        self._decodes_in_steps = "on_step" in signature(segmenter.segment).parameters
         return segmenter.model_id
 
     def _warm_up(self, segmenter: Segmenter) -> None:
@@ -303,8 +303,10 @@ class NetworkWorker:
         if self._segmenter is None:
             return
         for stream in tuple(self._streams):
-            self._streams.rotate(-1)  # the next camera comes first next time
             job = stream.take_job()
+            if job is None and stream.is_busy:
+                return  # it is this camera's turn
+            self._streams.rotate(-1)  # the next camera comes first next time
             if job is not None:
                 began_s = time.monotonic()
                 self._run_job(stream, job, self._segmenter)
@@ -347,15 +349,10 @@ class NetworkWorker:
         return KeyframeResult(job, tuple(found.results), segmenter.model_id)
 
     def _search(self, job: KeyframeJob, segmenter: Segmenter) -> Found:
-        if isinstance(segmenter, RemoteSegmenter):
-            text = segmenter.embed_text(job.phrases)
-            return segmenter.search(job.frame, text, job.options, self._within_pass)
-        began_s = time.monotonic()
-        image = segmenter.embed_image(job.frame, self._within_pass)
-        encode_s = time.monotonic() - began_s
         text = segmenter.embed_text(job.phrases)
-        on_step = (self._within_pass,) if self._decodes_in_steps else ()
-        return Found(image, segmenter.segment(image, text, job.options, *on_step), encode_s)
+        if isinstance(segmenter, RemoteSegmenter):
+            return segmenter.search(job.frame, text, job.options, self._within_pass)
+        return search(segmenter, job.frame, text, job.options, self._within_pass)
 
     def _within_pass(self) -> None:
         """Called between the parts of a pass: give way to commands, to new phrases and to late queries."""

@@ -11,16 +11,15 @@ from dataclasses import replace
 from typing import Any
 
 from samlite_ros.errors import NetworkEndedError
+from samlite_ros.node.image_search import Found
 from samlite_ros.node.network_link import (
     Call,
     Cancel,
     EmbedImage,
     EmbedText,
-    Found,
     Link,
     LinkClosedError,
     Load,
-    Loaded,
     Reply,
     Request,
     Search,
@@ -29,7 +28,7 @@ from samlite_ros.node.network_link import (
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, TextEmbedding
 
 LOOK_S = 0.05
-"""While the network computes, `on_block` and `on_step` are called so often [s], and when `look` is called. The network
+"""While the network computes, `on_block` and `on_part` are called so often [s], and when `look` is called. The network
 does not wait for them."""
 
 
@@ -48,7 +47,7 @@ class KeptFeatures:
 class RemoteSegmenter:
     """Answers by asking the network's process. Implements `samlite_ros.types.Segmenter`; used from one thread.
 
-    `on_block` and `on_step` are called on the caller's thread while the network computes. What they ask of this
+    `on_block` and `on_part` are called on the caller's thread while the network computes. What they ask of this
     segmenter is answered between two blocks; what they raise ends the pass there, and is raised here at once.
 
     Every call raises NetworkEndedError where the process has ended, ValueError and the kinds of `samlite_ros.errors` as
@@ -74,12 +73,12 @@ class RemoteSegmenter:
         self._abandoned: set[int] = set()
         self._released: deque[int] = deque()
         self._last_text: TextEmbedding | None = None
-        self._loaded: Loaded = self._answer(Load(parameters)).value
+        self._model_id: str = self._answer(Load(parameters)).value
 
     @property
     def model_id(self) -> str:
         """Names the weights."""
-        return self._loaded.model_id
+        return self._model_id
 
     @property
     def is_alive(self) -> bool:
@@ -87,7 +86,7 @@ class RemoteSegmenter:
         return not self._ended and not self._link.is_closed()
 
     def look(self) -> None:
-        """Have `on_block` or `on_step` called at once, where a pass is running; may be called from any thread."""
+        """Have `on_block` or `on_part` called at once, where a pass is running; may be called from any thread."""
         self._link.wake()
 
     def check(self) -> None:
@@ -118,11 +117,9 @@ class RemoteSegmenter:
         options: Sequence[DecodeOptions],
         on_step: Callable[[], None] | None = None,
     ) -> list[PhraseResult]:
-        """See `samlite_ros.types.Segmenter`; `on_step` is not called where the network's own `segment` takes none."""
-        if not self._loaded.decodes_in_steps:
-            on_step = None
-        wanted = Segment(self._numbered(image), self._numbered(text), tuple(options), on_step is not None)
-        results: list[PhraseResult] = self._answer(wanted, on_step).value
+        """See `samlite_ros.types.Segmenter`; `on_step` is not called: what others may interrupt is done by `search`."""
+        wanted = Segment(self._numbered(image), self._numbered(text), tuple(options))
+        results: list[PhraseResult] = self._answer(wanted).value
         return results
 
     def search(
@@ -130,7 +127,7 @@ class RemoteSegmenter:
     ) -> Found:
         """`embed_image` and `segment` in one, which spares a way to the process and back.
 
-        `on_part` is called as `on_block` and `on_step` would be.
+        `on_part` is called meanwhile as `on_block` is.
         """
         reply = self._answer(Search(frame, self._numbered(text), tuple(options), on_part is not None), on_part)
         found: Found = reply.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,9 @@ from samlite_ros.node.mailbox import Mailbox
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.streaming.pipeline import KeyframeResult, StreamingCounters, StreamingOptions, StreamingPipeline
 from samlite_ros.types import NO_STAMP, Frame, Segmentation, Vocabulary
+
+HANDOVER_S = 0.0005
+"""A stream that always has a frame to answer stands back so long [s] where the network's thread wants a keyframe."""
 
 
 class Outputs(Protocol):
@@ -90,6 +94,7 @@ class StreamWorker:
         self.camera = camera
         self.counters = StreamCounters()
         self.may_have_late_job = False
+        self.is_busy = False
         self._decode, self._outputs = decode, outputs
         self._on_work, self._on_answer, self._on_failure = on_work, on_answer, on_failure
         self._mailbox: Mailbox[Any] = Mailbox()
@@ -100,7 +105,6 @@ class StreamWorker:
         self._active = False
         self._search_always = False
         self._listening = False
-        self._is_waited_for = False
         self._thread = threading.Thread(target=self._run, name=f"stream {camera}", daemon=True)
 
     @property
@@ -163,8 +167,9 @@ class StreamWorker:
         if late is not None:
             return late
         if not self._pipeline_lock.acquire(blocking=False):
-            self._is_waited_for = True
+            self.is_busy = True
             return None
+        self.is_busy = False
         try:
             return self._take(StreamingPipeline.take_job)
         finally:
@@ -180,7 +185,8 @@ class StreamWorker:
 
     def deliver(self, result: KeyframeResult) -> None:
         """See `JobSource`."""
-        self._pipeline.note_embedded(result.job)
+        self._pipeline.note_done(result.job)
+        self.may_have_late_job = True
         self._mailbox.post(lambda: self._deliver(result))
 
     def abandon(self, job: KeyframeJob) -> None:
@@ -202,6 +208,8 @@ class StreamWorker:
             if delivery.item is not None and self._active:
                 self._guarded(partial(self._take_image, delivery.item))
             self._on_work()
+            if self.is_busy:
+                time.sleep(HANDOVER_S)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """The stream lives on: what goes wrong is counted and told, and the pipeline starts afresh."""
@@ -245,8 +253,7 @@ class StreamWorker:
         self.counters.last_stamp_ns = frame.stamp_ns
         with self._pipeline_lock:
             answer = self._pipeline.step(frame)
-        if self._is_waited_for:
-            self._is_waited_for = False
+        if self.is_busy:
             self._on_work()
         self._publish(answer, frame)
 

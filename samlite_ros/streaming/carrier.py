@@ -15,6 +15,7 @@ from samlite_ros.streaming.compose import Settlement, doubles_among, gather_evid
 from samlite_ros.streaming.detections import Detection, merge_matches, nested_with
 from samlite_ros.streaming.flow import WorkImage, dense_flow, no_flow
 from samlite_ros.streaming.geometry import Poses, corner_shift_px, identity
+from samlite_ros.streaming.keyframes import REFRESH_MARGIN_S
 from samlite_ros.streaming.learning import BUILD_ITERATIONS, Lesson, LessonQueue, align_anywhere, align_learnt, learn
 from samlite_ros.streaming.recognition import Recogniser
 from samlite_ros.streaming.snapshot import Snapshot
@@ -41,10 +42,13 @@ class Carrier:
 
     Args:
         merge_phrases: What different phrases find may be one thing.
+        period_s: Least time between two keyframes [s].
+        max_age_s: Tracks of older keyframes will be ended [s].
     """
 
-    def __init__(self, merge_phrases: bool = True) -> None:
+    def __init__(self, merge_phrases: bool = True, period_s: float = 0.0, max_age_s: float = 2.0) -> None:
         self._recogniser = Recogniser(merge_phrases)
+        self._period_s, self._max_age_s = period_s, max_age_s
         self.reset()
 
     def reset(self) -> None:
@@ -205,10 +209,13 @@ class Carrier:
     def _knows_better(self, lesson: Lesson, image: WorkImage) -> bool:
         """Whether a thing's present model shows more of it than the lesson's keyframe, where it was hidden in part."""
         old = self._track(lesson.track_id)
-        if old is None or old.misses or old.lost:
+        if old is None or old.misses or old.lost or old.model.alignment is None:
             return False
-        next_age_s = (2 * image.stamp_ns - lesson.snapshot.stamp_ns - old.keyframe_ns) / 1e9
-        return next_age_s < KEPT_MODEL_S and lesson.shown_share(old) < old.share - BETTER_BY
+        latency_s = (image.stamp_ns - lesson.snapshot.stamp_ns) / 1e9
+        age_s = (lesson.snapshot.stamp_ns - old.keyframe_ns) / 1e9
+        next_age_s = age_s + max(self._period_s, latency_s) + latency_s
+        longest_s = min(KEPT_MODEL_S, self._max_age_s - REFRESH_MARGIN_S)
+        return next_age_s < longest_s and lesson.shown_share(old) < old.share - BETTER_BY
 
     def _replace(self, new: Track, old: Track | None, source: Snapshot) -> None:
         """Put a track in the place of its former self, also in keyframes that the network is still working on."""

@@ -40,8 +40,8 @@ UNKNOWN_SLOPE_BORDER, UNKNOWN_SLOPE_COVERED = 0.03, 0.12
 """Where the keyframe does not show whether the object goes on: log-odds per fine pixel of distance."""
 MISSED_LIMIT, MISSED_MALUS = 3.0, 1.5
 """A thing that the network missed yields its pixels to those that it found."""
-LOST_LIMIT, LIMITED_SHARE = 3.0, 0.3
-"""So does one of which so few template points agree that its place is a guess: it may be hidden by what looks alike."""
+GUESSED_LIMIT, GUESSED_SHARE = 3.0, 0.3
+"""So does one of which so few template points agree, for it may be hidden by what looks alike, or its place a guess."""
 DOUBLE_IOU = 0.4
 """Two claims that overlap more are of one thing."""
 CERTAIN = 10.0
@@ -144,8 +144,8 @@ def _claim(track: Track, place: _Place, image: WorkImage) -> Evidence | None:
     log_odds = _clip(distance * place.steepness, -MOST_OUTSIDE, MOST_INSIDE)
     if track.misses:
         log_odds = np.minimum(log_odds, np.float32(MISSED_LIMIT)) - np.float32(MISSED_MALUS)
-    elif track.share < LIMITED_SHARE:
-        log_odds = np.minimum(log_odds, np.float32(LOST_LIMIT))
+    elif track.share < GUESSED_SHARE:
+        log_odds = np.minimum(log_odds, np.float32(GUESSED_LIMIT))
     appearance, differs = _appearance(track, image, place, distance)
     unknown = _unknown(track, distance < 0, differs, appearance, back)
     if unknown is not None:

@@ -57,7 +57,7 @@ class JobBook:
     """Keeps what is asked and what the network does. Every method may be called from any thread, and is quick.
 
     Args:
-        max_age_s: A late query is not answered by an image that is older [s].
+        max_age_s: What an image showed is of no use when it is older [s].
     """
 
     def __init__(self, max_age_s: float) -> None:
@@ -75,6 +75,7 @@ class JobBook:
     def _forget_jobs(self) -> None:
         self._in_flight: Running | None = None
         self._late_in_flight: Running | None = None
+        self._late_done: list[Running] = []
         self._embedded: Snapshot | None = None
         self._decoded: set[str] = set()
 
@@ -84,9 +85,10 @@ class JobBook:
             self._forget()
 
     def forget_jobs(self) -> None:
-        """Forget what runs and what is embedded: nothing is asked any more."""
+        """Forget what runs and what is embedded, unless something is asked again by now."""
         with self._lock:
-            self._forget_jobs()
+            if not self._vocabulary.queries:
+                self._forget_jobs()
 
     @property
     def asked(self) -> Asked:
@@ -143,12 +145,20 @@ class JobBook:
             self._note_submission(job)
             return job
 
-    def note_embedded(self, job: KeyframeJob) -> None:
-        """The network has done this pass, and its result is on the way: late queries are decoded on its image now."""
+    def note_done(self, job: KeyframeJob) -> None:
+        """The network has done this, and its result is on the way.
+
+        Late queries are decoded on a pass's image from now on, and others may follow a late query that is done.
+        """
         with self._lock:
             running = self._in_flight
             if running is not None and running.job is job:
                 self._use_embedding(running)
+            late = self._late_in_flight
+            if late is not None and late.job is job:
+                self._late_in_flight = None
+                self._late_done.append(late)
+                self._note_decoded(late)
 
     def finish(self, job: KeyframeJob, results: Sequence[PhraseResult]) -> Running | None:
         """Take a job off the list of those that run, and note what it found; None = it is not on the list."""
@@ -161,8 +171,8 @@ class JobBook:
             self._searches = {**self._searches, **found}
             if not job.late:
                 self._use_embedding(running)
-            elif running.snapshot is self._embedded:
-                self._decoded |= active.intersection(job.phrases)
+            else:
+                self._note_decoded(running)
             return running
 
     def give_up(self, job: KeyframeJob) -> Running | None:
@@ -177,7 +187,7 @@ class JobBook:
     def snapshots(self) -> list[Snapshot]:
         """Of the keyframes that jobs refer to, or may refer to."""
         with self._lock:
-            running = [r.snapshot for r in (self._in_flight, self._late_in_flight) if r is not None]
+            running = [r.snapshot for r in (self._in_flight, self._late_in_flight, *self._late_done) if r is not None]
             return [s for s in (*running, self._embedded) if s is not None]
 
     def _active(self) -> set[str]:
@@ -187,6 +197,10 @@ class JobBook:
         """What was withdrawn meanwhile counts as not decoded: if it comes back, it is decoded anew."""
         self._embedded, self._decoded = running.snapshot, self._active().intersection(running.job.phrases)
 
+    def _note_decoded(self, late: Running) -> None:
+        if late.snapshot is self._embedded:
+            self._decoded |= self._active().intersection(late.job.phrases)
+
     def _due(self, stamp_ns: int) -> list[Query]:
         def allowed(query: Query) -> bool:
             last = self._submitted_ns.get(query.phrase)
@@ -195,14 +209,16 @@ class JobBook:
         return [q for q in self._vocabulary.queries if allowed(q)]
 
     def _note_submission(self, job: KeyframeJob) -> None:
-        self._submitted_ns.update(dict.fromkeys(job.phrases, job.frame.stamp_ns))
+        """What was withdrawn meanwhile is searched as if for the first time, if it comes back."""
+        self._submitted_ns.update(dict.fromkeys(self._active().intersection(job.phrases), job.frame.stamp_ns))
 
     def _take_off(self, job: KeyframeJob) -> Running | None:
-        running = self._late_in_flight if job.late else self._in_flight
-        if running is None or running.job is not job:
-            return None
-        if job.late:
-            self._late_in_flight = None
-        else:
+        candidates = (self._in_flight, self._late_in_flight, *self._late_done)
+        running = next((r for r in candidates if r is not None and r.job is job), None)
+        if running is self._in_flight:
             self._in_flight = None
+        elif running is self._late_in_flight:
+            self._late_in_flight = None
+        elif running is not None:
+            self._late_done.remove(running)
         return running

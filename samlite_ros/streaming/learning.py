@@ -63,9 +63,9 @@ class Lesson:
         x0, y0, x1, y1 = self.keyframe.masks[self.index].box_xyxy
         return COST_PER_LESSON_PX + (x1 - x0 + 2 * MARGIN_PX) * (y1 - y0 + 2 * MARGIN_PX)
 
-    def after(self, former: Lesson) -> Lesson:
-        """This lesson, of a thing that answers to what a former one found, too."""
-        matches = merge_matches(former.detection.matches, self.detection.matches, frozenset())
+    def joined_with(self, other: Lesson) -> Lesson:
+        """This lesson, of a thing that answers to what another one found, too."""
+        matches = merge_matches(other.detection.matches, self.detection.matches, frozenset())
         return replace(self, detection=replace(self.detection, matches=matches))
 
     def shown_share(self, old: Track) -> float:
@@ -93,9 +93,10 @@ class LessonQueue:
         self._lessons: list[Lesson] = []
 
     def add(self, lessons: Sequence[Lesson], snapshot: Snapshot, urgency: Callable[[int], float]) -> None:
-        """Lessons of a keyframe; those of earlier keyframes are dropped, and of two about one thing the older.
+        """Lessons of a keyframe; those of earlier keyframes are dropped.
 
-        A late query may find what its keyframe's first phrases have found and what is not learnt yet.
+        A late query may find what its keyframe's first phrases have found and what is not learnt yet: then the mask
+        that came first is learnt, and the thing answers to both.
 
         Args:
             lessons: The lessons.
@@ -106,7 +107,12 @@ class LessonQueue:
         by_id: dict[int, Lesson] = {}
         for lesson in sorted([*waiting, *lessons], key=lambda x: x.snapshot.stamp_ns):
             former = by_id.get(lesson.track_id)
-            by_id[lesson.track_id] = lesson if former is None else lesson.after(former)
+            if former is None:
+                by_id[lesson.track_id] = lesson
+            elif former.snapshot is lesson.snapshot:
+                by_id[lesson.track_id] = former.joined_with(lesson)
+            else:
+                by_id[lesson.track_id] = lesson.joined_with(former)
         self._lessons = sorted(by_id.values(), key=lambda x: urgency(x.track_id))
 
     def take(self, known: Container[int]) -> list[Lesson]:

@@ -78,7 +78,7 @@ class StreamingCounters:
 class StreamingPipeline:
     """Answers one camera's frames.
 
-    Used by one thread at a time, but for `set_vocabulary`, `take_late_job` and `note_embedded`, which others may call
+    Used by one thread at a time, but for `set_vocabulary`, `take_late_job` and `note_done`, which others may call
     meanwhile.
 
     Args:
@@ -91,7 +91,7 @@ class StreamingPipeline:
         self.camera = camera
         self.counters = StreamingCounters()
         self._jobs = JobBook(options.max_mask_age_s)
-        self._carrier = Carrier(options.merge_phrases)
+        self._carrier = Carrier(options.merge_phrases, options.keyframe_period_s, options.max_mask_age_s)
         self._schedule = KeyframeSchedule(options.keyframe_period_s, options.max_mask_age_s)
         self._forget()
 
@@ -158,12 +158,13 @@ class StreamingPipeline:
         self.counters.late_decodes += job is not None
         return job
 
-    def note_embedded(self, job: KeyframeJob) -> None:
-        """The network has done this pass, and its result will be delivered soon; need not be called.
+    def note_done(self, job: KeyframeJob) -> None:
+        """The network has done this, and its result will be delivered soon; need not be called.
 
-        From now on late queries are decoded on its image: the network may not have the one before any more.
+        From now on late queries are decoded on a pass's image (the network may not have the one before any more), and
+        others may follow a late query.
         """
-        self._jobs.note_embedded(job)
+        self._jobs.note_done(job)
 
     def deliver(self, result: KeyframeResult) -> Segmentation | None:
         """Take the network's answer; returns the answer of the job's frame where that is still owed."""
@@ -185,7 +186,7 @@ class StreamingPipeline:
         self.counters.failed_jobs += 1
         if not job.late:
             self._schedule.reset()
-        self._prune()
+            self._prune()
 
     def _carry_to(self, frame: Frame) -> Segmentation:
         asked = self._jobs.asked
@@ -241,7 +242,8 @@ class StreamingPipeline:
             self.options.merge_phrases,
         )
         self._carrier.deliver(snapshot, detections, frozenset(job.phrases))
-        self._prune()
+        if not job.late:  # a late query's models are yet to be learnt
+            self._prune()
 
     def _prune(self) -> None:
         """Forget the keyframes that nothing refers to any more."""

@@ -1,4 +1,5 @@
 import threading
+import time
 from concurrent.futures import Future
 
 import numpy as np
@@ -55,7 +56,7 @@ class Source:
     """A stream with a list of jobs; what becomes of each is a future."""
 
     def __init__(self, camera=""):
-        self.camera, self.may_have_late_job = camera, False
+        self.camera, self.may_have_late_job, self.is_busy = camera, False, False
         self.jobs, self.late_jobs = [], []
         self.fate: dict[int, Future] = {}
 
@@ -67,7 +68,7 @@ class Source:
         return fate
 
     def take_job(self):
-        return self.jobs.pop(0) if self.jobs else None
+        return self.jobs.pop(0) if self.jobs and not self.is_busy else None
 
     def take_late_job(self):
         job = self.late_jobs.pop(0) if self.late_jobs else None
@@ -121,7 +122,7 @@ def test_a_job_is_computed_and_delivered_on_one_thread(make_bench):
     bench = make_bench()
     (result,) = bench.run(bench.sources[0].add(7))
     assert (result.model_id, [r.phrase for r in result.results]) == ("scripted", ["ball"])
-    assert bench.segmenter.calls == [("image", 7), ("text", "ball"), ("segment", 7, "ball")]
+    assert bench.segmenter.calls == [("text", "ball"), ("image", 7), ("segment", 7, "ball")]
     assert bench.segmenter.threads == {"network"}
     counters = bench.worker.counters
     assert (counters.images_embedded, counters.phrases_decoded, counters.failures) == (1, 1, 0)
@@ -133,6 +134,19 @@ def test_cameras_take_turns(make_bench):
     bench.run(*[left.add(stamp) for stamp in (1, 2, 3)], *[right.add(stamp) for stamp in (11, 12, 13)])
     order = [call[1] for call in bench.segmenter.calls if call[0] == "image"]
     assert order == [1, 11, 2, 12, 3, 13]
+
+
+def test_a_camera_that_is_answering_a_frame_keeps_its_turn(make_bench):
+    bench = make_bench("left", "right")
+    left, right = bench.sources
+    left.is_busy = True
+    fates = [left.add(1), right.add(11)]
+    bench.worker.poke()
+    time.sleep(0.1)
+    assert not any(fate.done() for fate in fates)
+    left.is_busy = False
+    bench.run(*fates)
+    assert [call[1] for call in bench.segmenter.calls if call[0] == "image"] == [1, 11]
 
 
 def test_a_failing_job_is_told_and_the_worker_lives_on(make_bench):

@@ -156,7 +156,7 @@ def test_all_three_calls_answer_as_within_the_process(host, size):
         assert (image.stamp_ns, image.camera, image.size, image.model_id) == (7, "left", size, "net")
         del image
     here = ask(local, local.embed_image(shown), "a", "b")
-    there = ask(remote, remote.embed_image(shown), "a", "b", on_step=lambda: None)
+    there = ask(remote, remote.embed_image(shown), "a", "b")
     assert remote.model_id == "net"
     for a, b in zip(here, there, strict=True):
         assert b.masks[0].probability.flags.writeable
@@ -198,7 +198,7 @@ def test_arrays_that_are_not_contiguous_travel_too(host):
     np.testing.assert_array_equal(result.masks[0].probability, whole.image[:, ::-1, 2])
 
 
-def test_a_query_is_answered_within_a_pass_of_the_encoder_and_of_the_decoder(host):
+def test_a_query_is_answered_within_a_pass(host):
     remote = host.load((200, 0.005))
     before = remote.embed_image(frame(1))
     late = []
@@ -208,11 +208,9 @@ def test_a_query_is_answered_within_a_pass_of_the_encoder_and_of_the_decoder(hos
             late.extend(ask(remote, before, "late"))
             late.append(time.monotonic())
 
-    for run in (lambda: remote.embed_image(frame(2), ask_once), lambda: ask(remote, before, "b", on_step=ask_once)):
-        late.clear()
-        run()
-        assert late[0].phrase.startswith("LATE 1 left")
-        assert time.monotonic() - late[-1] > 0.5, "it waited for the pass"
+    remote.embed_image(frame(2), ask_once)
+    assert late[0].phrase.startswith("LATE 1 left")
+    assert time.monotonic() - late[-1] > 0.5, "it waited for the pass"
 
 
 def test_a_new_phrase_and_its_decoding_wait_for_one_block_only(host):
@@ -251,7 +249,10 @@ def test_what_on_block_raises_ends_the_pass_on_both_sides(host):
         raise Cancelled("stop")
 
     began_s = time.monotonic()  # a pass that nothing ends takes 10 s
-    for run in (lambda: remote.embed_image(frame(2), cancel), lambda: ask(remote, image, "b", on_step=cancel)):
+    for run in (
+        lambda: remote.embed_image(frame(2), cancel),
+        lambda: remote.search(frame(2), remote.embed_text(["b"]), [DecodeOptions()], cancel),
+    ):
         with pytest.raises(Cancelled, match="stop"):
             run()
     with pytest.raises(ZeroDivisionError):
@@ -262,11 +263,10 @@ def test_what_on_block_raises_ends_the_pass_on_both_sides(host):
 
 
 def test_a_network_without_steps_is_not_interrupted():
-    called = []
     with a_host(lambda parameters: PlainNetwork()) as host:
         remote = host.load(None)
-        (result,) = ask(remote, remote.embed_image(frame()), "a", on_step=lambda: called.append(1))
-    assert result.phrase.startswith("A 7") and not called
+        found = remote.search(frame(), remote.embed_text(["a"]), [DecodeOptions()], lambda: None)
+    assert found.results[0].phrase.startswith("A 7")
 
 
 def test_errors_arrive_as_they_were_raised(capfd):
