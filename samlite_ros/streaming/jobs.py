@@ -169,10 +169,10 @@ class JobBook:
             active = self._active()
             found = {r.phrase: Search(job.frame.stamp_ns, r.presence) for r in results if r.phrase in active}
             self._searches = {**self._searches, **found}
-            if not job.late:
-                self._use_embedding(running)
-            else:
+            if job.late:
                 self._note_decoded(running)
+            elif running.snapshot is not self._embedded:  # or it is used already, and more has been decoded on it
+                self._use_embedding(running)
             return running
 
     def give_up(self, job: KeyframeJob) -> Running | None:

@@ -418,6 +418,23 @@ def test_a_result_that_is_on_its_way_makes_room_for_other_late_queries_and_outli
     assert pipeline.counters.ignored_results == 1
 
 
+def test_what_is_decoded_before_the_result_of_its_pass_is_taken_over_is_not_decoded_again():
+    world = PaintedWorld([ball(at_rest()), ball(at_rest(220), GREEN, phrase="cup")])
+    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world)
+    pipeline.set_vocabulary(vocabulary("ball"))
+    pipeline.step(world.frame(0))
+    job = pipeline.take_job()
+    pipeline.note_done(job)
+    pipeline.set_vocabulary(vocabulary("ball", "cup", epoch=2))
+    late = pipeline.take_late_job()
+    assert late.phrases == ("cup",)
+    pipeline.note_done(late)
+    deliver(pipeline, segmenter, job)
+    assert pipeline.take_late_job() is None
+    deliver(pipeline, segmenter, late)
+    assert {m.query.phrase for i in pipeline.step(world.frame(1)).instances for m in i.matches} == {"ball", "cup"}
+
+
 def test_two_things_of_two_phrases_on_one_image_stay_two_where_that_is_asked():
     world = PaintedWorld([ball(at_rest())])
     options = StreamingOptions(propagate=True, merge_phrases=False)
