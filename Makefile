@@ -62,7 +62,7 @@ test-transformers-%:
 	@$(bootstrap) --ros none --venv .venv-transformers-$* --with transformers$(if $(filter-out newest,$*),==$*)
 	@. .venv-transformers-$*/env.sh && $(pytest) unit/test_segmenter_parity.py $(TEST_ARGS)
 
-test-oldest:  ## the library with the oldest versions that setup.py allows, without ROS (on Python 3.10)
+test-oldest:  ## the library with the oldest versions that setup.py allows, without ROS; needs PYTHON=python3.10
 	@$(bootstrap) --ros none --venv .venv-oldest --oldest
 	@. .venv-oldest/env.sh && $(pytest) unit bags $(TEST_ARGS)
 

