@@ -56,9 +56,15 @@ def _iou(figure: Any, report: Report) -> None:
     _legend_above(figure, axes[0])
 
 
-def _legend_above(figure: Any, axis: Any) -> None:
+def _legend_above(figure: Any, axis: Any, **options: Any) -> None:
     """One legend for all panels, over them: inside it would cover bars."""
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize="small")
+    options = {"ncol": 4, "fontsize": "small", **options}
+    entries = axis.get_legend_handles_labels()
+    try:
+        figure.legend(*entries, loc="outside upper center", **options)
+    except ValueError:  # matplotlib before 3.7, as in Ubuntu 24.04
+        figure.legend(*entries, loc="upper center", **options)
+        figure.get_layout_engine().set(rect=(0, 0, 1, 0.88))
 
 
 def _over_time(figure: Any, report: Report) -> None:
@@ -89,7 +95,7 @@ def _error(figure: Any, report: Report) -> None:
     axis.invert_yaxis()
     axis.set_xlim(0, 1.1 * max(*left, 0.01))
     axis.set_xlabel("error (1 - IoU), mean over all things and frames")
-    figure.legend(fontsize="small", title="the thing was", title_fontsize="small", loc="outside upper center", ncols=4)
+    _legend_above(figure, axis, title="the thing was", title_fontsize="small")
 
 
 def _identity(figure: Any, report: Report) -> None:
