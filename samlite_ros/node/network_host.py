@@ -211,17 +211,20 @@ def _fork() -> int:
 
 def _run_and_leave(work: Callable[[], None]) -> NoReturn:
     """In a forked process: nothing of what the other one had planned for its end may happen here."""
-    status = 1
     try:
         work()
-        status = 0
     except BaseException:
-        traceback.print_exc()
-    finally:
         with suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(status)
+            traceback.print_exc()
+        _leave(1)  # while the error holds the link: once that is closed, the node has what still runs killed
+    _leave(0)
+
+
+def _leave(status: int) -> NoReturn:
+    with suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
 
 
 def _be_a_child(name: bytes) -> None:
