@@ -79,7 +79,7 @@ class Segment:
 
 
 @dataclass(frozen=True, eq=False)
-class Search:
+class SearchImage:
     """`EmbedImage` and `Segment` in one; the answer is `Found`, whose image is as that of `EmbedImage`.
 
     Args:
@@ -95,7 +95,7 @@ class Search:
     in_parts: bool
 
 
-Call = Load | EmbedText | EmbedImage | Segment | Search
+Call = Load | EmbedText | EmbedImage | Segment | SearchImage
 
 
 @dataclass(frozen=True, eq=False)

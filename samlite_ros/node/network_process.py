@@ -22,7 +22,7 @@ from samlite_ros.node.network_link import (
     Load,
     Reply,
     Request,
-    Search,
+    SearchImage,
 )
 from samlite_ros.types import Segmenter, TextEmbedding
 
@@ -110,12 +110,12 @@ class NetworkServer:
         if isinstance(call, EmbedImage):
             on_block = self._between(number) if call.in_blocks else None
             return self._keep(number, self._segmenter.embed_image(call.frame, on_block))
-        if isinstance(call, Search):
+        if isinstance(call, SearchImage):
             return self._search(self._segmenter, number, call)
         image = replace(call.image, features=self._kept[call.image.features])
         return self._segmenter.segment(image, self._whole(call.text), call.options)
 
-    def _search(self, segmenter: Segmenter, number: int, call: Search) -> Found:
+    def _search(self, segmenter: Segmenter, number: int, call: SearchImage) -> Found:
         between = self._between(number) if call.in_parts else None
         found = search(segmenter, call.frame, self._whole(call.text), call.options, between)
         return replace(found, image=self._keep(number, found.image))

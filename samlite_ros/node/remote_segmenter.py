@@ -22,7 +22,7 @@ from samlite_ros.node.network_link import (
     Load,
     Reply,
     Request,
-    Search,
+    SearchImage,
     Segment,
 )
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, TextEmbedding
@@ -129,7 +129,7 @@ class RemoteSegmenter:
 
         `on_part` is called meanwhile as `on_block` is.
         """
-        reply = self._answer(Search(frame, self._numbered(text), tuple(options), on_part is not None), on_part)
+        reply = self._answer(SearchImage(frame, self._numbered(text), tuple(options), on_part is not None), on_part)
         found: Found = reply.value
         return replace(found, image=replace(found.image, features=self._kept(reply.number)))
 

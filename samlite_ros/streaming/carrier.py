@@ -189,10 +189,8 @@ class Carrier:
 
     def _learn_some(self, image: WorkImage) -> None:
         """Learn the next few models."""
-        lessons = self._lessons.take({t.track_id for t in self.tracks})
-        if not lessons:
-            return
-        lessons = [x for x in lessons if not self._knows_better(x, image)]
+        taken = self._lessons.take({t.track_id for t in self.tracks})
+        lessons = [x for x in taken if not self._knows_better(x, image)]
         if not lessons:
             return
         learnt = []

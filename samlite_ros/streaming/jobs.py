@@ -58,6 +58,9 @@ class JobBook:
 
     Args:
         max_age_s: What an image showed is of no use when it is older [s].
+
+    Attributes:
+        now_ns: Stamp of the newest frame [ns]; None = there was none. Set by who takes frames.
     """
 
     def __init__(self, max_age_s: float) -> None:
@@ -67,7 +70,7 @@ class JobBook:
         self._forget()
 
     def _forget(self) -> None:
-        self._now_ns: int | None = None
+        self.now_ns: int | None = None
         self._searches: dict[str, Search] = {}
         self._submitted_ns: dict[str, int] = {}
         self._forget_jobs()
@@ -110,13 +113,9 @@ class JobBook:
             self._submitted_ns = {phrase: s for phrase, s in self._submitted_ns.items() if phrase in active}
             self._decoded &= active
 
-    def note_frame(self, stamp_ns: int) -> None:
-        """The newest frame has this stamp [ns]."""
-        self._now_ns = stamp_ns
-
     def is_too_old(self, stamp_ns: int) -> bool:
         """Whether masks of this stamp [ns] are no longer to be shown."""
-        now_ns = self._now_ns
+        now_ns = self.now_ns
         return now_ns is not None and now_ns - stamp_ns > self._max_age_s * 1e9
 
     def due(self, stamp_ns: int) -> tuple[list[Query], bool]:

@@ -97,7 +97,6 @@ class StreamingPipeline:
 
     def _forget(self) -> None:
         self._newest: Frame | None = None
-        self._last_stamp_ns: int | None = None
         self._still = False
         self._model_id = ""
         self._jobs.forget()
@@ -128,16 +127,16 @@ class StreamingPipeline:
         Raises:
             ValueError: The frame is not newer. Where time really jumped back, call `reset` first.
         """
-        if self._last_stamp_ns is not None and frame.stamp_ns <= self._last_stamp_ns:
+        last_ns = self._jobs.now_ns
+        if last_ns is not None and frame.stamp_ns <= last_ns:
             raise ValueError(
-                f"frame of stamp {frame.stamp_ns} ns after one of {self._last_stamp_ns} ns: stamps must grow; "
+                f"frame of stamp {frame.stamp_ns} ns after one of {last_ns} ns: stamps must grow; "
                 "call reset() where time jumped back"
             )
         if self._carrier.image is not None and self._carrier.image.camera_size != frame.size:
             self.reset()
         self.counters.frames += 1
-        self._last_stamp_ns, self._newest = frame.stamp_ns, frame
-        self._jobs.note_frame(frame.stamp_ns)
+        self._jobs.now_ns, self._newest = frame.stamp_ns, frame
         return self._carry_to(frame) if self.options.propagate else None
 
     def take_job(self) -> KeyframeJob | None:
@@ -232,8 +231,8 @@ class StreamingPipeline:
         """Give a keyframe's instances to the carrier."""
         job = result.job
         if not job.late:
-            now = self._last_stamp_ns if self._last_stamp_ns is not None else snapshot.stamp_ns
-            self._schedule.delivered((now - snapshot.stamp_ns) / 1e9)
+            now_ns = self._jobs.now_ns
+            self._schedule.delivered((now_ns - snapshot.stamp_ns) / 1e9 if now_ns is not None else 0.0)
         detections = detections_from(
             result.results,
             mask_thresholds(vocabulary.queries),
