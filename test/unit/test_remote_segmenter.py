@@ -1,5 +1,6 @@
 """The network in a process of its own, without ROS: same answers, same errors, and no process is left behind."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -99,6 +100,7 @@ def make(parameters):
 
 @contextmanager
 def a_host(factory=make):
+    gc.collect()  # shared memory that tests before have left would be forked along
     with patch.object(network_host.threading, "active_count", lambda: 1):  # pytest-xdist has threads that only wait
         host = NetworkHost.start(factory)
     try:
