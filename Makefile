@@ -60,11 +60,11 @@ test-transformers: $(TRANSFORMERS:%=test-transformers-%)  ## parity with several
 
 test-transformers-%:
 	@$(bootstrap) --ros none --venv .venv-transformers-$* --with transformers$(if $(filter-out newest,$*),==$*)
-	@. .venv-transformers-$*/env.sh && $(pytest) unit/test_segmenter_parity.py $(TEST_ARGS)
+	@. .venv-transformers-$*/env.sh && $(pytest) segmenter/pytorch/test_parity.py $(TEST_ARGS)
 
 test-oldest:  ## the library with the oldest versions that setup.py allows, without ROS; needs PYTHON=python3.10
 	@$(bootstrap) --ros none --venv .venv-oldest --oldest
-	@. .venv-oldest/env.sh && $(pytest) unit bags $(TEST_ARGS)
+	@. .venv-oldest/env.sh && $(pytest) --ignore ros --ignore faults $(TEST_ARGS)
 
 clean:  ## remove environments and outputs
 	rm -rf .venv* build install log demo_out bench_out bag_out *.egg-info .pytest_cache .mypy_cache .ruff_cache

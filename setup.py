@@ -60,5 +60,5 @@ if __name__ == "__main__":
         package_data={"samlite_ros": ["models/demo/*"], **{package: ["*.msg"] for package in MESSAGE_TEXTS}},
         install_requires=LIBRARY,
         extras_require=EXTRAS,
-        entry_points={"console_scripts": ["samlite = samlite_ros.cli:main"]},
+        entry_points={"console_scripts": ["samlite = samlite_ros.commands.cli:main"]},
     )

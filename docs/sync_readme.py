@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from samlite_ros.node.parameters import render_markdown
+from samlite_ros.parameters.table import render_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"<!-- begin (?P<source>\S+) -->\n.*?<!-- end (?P=source) -->", re.DOTALL)

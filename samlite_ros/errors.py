@@ -49,7 +49,7 @@ class QueryRejected(SamliteError):
     """A query cannot be accepted.
 
     Args:
-        reason: One of `samlite_ros.queries.Reason`.
+        reason: One of `samlite_ros.queries.registry.Reason`.
         message: The reason in words, with the value that was wrong.
     """
 

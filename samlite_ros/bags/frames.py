@@ -11,8 +11,8 @@ from samlite_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE, deserialize
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import RawMessage
 from samlite_ros.errors import BagError, ImageDecodeError
-from samlite_ros.images import decode_compressed_image, decode_image
-from samlite_ros.message_fields import NS_PER_S, stamp_ns
+from samlite_ros.messages.fill import NS_PER_S, stamp_ns
+from samlite_ros.pixels.decode import decode_compressed_image, decode_image
 from samlite_ros.types import NO_STAMP, Frame
 
 IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)

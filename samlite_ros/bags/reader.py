@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from samlite_ros.bags.broken_sqlite import BrokenSqlite
-from samlite_ros.bags.cut_mcap import CutMcap
+from samlite_ros.bags.salvage.broken_sqlite import BrokenSqlite
+from samlite_ros.bags.salvage.cut_mcap import CutMcap
 from samlite_ros.bags.storage import PACKED_SUFFIX, STORAGE_SUFFIXES, RawMessage, Storage, Topic, WholeStorage, unpack
 from samlite_ros.errors import BagError
 

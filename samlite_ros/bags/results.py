@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from samlite_ros.bags.message_types import LABEL_INFO, SEGMENTATION, deserialize, typestore
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.errors import BagError
-from samlite_ros.message_fields import stamp_ns
-from samlite_ros.message_reading import read_segmentation
-from samlite_ros.query_requests import normalise_phrase
+from samlite_ros.messages.fill import stamp_ns
+from samlite_ros.messages.read import read_segmentation
+from samlite_ros.queries.requests import normalise_phrase
 from samlite_ros.types import Query, Segmentation
 
 

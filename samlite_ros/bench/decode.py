@@ -11,10 +11,10 @@ from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.timing import interleave
 from samlite_ros.bench.workload import camera_frame, phrases, segmenter_options, waiting_for
 from samlite_ros.segmenter import load_segmenter
-from samlite_ros.segmenter.decoder import TextFeatures, cut, decode, image_features
-from samlite_ros.segmenter.preprocess import to_pixel_values
-from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter
-from samlite_ros.segmenter.shared_decode import Proposals, SharedDecoder, SharedImage
+from samlite_ros.segmenter.pytorch.decoder import TextFeatures, cut, decode, image_features
+from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
+from samlite_ros.segmenter.pytorch.segmenter import Sam3LiteTextSegmenter
+from samlite_ros.segmenter.pytorch.shared_decode import Proposals, SharedDecoder, SharedImage
 
 
 class DecodeSides:

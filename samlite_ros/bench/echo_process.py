@@ -15,8 +15,8 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
+from samlite_ros.live.memory import keep_freed_memory
 from samlite_ros.msg import Segmentation
-from samlite_ros.node.memory import keep_freed_memory
 from samlite_ros.node.qos import CAMERA, RESULT
 
 

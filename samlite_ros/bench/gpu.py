@@ -17,10 +17,10 @@ from samlite_ros.bench.options import BenchOptions, SkippedPart
 from samlite_ros.bench.timing import measure
 from samlite_ros.bench.workload import camera_frame, phrases, segmenter_options, waiting_for
 from samlite_ros.segmenter import load_segmenter
-from samlite_ros.segmenter.decoder import cut, image_features
-from samlite_ros.segmenter.preprocess import to_pixel_values
-from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter
-from samlite_ros.segmenter.shared_decode import SharedDecoder
+from samlite_ros.segmenter.pytorch.decoder import cut, image_features
+from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
+from samlite_ros.segmenter.pytorch.segmenter import Sam3LiteTextSegmenter
+from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder
 
 _WARM_UP = 3
 _ROUNDS = 15

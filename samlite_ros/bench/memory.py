@@ -13,7 +13,7 @@ from typing import TypeVar
 from samlite_ros.bench.figures import Figure, derived
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.workload import camera_frame, phrases, segmenter_options
-from samlite_ros.node.memory import peak_mib, resident_mib
+from samlite_ros.live.memory import peak_mib, resident_mib
 from samlite_ros.segmenter import SegmenterOptions, load_segmenter
 from samlite_ros.types import DecodeOptions
 

@@ -19,11 +19,11 @@ from samlite_ros.bench.figures import Figure, figure
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.timing import interleave
 from samlite_ros.bench.workload import camera_frame, phrases
-from samlite_ros.images import decode_compressed_image, decode_image
-from samlite_ros.masks import label_images
-from samlite_ros.message_fields import detections_message, image_message, segmentation_message
+from samlite_ros.messages.fill import detections_message, image_message, segmentation_message
 from samlite_ros.node.messages import RCLPY
-from samlite_ros.segmenter.upsample import upsample_mask
+from samlite_ros.pixels.decode import decode_compressed_image, decode_image
+from samlite_ros.pixels.masks import label_images
+from samlite_ros.segmenter.pytorch.upsample import upsample_mask
 from samlite_ros.streaming.answer import answer_keyframe
 from samlite_ros.types import Frame, PhraseResult, Query, QueryKey, Vocabulary
 

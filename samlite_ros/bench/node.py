@@ -27,12 +27,12 @@ from samlite_ros.bench.memory import in_new_process
 from samlite_ros.bench.node_process import LOG_VARIABLE, NetworkTime, read_log
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.process_tree import tree_cpu_s, tree_peak_mib
-from samlite_ros.demo.processes import private_graph, running
 from samlite_ros.errors import SamliteError
-from samlite_ros.message_fields import image_message, stamp_ns, time_message
+from samlite_ros.live.memory import keep_freed_memory
+from samlite_ros.messages.fill import image_message, stamp_ns, time_message
 from samlite_ros.msg import Segmentation
-from samlite_ros.node.memory import keep_freed_memory
 from samlite_ros.node.messages import RCLPY, compressed_message
+from samlite_ros.node.processes import private_graph, running
 from samlite_ros.scenes.sequence import Sequence as SceneSequence
 from samlite_ros.scenes.sequence import SequenceOptions
 

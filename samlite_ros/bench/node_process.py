@@ -11,8 +11,8 @@ from typing import NamedTuple, TextIO
 
 from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.node.main import main
-from samlite_ros.node.network_place import load_network
-from samlite_ros.node.parameters import Parameters
+from samlite_ros.segmenter.load import load_network
+from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, Segmenter, TextEmbedding
 
 LOG_VARIABLE = "SAMLITE_BENCH_LOG"
@@ -85,8 +85,8 @@ def read_log(path: Path) -> dict[int, NetworkTime]:
     return {int(stamp): NetworkTime(float(wall), float(cpu)) for stamp, wall, cpu in lines}
 
 
-def _load(log: TextIO) -> Callable[[Parameters], Segmenter]:
-    return lambda parameters: LoggedSegmenter(load_network(parameters), log)
+def _load(log: TextIO) -> Callable[[SegmenterOptions], Segmenter]:
+    return lambda options: LoggedSegmenter(load_network(options), log)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ import torch
 from samlite_ros.bench.figures import Figure, derived
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.workload import camera_frame, phrases, segmenter_options
-from samlite_ros.masks import mask_iou
+from samlite_ros.pixels.masks import mask_iou
 from samlite_ros.segmenter import SegmenterOptions, load_segmenter
-from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter
-from samlite_ros.segmenter.shared_decode import SharedDecoder
-from samlite_ros.segmenter.upsample import upsample_mask
+from samlite_ros.segmenter.pytorch.segmenter import Sam3LiteTextSegmenter
+from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder
+from samlite_ros.segmenter.pytorch.upsample import upsample_mask
 from samlite_ros.types import Frame, Mask
 
 SCORE_THRESHOLD = 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from samlite_ros.node.memory import peak_mib, resident_mib
+from samlite_ros.live.memory import peak_mib, resident_mib
 
 _PPID, _TIMES = 1, slice(11, 15)  # of /proc/<pid>/stat, counted from the state; utime stime cutime cstime
 

@@ -22,8 +22,8 @@ from samlite_ros.bench.still import measure_still, still_frames
 from samlite_ros.bench.timing import Sample, interleave
 from samlite_ros.bench.workload import camera_frame, late_phrase, phrases, segmenter_options, waiting_for
 from samlite_ros.segmenter import load_segmenter
-from samlite_ros.segmenter.decoder import decode
-from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter
+from samlite_ros.segmenter.pytorch.decoder import decode
+from samlite_ros.segmenter.pytorch.segmenter import Sam3LiteTextSegmenter
 from samlite_ros.types import DecodeOptions, Frame, PhraseResult
 
 Samples = Mapping[str, Sequence[Sample]]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from samlite_ros.bench.streaming_sequences import Difficulty, StreamSequence, TruthFrame
+from samlite_ros.scenes.hard_sequences import Difficulty, StreamSequence, TruthFrame
 
 RATE_HZ = 30.0
 

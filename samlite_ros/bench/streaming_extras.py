@@ -6,13 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from samlite_ros.bench.streaming_cost import COUNTS, SIZES, cost_row
-from samlite_ros.bench.streaming_late import late_queries
+from samlite_ros.bench.streaming.cost import COUNTS, SIZES, cost_row
+from samlite_ros.bench.streaming.late import late_queries
+from samlite_ros.bench.streaming.still import SENSORS, entering_things, still_scene
 from samlite_ros.bench.streaming_progress import Step
-from samlite_ros.bench.streaming_still import SENSORS, entering_things, still_scene
 
 if TYPE_CHECKING:
-    from samlite_ros.bench.streaming import StreamingBenchOptions
+    from samlite_ros.bench.streaming.sections import StreamingBenchOptions
 
 Rows = dict[str, Any]
 FULL_SIZE_S, DEMO_S = 270.0, 30.0

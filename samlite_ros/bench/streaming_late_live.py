@@ -19,18 +19,18 @@ import numpy as np
 
 from samlite_ros.bench.memory import in_new_process
 from samlite_ros.bench.options import BenchOptions
+from samlite_ros.bench.streaming.late import Bound, Waits, late_row
 from samlite_ros.bench.streaming_clips import RATE_HZ, pendulum
-from samlite_ros.bench.streaming_late import Bound, Waits, late_row
-from samlite_ros.bench.streaming_sequences import DEVELOPMENT, StreamSequence
 from samlite_ros.bench.workload import late_phrase, segmenter_options
 from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.errors import SamliteError
-from samlite_ros.node.network_host import NetworkHost
-from samlite_ros.node.network_place import NetworkPlace
-from samlite_ros.node.network_worker import WARM_UP_PHRASE, NetworkWorker
-from samlite_ros.node.parameters import Parameters
-from samlite_ros.node.stream_worker import StreamWorker
+from samlite_ros.live.network_worker import WARM_UP_PHRASE, NetworkWorker
+from samlite_ros.live.stream_worker import StreamWorker
+from samlite_ros.network.host import NetworkHost
+from samlite_ros.network.place import NetworkPlace
+from samlite_ros.scenes.hard_sequences import DEVELOPMENT, StreamSequence
 from samlite_ros.segmenter import load_segmenter
+from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.streaming.pipeline import StreamingOptions
 from samlite_ros.types import (
     DecodeOptions,
@@ -323,7 +323,7 @@ def _late_queries_live(model: str, seed: int, budget_s: float, least: int) -> di
 
     place = NetworkPlace(recording, NetworkHost.start(recording), warn=print)
     try:
-        waits = _ask_at_random(LiveStream(partial(place.make, Parameters())), notes, seed, budget_s, least)
+        waits = _ask_at_random(LiveStream(partial(place.make, SegmenterOptions())), notes, seed, budget_s, least)
     finally:
         place.end()
     return {**late_row(waits, notes.bound()), "pass_ms": 1e3 * notes.pass_s(), "process": place.has_process}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from samlite_ros.bench.streaming_run import Outcome, run_sequence
-from samlite_ros.bench.streaming_sequences import TruthFrame
+from samlite_ros.bench.streaming.both_ways import Outcome, run_sequence
 from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
-from samlite_ros.streaming.runner import LatencyProfile
+from samlite_ros.scenes.hard_sequences import TruthFrame
 from samlite_ros.types import (
     DecodeOptions,
     Frame,
@@ -19,6 +18,7 @@ from samlite_ros.types import (
     TextEmbedding,
     Vocabulary,
 )
+from samlite_ros.virtual.latency import LatencyProfile
 
 PHRASE = "object"
 """Asked for: one phrase, so that a pass takes what the profile says, as with the oracle."""

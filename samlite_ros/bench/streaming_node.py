@@ -19,19 +19,20 @@ from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
-from samlite_ros.bench.busy_segmenter import HELD_SHARE
 from samlite_ros.bench.process_tree import tree_cpu_s
+from samlite_ros.bench.streaming.busy_segmenter import HELD_SHARE
 from samlite_ros.bench.streaming_clips import pendulum
 from samlite_ros.bench.streaming_node_process import SCRIPT_VARIABLE, write_script
-from samlite_ros.bench.streaming_scores import Score, score_run
-from samlite_ros.bench.streaming_sequences import DEVELOPMENT, StreamSequence, TruthFrame
-from samlite_ros.demo.processes import private_graph, running
 from samlite_ros.errors import SamliteError
-from samlite_ros.message_fields import image_message, stamp_ns, time_message
-from samlite_ros.message_reading import read_segmentation
+from samlite_ros.evaluation.measures.streaming_accuracy import Score, score_run
+from samlite_ros.messages.fill import image_message, stamp_ns, time_message
+from samlite_ros.messages.read import read_segmentation
 from samlite_ros.msg import Segmentation
 from samlite_ros.node.messages import RCLPY
-from samlite_ros.streaming.runner import LatencyProfile, Published
+from samlite_ros.node.processes import private_graph, running
+from samlite_ros.scenes.hard_sequences import DEVELOPMENT, StreamSequence, TruthFrame
+from samlite_ros.streaming.answer import Published
+from samlite_ros.virtual.latency import LatencyProfile
 
 RATE_HZ = 30.0
 MAX_MASK_AGE_S = 2.0

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.bench.busy_segmenter import BusySegmenter
-from samlite_ros.bench.streaming_oracle import SCORE, OracleSegmenter
-from samlite_ros.bench.streaming_sequences import TruthFrame
-from samlite_ros.streaming.runner import LatencyProfile
+from samlite_ros.bench.streaming.busy_segmenter import BusySegmenter
+from samlite_ros.bench.streaming.oracle import SCORE, OracleSegmenter
+from samlite_ros.scenes.hard_sequences import TruthFrame
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, TextEmbedding
+from samlite_ros.virtual.latency import LatencyProfile
 
 SCRIPT_VARIABLE = "SAMLITE_BENCH_SCRIPT"
 """Names the file with what the network knows; see `write_script`."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from samlite_ros.bench.streaming_run import PARTS, Outcome, error_ratio, mean_iou, run_sequence, without
-from samlite_ros.bench.streaming_sequences import TruthFrame
-from samlite_ros.streaming.runner import LatencyProfile
+from samlite_ros.bench.streaming.both_ways import PARTS, Outcome, error_ratio, mean_iou, run_sequence, without
+from samlite_ros.scenes.hard_sequences import TruthFrame
+from samlite_ros.virtual.latency import LatencyProfile
 
 Outcomes = dict[tuple[str, float], list[Outcome]]
 """By part that is left out and time of a pass [ms]."""

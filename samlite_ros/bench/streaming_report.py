@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from samlite_ros.bench.streaming_late import ALLOWED
+from samlite_ros.bench.streaming.late import ALLOWED
 
 Report = Mapping[str, Any]
 """What `streaming.run_bench` returns."""

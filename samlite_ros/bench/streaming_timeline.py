@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from samlite_ros.bench.streaming_oracle import OracleSegmenter, oracle_vocabulary
-from samlite_ros.bench.streaming_run import CARRIED
-from samlite_ros.bench.streaming_sequences import DEVELOPMENT, StreamSequence
-from samlite_ros.streaming.runner import LatencyProfile, Published, VirtualRun
+from samlite_ros.bench.streaming.both_ways import CARRIED
+from samlite_ros.bench.streaming.oracle import OracleSegmenter, oracle_vocabulary
+from samlite_ros.scenes.hard_sequences import DEVELOPMENT, StreamSequence
+from samlite_ros.streaming.answer import Published
+from samlite_ros.virtual.latency import LatencyProfile
+from samlite_ros.virtual.run import VirtualRun
 
 PROFILE_MS = 250.0
 SHOWN_S = 1.0

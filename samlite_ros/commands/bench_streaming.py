@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     sections = chosen_sections(arguments)
     if "node" in sections and importlib.util.find_spec("rclpy") is None:
         raise SamliteError("the node needs ROS 2, and there is no rclpy here: source your ROS, or leave --node out")
-    from samlite_ros.bench.streaming import run_bench
+    from samlite_ros.bench.streaming.sections import run_bench
     from samlite_ros.bench.streaming_pictures import draw
     from samlite_ros.bench.streaming_progress import ProgressBar
     from samlite_ros.bench.streaming_report import tables
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def chosen_sections(arguments: argparse.Namespace) -> tuple[str, ...]:
     """Names of what is measured, in the order of SECTIONS."""
-    from samlite_ros.bench.streaming import DEFAULT_SECTIONS
+    from samlite_ros.bench.streaming.sections import DEFAULT_SECTIONS
 
     chosen = {"accuracy"} if arguments.quick else set(DEFAULT_SECTIONS)
     if arguments.only is not None:
@@ -102,7 +102,7 @@ def bench_options(arguments: argparse.Namespace, sections: tuple[str, ...]) -> A
     Raises:
         SamliteError: The sequences end before a pass does.
     """
-    from samlite_ros.bench.streaming import MAIN, StreamingBenchOptions
+    from samlite_ros.bench.streaming.sections import MAIN, StreamingBenchOptions
 
     frames = min(arguments.frames, QUICK_FRAMES) if arguments.quick else arguments.frames
     if {"accuracy", "parts", "network"} & set(sections):

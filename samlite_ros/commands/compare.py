@@ -25,7 +25,7 @@ def run(args: Namespace) -> int:
     from samlite_ros.bags.dependencies import check_libraries
 
     check_libraries()
-    from samlite_ros.bags.compare import compare, table, to_json, write_comparison
+    from samlite_ros.evaluation.compare import compare, table, to_json, write_comparison
 
     comparison = compare(args.a, args.b)
     print(table(to_json(comparison)))

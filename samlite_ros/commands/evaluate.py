@@ -87,9 +87,9 @@ def _run_bag(args: Namespace) -> int:
     from samlite_ros.bags.dependencies import check_libraries
 
     check_libraries()
-    from samlite_ros.bags.evaluate import EvaluateOptions, evaluate_bag
-    from samlite_ros.bags.evaluation import EvaluationOptions
-    from samlite_ros.bags.report import parse_gate, table
+    from samlite_ros.evaluation.evaluate import EvaluateOptions, evaluate_bag
+    from samlite_ros.evaluation.evaluation import EvaluationOptions
+    from samlite_ros.evaluation.report import parse_gate, table
 
     options = EvaluateOptions(
         folder=args.out,
@@ -113,8 +113,8 @@ def _run_bag(args: Namespace) -> int:
 
 
 def _run_scenes(args: Namespace) -> int:
-    from samlite_ros.demo.evaluate_scenes import evaluate_scenes
     from samlite_ros.segmenter import SegmenterOptions, load_segmenter
+    from samlite_ros.training.evaluate_scenes import evaluate_scenes
 
     try:
         segmenter = load_segmenter(SegmenterOptions(model=args.model, threads=args.threads))
@@ -134,7 +134,7 @@ def _write(args: Namespace, measures: dict[str, Any]) -> None:
         settings = {"scenes": args.scenes, "seed": args.seed, "model": args.model, "threads": args.threads}
         args.json.write_text(json.dumps(measures | {"settings": settings}, indent=2) + "\n", encoding="utf-8")
     if args.picture:
-        from samlite_ros.demo.size_curve import draw_size_curve
+        from samlite_ros.training.size_curve import draw_size_curve
 
         draw_size_curve(measures["by_size_px"], args.picture)
 

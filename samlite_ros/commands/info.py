@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from samlite_ros.segmenter.parts import PartSize
+    from samlite_ros.segmenter.pytorch.parts import PartSize
 
 DESCRIPTION = """Parameters and memory of each part of a model, beside those of SAM3. Only the configuration is read:
 the weights need not be there. Memory is that of the weights alone, as a CPU (32 bits) and a GPU (16 bits) hold them."""
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     from samlite_ros.segmenter import check_dependencies
 
     check_dependencies()
-    from samlite_ros.segmenter.parts import part_sizes
+    from samlite_ros.segmenter.pytorch.parts import part_sizes
 
     sizes = part_sizes(arguments.model)
     print("\n".join(_table(arguments.model, sizes)))

@@ -50,7 +50,7 @@ def run(args: Namespace) -> int:
     from samlite_ros.bags.dependencies import check_libraries
 
     check_libraries()
-    from samlite_ros.bags.make_bag import MadeBag, make_bag
+    from samlite_ros.demo.make_bag import MadeBag, make_bag
     from samlite_ros.scenes import SequenceOptions
 
     scenes = SequenceOptions(size=args.size, rate_hz=args.rate, frames=args.frames)

@@ -44,11 +44,11 @@ def run(args: Namespace) -> int:
     from samlite_ros.bags.dependencies import check_libraries
 
     check_libraries()
-    from samlite_ros.bags.playback import PlayOptions
     from samlite_ros.bags.reader import BagReader
+    from samlite_ros.play.schedule import PlayOptions
 
     try:
-        from samlite_ros.node.play import play
+        from samlite_ros.play.player import play
     except ModuleNotFoundError as error:
         print(ONLY_WITH_ROS.format(error.name), file=sys.stderr)
         return 1

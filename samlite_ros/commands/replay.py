@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from samlite_ros.bags.replay import ReplayOptions
+    from samlite_ros.replay.replay import ReplayOptions
 
 DONE, FAULTY = 0, 1
 DESCRIPTION = """What would the robot have seen? Feeds every frame of a bag once, in the order of the stamps, through
@@ -77,12 +77,12 @@ def run(args: Namespace) -> int:
     from samlite_ros.bags.dependencies import check_libraries
 
     check_libraries()
-    from samlite_ros.bags.replay import check, replay
-    from samlite_ros.bags.settings import load_network
+    from samlite_ros.replay.replay import check, replay
+    from samlite_ros.segmenter.load import load_network
 
     options = _options(args)
     check(args.bag, args.out, options)
-    segmenter = load_network(options.parameters)
+    segmenter = load_network(options.parameters.segmenter_options())
     began_s = time.monotonic()
     with tqdm(unit="frame", disable=None, file=sys.stderr) as bar:
 
@@ -116,11 +116,12 @@ def _ended_as_interrupted() -> Iterator[None]:
 
 
 def _options(args: Namespace) -> ReplayOptions:
-    from samlite_ros.bags.outputs import OutputOptions
-    from samlite_ros.bags.replay import ReplayOptions
-    from samlite_ros.bags.settings import parse_profile, read_parameter_file
-    from samlite_ros.bags.virtual_node import NO_LATENCY
-    from samlite_ros.node.parameters import Parameters
+    from samlite_ros.parameters.file import read_parameter_file
+    from samlite_ros.parameters.table import Parameters
+    from samlite_ros.replay.outputs import OutputOptions
+    from samlite_ros.replay.replay import ReplayOptions
+    from samlite_ros.virtual.latency import parse_profile
+    from samlite_ros.virtual.node import NO_LATENCY
 
     profile = parse_profile(args.latency)
     exact = False if profile == NO_LATENCY else None

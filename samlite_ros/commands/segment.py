@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from samlite_ros.commands.image_arguments import split_arguments
 from samlite_ros.errors import ImageDecodeError
-from samlite_ros.masks import encode_rle
+from samlite_ros.pixels.masks import encode_rle
 from samlite_ros.types import DecodeOptions, Frame, Instance, PhraseResult, Query, QueryKey, QueryMatch
 
 if TYPE_CHECKING:
-    from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter
+    from samlite_ros.segmenter.pytorch.segmenter import Sam3LiteTextSegmenter
 
 DESCRIPTION = """Find phrases in image files. Every argument that names an existing image is an image; every other one
 is a phrase, unless it looks like a path (an image's suffix, or a slash), which is an error. --phrase takes any
@@ -153,7 +153,7 @@ def _output_names(images: Sequence[Path]) -> dict[Path, str]:
 
 def _write_pictures(folder: Path, name: str, image: NDArray[np.uint8], results: Sequence[PhraseResult]) -> None:
     """NAME_overlay.png, and NAME_PHRASE_NUMBER.png for each mask: 255 inside."""
-    from samlite_ros.overlay import draw_overlay
+    from samlite_ros.pixels.overlay import draw_overlay
 
     folder.mkdir(parents=True, exist_ok=True)
     _write_png(

@@ -21,8 +21,8 @@ def add_parser(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Train; 1 where a library is missing."""
     try:
-        from samlite_ros.demo.train import train_demo
-        from samlite_ros.demo.training.recipe import Recipe
+        from samlite_ros.training.recipe import Recipe
+        from samlite_ros.training.train import train_demo
     except ModuleNotFoundError as error:
         print(f"samlite train-demo: no {error.name}: pip install 'samlite_ros[plots]'", file=sys.stderr)
         return 1

@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from samlite_ros.demo.observer import Answer
 from samlite_ros.demo.run import DemoResult
-from samlite_ros.message_fields import stamp_ns
-from samlite_ros.message_reading import read_segmentation
-from samlite_ros.overlay import draw_overlay
+from samlite_ros.messages.fill import stamp_ns
+from samlite_ros.messages.read import read_segmentation
+from samlite_ros.pixels.overlay import draw_overlay
 
 Image = NDArray[np.uint8]
 SHEET_ROWS, SHEET_COLUMNS = 2, 3

@@ -19,13 +19,13 @@ from tqdm import tqdm
 
 from samlite_ros.demo.observer import Answer, Observer
 from samlite_ros.demo.phrases import choose_phrases
-from samlite_ros.demo.processes import private_graph, running
 from samlite_ros.demo.scene_camera import SceneDescription
 from samlite_ros.demo.score import FrameScore, Summary, score_frame, summarise
 from samlite_ros.errors import SamliteError
-from samlite_ros.message_fields import stamp_ns
-from samlite_ros.message_reading import read_mask
+from samlite_ros.messages.fill import stamp_ns
+from samlite_ros.messages.read import read_mask
 from samlite_ros.msg import QueryStatus
+from samlite_ros.node.processes import private_graph, running
 
 START_TIMEOUT_S = 120.0
 ANSWER_TIMEOUT_S = 20.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samlite_ros.bags.matching import iou_matrix, match_greedily
-from samlite_ros.masks import mask_from_array
+from samlite_ros.evaluation.measures.matching import iou_matrix, match_greedily
+from samlite_ros.pixels.masks import mask_from_array
 from samlite_ros.scenes import Scene, matches
 from samlite_ros.types import Mask
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
 from samlite_ros.errors import ImageDecodeError
-from samlite_ros.images import ENCODINGS
+from samlite_ros.pixels.decode import ENCODINGS
 
 
 class CvBridgeFallback:

@@ -13,10 +13,10 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
 from samlite_ros.errors import ParameterError
-from samlite_ros.node.memory import keep_freed_memory
-from samlite_ros.node.network_host import NetworkHost
-from samlite_ros.node.network_place import SegmenterFactory, load_network
+from samlite_ros.live.memory import keep_freed_memory
+from samlite_ros.network.host import NetworkHost
 from samlite_ros.node.node import SamliteNode
+from samlite_ros.segmenter.load import SegmenterFactory, load_network
 
 
 def main(args: list[str] | None = None, segmenter_factory: SegmenterFactory = load_network) -> int:

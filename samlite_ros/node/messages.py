@@ -25,8 +25,7 @@ from vision_msgs.msg import (
 )
 
 from samlite_ros.errors import ImageDecodeError
-from samlite_ros.images import ENCODINGS, decode_compressed_image, decode_image
-from samlite_ros.message_fields import header_message, stamp_ns
+from samlite_ros.messages.fill import header_message, stamp_ns
 from samlite_ros.msg import (
     InstanceMask,
     QueryMatch,
@@ -35,6 +34,7 @@ from samlite_ros.msg import (
     QueryStatusArray,
     Segmentation,
 )
+from samlite_ros.pixels.decode import ENCODINGS, decode_compressed_image, decode_image
 from samlite_ros.types import NO_STAMP, Frame
 
 _TYPES: dict[str, Callable[..., Any]] = {
@@ -65,7 +65,7 @@ _TYPES: dict[str, Callable[..., Any]] = {
 
 
 class RclpyFactory:
-    """The classes of rclpy, for `samlite_ros.message_fields`."""
+    """The classes of rclpy, for `samlite_ros.messages.fill`."""
 
     def new(self, type_name: str, **fields: Any) -> Any:
         """A message; see `MessageFactory`."""

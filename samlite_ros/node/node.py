@@ -23,23 +23,24 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
 from samlite_ros.errors import ParameterError, PhraseTooLongError, SamliteError
-from samlite_ros.message_fields import query_status_array_message, stamp_ns
-from samlite_ros.message_reading import read_request, read_requests
+from samlite_ros.live.failure_log import FailureLog
+from samlite_ros.live.memory import settle_memory
+from samlite_ros.live.network_worker import NetworkWorker
+from samlite_ros.live.stream_worker import StreamWorker
+from samlite_ros.messages.fill import query_status_array_message, stamp_ns
+from samlite_ros.messages.read import read_request, read_requests
 from samlite_ros.msg import QuerySet, QueryStatusArray, TextQuery
+from samlite_ros.network.host import NetworkHost
+from samlite_ros.network.place import NetworkPlace
 from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
 from samlite_ros.node.diagnostics import NodeFacts, Report
-from samlite_ros.node.failure_log import FailureLog
-from samlite_ros.node.memory import settle_memory
 from samlite_ros.node.messages import RCLPY, frame_from_compressed, frame_from_image
-from samlite_ros.node.network_host import NetworkHost
-from samlite_ros.node.network_place import NetworkPlace, SegmenterFactory, load_network
-from samlite_ros.node.network_worker import NetworkWorker
 from samlite_ros.node.outputs import CameraOutputs
 from samlite_ros.node.parameter_server import declare_parameters, values_of
-from samlite_ros.node.parameters import Parameters, updated
 from samlite_ros.node.qos import CAMERA, LATCHED, QUERY, QUERY_SET, QosWatch
-from samlite_ros.node.stream_worker import StreamWorker
-from samlite_ros.queries import PARAMETER_CLIENT, TEXT_CLIENT, QueryRegistry, QueryStatus, Reason, State
+from samlite_ros.parameters.table import Parameters, updated
+from samlite_ros.queries.registry import PARAMETER_CLIENT, TEXT_CLIENT, QueryRegistry, QueryStatus, Reason, State
+from samlite_ros.segmenter.load import SegmenterFactory, load_network
 from samlite_ros.types import NO_STAMP, Segmentation
 
 TICK_S = 0.1
@@ -248,8 +249,8 @@ class SamliteNode(LifecycleNode):
         stream.put_image(message, is_unstamped)
 
     def _load(self) -> Future[str]:
-        values = self._values
-        return self._network.load(lambda: self._place.make(values))
+        options = self._values.segmenter_options()
+        return self._network.load(lambda: self._place.make(options))
 
     def _wait(self, future: Future[Any]) -> bool:
         """Wait on the executor's thread; False where the node is being shut down."""

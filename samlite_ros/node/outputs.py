@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from samlite_ros.masks import label_images
-from samlite_ros.message_fields import (
+from samlite_ros.messages.fill import (
     detections_message,
     image_message,
     label_info_message,
@@ -18,7 +17,8 @@ from samlite_ros.message_fields import (
 from samlite_ros.msg import Segmentation as SegmentationMessage
 from samlite_ros.node.messages import RCLPY, compressed_message
 from samlite_ros.node.qos import LATCHED, PICTURE, RESULT, QosWatch
-from samlite_ros.overlay import draw_legend, draw_overlay
+from samlite_ros.pixels.masks import label_images
+from samlite_ros.pixels.overlay import draw_legend, draw_overlay
 from samlite_ros.types import Frame, Segmentation, Vocabulary
 
 

@@ -9,7 +9,7 @@ from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from samlite_ros.node.parameters import SPECS, Parameters
+from samlite_ros.parameters.table import SPECS, Parameters
 
 
 def declare_parameters(node: Node) -> Parameters:

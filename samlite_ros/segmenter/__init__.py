@@ -12,7 +12,7 @@ from samlite_ros.segmenter.dependencies import check_dependencies
 from samlite_ros.segmenter.options import SegmenterOptions
 
 if TYPE_CHECKING:
-    from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter
+    from samlite_ros.segmenter.pytorch.segmenter import Sam3LiteTextSegmenter
 
 __all__ = ["SegmenterOptions", "check_dependencies", "load_segmenter"]
 
@@ -28,7 +28,7 @@ def load_segmenter(options: SegmenterOptions | None = None) -> Sam3LiteTextSegme
     """
     check_dependencies()
     _wait_passively()
-    from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter
+    from samlite_ros.segmenter.pytorch.segmenter import Sam3LiteTextSegmenter
 
     return Sam3LiteTextSegmenter.load(options or SegmenterOptions())
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from samlite_ros.masks import mask_bounds_xyxy
-from samlite_ros.streaming.tracks import Track
+from samlite_ros.pixels.masks import mask_bounds_xyxy
+from samlite_ros.streaming.carry.tracks import Track
 from samlite_ros.types import (
     NO_STAMP,
     DecodeOptions,
@@ -177,3 +177,19 @@ def _matches(thing: _Thing, queries: Sequence[Query], counts: Mapping[QueryKey, 
         if query.phrase == phrase and score >= query.score_threshold and counts[query.key] < query.max_instances
     ]
     return tuple(sorted(matches, key=lambda m: -m.score))
+
+
+@dataclass(frozen=True, eq=False)
+class Published:
+    """One answer.
+
+    Args:
+        answer: The answer.
+        at_ns: When it was published, on the clock of the stamps [ns].
+        work_s: Work of the stream for it, as measured [s of this thread's processor time]; 0 for answers that are
+            the network's own.
+    """
+
+    answer: Segmentation
+    at_ns: int
+    work_s: float

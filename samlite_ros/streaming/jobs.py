@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from samlite_ros.streaming.answer import Search, decode_plan
-from samlite_ros.streaming.snapshot import Snapshot
+from samlite_ros.streaming.carry.snapshot import Snapshot
 from samlite_ros.types import DecodeOptions, Frame, PhraseResult, Query, Vocabulary
 
 

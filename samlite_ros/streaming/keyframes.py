@@ -7,8 +7,8 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.streaming.change import color_histogram, is_cut
-from samlite_ros.streaming.flow import WorkImage
+from samlite_ros.streaming.image.change import color_histogram, is_cut
+from samlite_ros.streaming.image.work_image import WorkImage
 
 REFRESH_MARGIN_S = 0.3
 """Time for the last models to be learnt before the old ones are withdrawn [s]."""

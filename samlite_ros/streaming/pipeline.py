@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from samlite_ros.streaming.answer import answer_carried, answer_keyframe, decode_plan, mask_thresholds
-from samlite_ros.streaming.carrier import Carrier
-from samlite_ros.streaming.change import is_still
-from samlite_ros.streaming.detections import detections_from
-from samlite_ros.streaming.flow import prepare
+from samlite_ros.streaming.carry.carrier import Carrier
+from samlite_ros.streaming.carry.detections import detections_from
+from samlite_ros.streaming.carry.snapshot import Snapshot
+from samlite_ros.streaming.image.change import is_still
+from samlite_ros.streaming.image.work_image import prepare
 from samlite_ros.streaming.jobs import JobBook, KeyframeJob
 from samlite_ros.streaming.keyframes import KeyframeSchedule
-from samlite_ros.streaming.snapshot import Snapshot
 from samlite_ros.types import Frame, PhraseResult, Segmentation, Vocabulary
 
 

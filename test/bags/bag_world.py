@@ -11,8 +11,8 @@ import numpy as np
 
 from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE
 from samlite_ros.bags.writer import BagWriter
-from samlite_ros.masks import encode_rle, mask_bounds_xyxy, mask_from_array
-from samlite_ros.message_fields import image_message
+from samlite_ros.messages.fill import image_message
+from samlite_ros.pixels.masks import encode_rle, mask_bounds_xyxy, mask_from_array
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Mask, PhraseResult, TextEmbedding
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 60, 220), "yellow": (220, 210, 40)}

@@ -17,18 +17,18 @@ from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from samlite_ros.bags.broken_sqlite import BrokenSqlite
 from samlite_ros.bags.frames import index_stamps, read_frames
 from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE, STRING, serialize, typestore
-from samlite_ros.bags.outputs import OutputOptions
-from samlite_ros.bags.pictures import find_images
 from samlite_ros.bags.reader import BagReader
-from samlite_ros.bags.replay import ReplayOptions, replay
 from samlite_ros.bags.results import FrameKey, ResultBag
+from samlite_ros.bags.salvage.broken_sqlite import BrokenSqlite
 from samlite_ros.bags.storage import ZSTD_MAGIC, WholeStorage
 from samlite_ros.bags.writer import BagWriter
 from samlite_ros.errors import BagError
-from samlite_ros.message_fields import image_message
+from samlite_ros.evaluation.pictures import find_images
+from samlite_ros.messages.fill import image_message
+from samlite_ros.replay.outputs import OutputOptions
+from samlite_ros.replay.replay import ReplayOptions, replay
 
 FRAMES = 30
 

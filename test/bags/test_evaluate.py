@@ -26,21 +26,21 @@ from bag_world import (
 )
 from rosbags.rosbag2 import Writer
 
-from samlite_ros.bags.compare import compare
-from samlite_ros.bags.compare import to_json as comparison_to_json
-from samlite_ros.bags.evaluate import EvaluateOptions, Verdict, evaluate_bag
-from samlite_ros.bags.evaluation import EvaluationOptions
 from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE, LABEL_INFO, SEGMENTATION
-from samlite_ros.bags.outputs import OutputOptions
-from samlite_ros.bags.replay import ReplayOptions, replay
-from samlite_ros.bags.report import parse_gate, worst_frames
 from samlite_ros.bags.writer import BagWriter
-from samlite_ros.cli import main
+from samlite_ros.commands.cli import main
 from samlite_ros.errors import BagError, ParameterError
-from samlite_ros.message_fields import image_message, label_info_message
-from samlite_ros.node.parameters import Parameters
-from samlite_ros.streaming.runner import LatencyProfile
+from samlite_ros.evaluation.compare import compare
+from samlite_ros.evaluation.compare import to_json as comparison_to_json
+from samlite_ros.evaluation.evaluate import EvaluateOptions, Verdict, evaluate_bag
+from samlite_ros.evaluation.evaluation import EvaluationOptions
+from samlite_ros.evaluation.report import parse_gate, worst_frames
+from samlite_ros.messages.fill import image_message, label_info_message
+from samlite_ros.parameters.table import Parameters
+from samlite_ros.replay.outputs import OutputOptions
+from samlite_ros.replay.replay import ReplayOptions, replay
 from samlite_ros.types import Query, QueryKey, Vocabulary
+from samlite_ros.virtual.latency import LatencyProfile
 
 PHRASES = ("red thing", "green thing", "yellow thing")
 NUMBERS = EvaluateOptions(worst=0)

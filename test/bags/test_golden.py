@@ -8,8 +8,8 @@ from pathlib import Path
 import golden
 import pytest
 
-from samlite_ros.bags.evaluate import EvaluateOptions, evaluate_bag
 from samlite_ros.bags.results import ResultBag
+from samlite_ros.evaluation.evaluate import EvaluateOptions, evaluate_bag
 
 
 def test_replay_of_the_made_bag_gives_the_golden_result(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from samlite_ros.bags.message_types import (
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.writer import BagWriter
 from samlite_ros.errors import BagError
-from samlite_ros.message_fields import header_message, image_message
+from samlite_ros.messages.fill import header_message, image_message
 
 
 def read_all(path: Path) -> tuple[list, tuple[str, ...]]:

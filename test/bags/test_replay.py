@@ -27,18 +27,18 @@ from bag_world import (
 from test_reader import cut, drop_metadata, write_damaged_images
 
 from samlite_ros.bags.message_types import BAG_MESSAGES, QUERY_SET, STRING, TEXT_QUERY
-from samlite_ros.bags.outputs import OutputOptions
 from samlite_ros.bags.reader import BagReader
-from samlite_ros.bags.replay import ReplayOptions, check, replay
 from samlite_ros.bags.results import Answer, ResultBag
-from samlite_ros.bags.settings import parse_profile, read_parameter_file
 from samlite_ros.bags.writer import BagWriter
-from samlite_ros.cli import main
+from samlite_ros.commands.cli import main
 from samlite_ros.errors import BagError, ParameterError, SamliteError
-from samlite_ros.message_fields import header_message, image_message
-from samlite_ros.node.parameters import Parameters
-from samlite_ros.streaming.runner import LatencyProfile
+from samlite_ros.messages.fill import header_message, image_message
+from samlite_ros.parameters.file import read_parameter_file
+from samlite_ros.parameters.table import Parameters
+from samlite_ros.replay.outputs import OutputOptions
+from samlite_ros.replay.replay import ReplayOptions, check, replay
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, TextEmbedding
+from samlite_ros.virtual.latency import LatencyProfile, parse_profile
 
 PHRASES = ("red thing", "green thing", "yellow thing")
 EVERYTHING = OutputOptions(label_images=True, images=True, video=True)
@@ -444,7 +444,7 @@ def test_parameters_of_every_node_are_known_and_mean_nothing(tmp_path: Path, nam
 @pytest.fixture
 def colours_for_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command loads the segmenter of the tests."""
-    monkeypatch.setattr("samlite_ros.bags.settings.load_network", lambda parameters: ColourSegmenter())
+    monkeypatch.setattr("samlite_ros.segmenter.load.load_network", lambda options: ColourSegmenter())
 
 
 @pytest.mark.usefixtures("colours_for_a_network")
@@ -494,7 +494,7 @@ class CancelledSegmenter(ColourSegmenter):
 def test_command_that_is_cancelled_keeps_the_results_so_far(
     recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("samlite_ros.bags.settings.load_network", lambda parameters: CancelledSegmenter())
+    monkeypatch.setattr("samlite_ros.segmenter.load.load_network", lambda options: CancelledSegmenter())
     handler = signal.getsignal(signal.SIGTERM)
     assert main(["replay", str(recording.path), "--query", "red thing", "-o", str(tmp_path / "out")]) == 1
     assert "fault: interrupted after 4 of 10 frames" in capsys.readouterr().err

@@ -14,20 +14,20 @@ import numpy as np
 import pytest
 from bag_world import TOPIC, ColourSegmenter, draw_world, stamp_of
 
-from samlite_ros.bags.evaluation import evaluate
 from samlite_ros.bags.frames import index_stamps, read_frames
-from samlite_ros.bags.make_bag import MadeBag, make_bag
 from samlite_ros.bags.message_types import BAG_MESSAGES, COMPRESSED_IMAGE
-from samlite_ros.bags.outputs import OutputOptions
 from samlite_ros.bags.reader import BagReader
-from samlite_ros.bags.replay import ReplayOptions, replay
 from samlite_ros.bags.results import ResultBag
-from samlite_ros.bags.settings import load_network
-from samlite_ros.bags.truth import read_truth
 from samlite_ros.bags.writer import BagWriter
-from samlite_ros.message_fields import header_message
-from samlite_ros.node.parameters import Parameters
+from samlite_ros.demo.make_bag import MadeBag, make_bag
+from samlite_ros.evaluation.evaluation import evaluate
+from samlite_ros.evaluation.truth.truth import read_truth
+from samlite_ros.messages.fill import header_message
+from samlite_ros.parameters.table import Parameters
+from samlite_ros.replay.outputs import OutputOptions
+from samlite_ros.replay.replay import ReplayOptions, replay
 from samlite_ros.scenes import SequenceOptions
+from samlite_ros.segmenter.load import load_network
 from samlite_ros.types import DecodeOptions
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3600)]
@@ -86,7 +86,7 @@ def test_memory_stays_flat(long_bag: Path, tmp_path: Path) -> None:
 def test_replay_is_as_fast_as_the_network(tmp_path: Path) -> None:
     make_bag(tmp_path / "in", MadeBag(scenes=SequenceOptions(frames=60)))
     parameters = Parameters(propagate=False)
-    segmenter = load_network(parameters)
+    segmenter = load_network(parameters.segmenter_options())
     with BagReader(tmp_path / "in") as reader:
         frames = [f.frame for f in read_frames(reader, index_stamps(reader, ["/camera/image"]), {"/camera/image": ""})]
 

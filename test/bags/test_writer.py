@@ -14,12 +14,12 @@ from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 
 from samlite_ros.bags.message_types import typestore
-from samlite_ros.bags.outputs import OutputOptions
-from samlite_ros.bags.replay import ReplayOptions, replay
 from samlite_ros.bags.writer import BagWriter
 from samlite_ros.errors import BagError
-from samlite_ros.masks import decode_rle
-from samlite_ros.node.parameters import Parameters
+from samlite_ros.parameters.table import Parameters
+from samlite_ros.pixels.masks import decode_rle
+from samlite_ros.replay.outputs import OutputOptions
+from samlite_ros.replay.replay import ReplayOptions, replay
 
 OURS = ("segmentation", "detections", "label_info", "label_image", "confidence", "instance_image", "query_status")
 

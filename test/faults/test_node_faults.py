@@ -1,13 +1,8 @@
 """What goes wrong around the node becomes a count, a diagnosis and a line in the log; the node lives on."""
 
-import sys
-from pathlib import Path
-
 import pytest
-from sensor_msgs.msg import CompressedImage, Image
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "ros"))
 from graph import RELIABLE, graph, scene, time_of
+from sensor_msgs.msg import CompressedImage, Image
 
 from samlite_ros.msg import QueryStatus
 

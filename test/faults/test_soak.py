@@ -2,13 +2,10 @@
 
 import itertools
 import os
-import sys
 import time
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "ros"))
 from graph import RELIABLE, graph, scene
 
 from samlite_ros.bench.process_tree import tree_of

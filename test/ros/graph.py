@@ -31,11 +31,11 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from samlite_ros.message_fields import image_message, time_message
+from samlite_ros.messages.fill import image_message, time_message
 from samlite_ros.msg import QuerySet, QueryStatus, QueryStatusArray, Segmentation, TextQuery
 from samlite_ros.node.messages import RCLPY, compressed_message
 
-FAKE_NODE = [sys.executable, str(Path(__file__).with_name("fake_segmenter.py"))]
+FAKE_NODE = [sys.executable, str(Path(__file__).parents[1] / "fakes/fake_segmenter.py")]
 REAL_NODE = [sys.executable, "-m", "samlite_ros.node.main"]
 DEADLINE_S = 90.0
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -3,7 +3,9 @@
 import os
 import signal
 import sys
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from fake_segmenter import make
 from sensor_msgs.msg import Image
 

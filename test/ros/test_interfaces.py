@@ -9,7 +9,7 @@ import pytest
 from ros_install import find_in_ros
 
 from samlite_ros.msg import QueryStatus, TextQuery
-from samlite_ros.queries import Action, Outcome, Reason, State
+from samlite_ros.queries.registry import Action, Outcome, Reason, State
 
 MSG = Path(__file__).resolve().parents[2] / "msg"
 

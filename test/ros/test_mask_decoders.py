@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from ros_install import ros_prefixes
 
-from samlite_ros.masks import encode_rle, mask_from_array
 from samlite_ros.msg import InstanceMask
+from samlite_ros.pixels.masks import encode_rle, mask_from_array
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PROGRAM = """

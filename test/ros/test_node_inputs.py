@@ -9,7 +9,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
-from samlite_ros.message_fields import image_message
+from samlite_ros.messages.fill import image_message
 from samlite_ros.msg import QueryStatus, Segmentation
 from samlite_ros.node.messages import RCLPY
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from graph import REAL_NODE, graph, scene, stamp_of
 
-from samlite_ros.masks import decode_rle
 from samlite_ros.msg import QueryStatus
+from samlite_ros.pixels.masks import decode_rle
 
 SHUTDOWN_LIMIT_S = 5.0
 

@@ -7,9 +7,9 @@ import pytest
 from fake_segmenter import SCORE
 from graph import graph, scene, stamp_of
 
-from samlite_ros.images import decode_compressed_image, decode_image
-from samlite_ros.masks import NOTHING, decode_rle
 from samlite_ros.msg import QueryStatus
+from samlite_ros.pixels.decode import decode_compressed_image, decode_image
+from samlite_ros.pixels.masks import NOTHING, decode_rle
 
 RED, BLUE = (slice(10, 22), slice(4, 16)), (slice(10, 22), slice(24, 36))
 PHRASES = {"r": "Red  Thing", "b": "blue thing", "g": "green thing"}

@@ -11,16 +11,16 @@ from graph import REAL_NODE, RELIABLE, graph, graph_environment, scene, stamp_of
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
-from samlite_ros.bags.make_bag import MadeBag, make_bag
 from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE
-from samlite_ros.bags.replay import ReplayOptions, replay
 from samlite_ros.bags.results import ResultBag
-from samlite_ros.bags.settings import load_network
 from samlite_ros.bags.writer import BagWriter
-from samlite_ros.masks import decode_rle
-from samlite_ros.message_fields import image_message
-from samlite_ros.node.parameters import Parameters
+from samlite_ros.demo.make_bag import MadeBag, make_bag
+from samlite_ros.messages.fill import image_message
+from samlite_ros.parameters.table import Parameters
+from samlite_ros.pixels.masks import decode_rle
+from samlite_ros.replay.replay import ReplayOptions, replay
 from samlite_ros.scenes import SequenceOptions
+from samlite_ros.segmenter.load import load_network
 
 FRAMES = 5
 TOPIC = "/camera/image"
@@ -28,7 +28,7 @@ TOPIC = "/camera/image"
 
 def play(domain, *arguments):
     return subprocess.Popen(
-        [sys.executable, "-m", "samlite_ros.cli", "play", *map(str, arguments)],
+        [sys.executable, "-m", "samlite_ros.commands.cli", "play", *map(str, arguments)],
         env={**os.environ, **graph_environment(domain)},
     )
 
@@ -46,7 +46,10 @@ def test_played_slowly_the_node_answers_as_replay_does(made, tmp_path):
     phrases = ["green cone", "red box"]
     parameters = Parameters(propagate=False)
     replay(
-        made, tmp_path / "out", ReplayOptions(phrases=tuple(phrases), parameters=parameters), load_network(parameters)
+        made,
+        tmp_path / "out",
+        ReplayOptions(phrases=tuple(phrases), parameters=parameters),
+        load_network(parameters.segmenter_options()),
     )
     with ResultBag(tmp_path / "out") as bag:
         expected = [answer.segmentation for answer in bag.answers()]
@@ -113,7 +116,17 @@ def test_looped_bag_with_clock_is_answered_round_after_round(tmp_path):
 
 
 def test_a_topic_that_is_not_there_is_refused_with_those_that_are(made):
-    command = [sys.executable, "-m", "samlite_ros.cli", "play", str(made), "--topic", TOPIC, "--topic", "/nothing"]
+    command = [
+        sys.executable,
+        "-m",
+        "samlite_ros.commands.cli",
+        "play",
+        str(made),
+        "--topic",
+        TOPIC,
+        "--topic",
+        "/nothing",
+    ]
     played = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert played.returncode == 1
     assert f"no topic /nothing; topics in this bag: {TOPIC} (sensor_msgs/msg/Image, {FRAMES} messages)" in played.stderr

@@ -7,11 +7,11 @@ import pytest
 
 from samlite_ros.bench.streaming_clips import pendulum
 from samlite_ros.bench.streaming_node import Seen, figures, through_the_node
-from samlite_ros.bench.streaming_sequences import DEVELOPMENT, StreamSequence
 from samlite_ros.errors import SamliteError
-from samlite_ros.masks import mask_bounds_xyxy, mask_from_array
-from samlite_ros.message_fields import segmentation_message
+from samlite_ros.messages.fill import segmentation_message
 from samlite_ros.node.messages import RCLPY
+from samlite_ros.pixels.masks import mask_bounds_xyxy, mask_from_array
+from samlite_ros.scenes.hard_sequences import DEVELOPMENT, StreamSequence
 from samlite_ros.types import Instance, Query, QueryKey, QueryMatch, Segmentation
 
 PERIOD_NS = 33_333_333

@@ -1,0 +1,178 @@
+"""Runs sequences under latency profiles, both ways: masks carried to every frame, and the usual way."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from unittest.mock import patch
+
+import cv2
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from samlite_ros.bench.streaming.oracle import PERFECT, Imperfection, OracleSegmenter, oracle_vocabulary
+from samlite_ros.evaluation.measures.streaming_accuracy import Score, score_keyframes, score_run
+from samlite_ros.pixels.masks import mask_iou
+from samlite_ros.scenes.hard_sequences import TruthFrame
+from samlite_ros.streaming.answer import Published
+from samlite_ros.streaming.carry import carrier, compose, learning, tracks
+from samlite_ros.streaming.image.work_image import no_flow
+from samlite_ros.streaming.model import alignment, appearance, color_model, search
+from samlite_ros.streaming.pipeline import StreamingCounters, StreamingOptions
+from samlite_ros.types import Instance, Segmenter, Vocabulary
+from samlite_ros.virtual.latency import LatencyProfile
+from samlite_ros.virtual.run import VirtualRun
+
+MAX_MASK_AGE_S = 3.0
+"""Age at which masks are withdrawn in the benchmark: a pass of 950 ms may miss a thing once."""
+MATCH_IOU = 0.3
+USUAL = StreamingOptions()
+CARRIED = StreamingOptions(propagate=True, max_mask_age_s=MAX_MASK_AGE_S)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One sequence under one profile.
+
+    Args:
+        sequence: Its name.
+        ours, peers: Masks carried to every frame; the newest frame, whole model, published when done.
+        frames: Number of frames.
+        embeddings: Image embeddings that ours computed.
+        counters: Of our pipeline.
+        peers_at_keyframes: The usual way's answers against the frames that they are of.
+    """
+
+    sequence: str
+    ours: Score
+    peers: Score
+    frames: int
+    embeddings: int
+    counters: StreamingCounters
+    peers_at_keyframes: Score = field(default_factory=Score)
+
+
+def run_sequence(
+    name: str,
+    truth: Sequence[TruthFrame],
+    profile: LatencyProfile,
+    phrase_count: int = 1,
+    imperfection: Imperfection = PERFECT,
+    network: tuple[Segmenter, Vocabulary] | None = None,
+    options: StreamingOptions = CARRIED,
+) -> Outcome:
+    """Both ways over one sequence; the clock is charged with our measured work.
+
+    Args:
+        name: For tables.
+        truth: The frames and their truth.
+        profile: How long the network takes.
+        phrase_count: Number of phrases that the things are dealt out to.
+        imperfection: How the oracle errs.
+        network: Another network than the oracle, and what it is asked.
+        options: Of our pipeline.
+    """
+    oracle = OracleSegmenter(truth, phrase_count, imperfection)
+    segmenter, vocabulary = network or (oracle, oracle_vocabulary(phrase_count))
+    frames = [t.frame for t in truth]
+    peers = list(VirtualRun(segmenter, profile, USUAL, vocabulary, charge_s=0).run(frames))
+    run = VirtualRun(segmenter, profile, options, vocabulary)
+    with undisturbed():
+        ours = list(run.run(frames))
+    peers = with_matched_ids(peers)
+    return Outcome(
+        name,
+        score_run(truth, ours),
+        score_run(truth, peers),
+        len(frames),
+        run.record.embeddings,
+        run.record.counters,
+        score_keyframes(truth, peers),
+    )
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """OpenCV on one thread, so that its work is in this thread's processor time; and Python looks for garbage only
+    among what is made within, as in the node, not among all that the benchmark has kept so far."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        cv2.setNumThreads(before)
+
+
+def with_matched_ids(published: Sequence[Published]) -> list[Published]:
+    """Give keyframe answers track ids by matching each with the one before it, without carrying anything."""
+    out: list[Published] = []
+    before: list[tuple[int, Instance]] = []
+    next_id = 1
+    for entry in published:
+        instances = list(entry.answer.instances)
+        ids = _match([i for _, i in before], instances)
+        numbered = []
+        for index, instance in enumerate(instances):
+            track_id = before[ids[index]][0] if index in ids else next_id
+            next_id += index not in ids
+            numbered.append((track_id, replace(instance, track_id=track_id)))
+        before = numbered
+        answer = replace(entry.answer, instances=tuple(i for _, i in numbered))
+        out.append(Published(answer, entry.at_ns, entry.work_s))
+    return out
+
+
+def _match(before: Sequence[Instance], now: Sequence[Instance]) -> dict[int, int]:
+    """Index before by index now."""
+    overlap = np.array([[mask_iou(n.mask, b.mask) for b in before] for n in now]).reshape(len(now), len(before))
+    rows, columns = linear_sum_assignment(overlap, maximize=True)
+    return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if overlap[r, c] > MATCH_IOU}
+
+
+def mean_iou(scores: Sequence[Score], whole_only: bool = False) -> float:
+    """Mean over sequences: each counts the same."""
+    values = [score.iou(whole_only) for score in scores]
+    kept = [v for v in values if not np.isnan(v)]
+    return float(np.mean(kept)) if kept else float("nan")
+
+
+def error_ratio(outcomes: Sequence[Outcome], whole_only: bool = False) -> float:
+    """Our error over the usual way's."""
+    ours, peers = (mean_iou([getattr(o, side) for o in outcomes], whole_only) for side in ("ours", "peers"))
+    return (1 - ours) / max(1 - peers, 1e-6)
+
+
+PARTS: dict[str, tuple[tuple[object, str, object], ...]] = {
+    "nothing": (),
+    "colour model": ((color_model, "LIMIT", 0.0),),
+    "alignment to the keyframe": (
+        (tracks, "ITERATIONS", 0),
+        (tracks, "ITERATIONS_LOST", 0),
+        (learning, "BUILD_ITERATIONS", 0),
+    ),
+    "outline rows": ((alignment, "OUTLINE_AMPLITUDE", 0.0), (alignment, "OUTLINE_COST", 0.0)),
+    "growth into the unseen": ((compose, "UNKNOWN_BIAS", -20.0),),
+    "growth of what was revealed": ((compose, "REVEALED", np.inf),),
+    "memory of what is hidden": ((appearance, "LEAST_HIDDEN", np.inf),),
+    "borders as they were shown": ((compose, "EDGE_FACTOR", compose.COLOR_FACTOR),),
+    "search of the whole image": ((search, "CANDIDATES", 0),),
+    "dense flow": ((carrier, "dense_flow", lambda previous, current: no_flow(current)),),
+    "other starting poses": ((tracks, "MOST_LOST", 0),),
+    "rest": ((tracks, "REST_REACH_PX", 0.0),),
+    "keeping what was missed": ((carrier, "MOST_MISSES", 0),),
+}
+"""What can be left out, and the constants that do it."""
+
+
+@contextmanager
+def without(part: str) -> Iterator[None]:
+    """Leave one of PARTS out while the `with` block runs."""
+    with ExitStack() as stack:
+        for module, name, value in PARTS[part]:
+            stack.enter_context(patch.object(module, name, value))
+        yield

@@ -1,0 +1,114 @@
+"""A network that knows the truth of the frame it is shown, so that only streaming is judged; it can be made to err."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.pixels.masks import mask_bounds_xyxy, mask_from_array
+from samlite_ros.scenes.hard_sequences import TruthFrame
+from samlite_ros.types import (
+    DecodeOptions,
+    Frame,
+    ImageEmbedding,
+    Mask,
+    PhraseResult,
+    Query,
+    QueryKey,
+    TextEmbedding,
+    Vocabulary,
+)
+
+LEAST_AREA_PX = 60
+"""The network does not find smaller things."""
+SCORE = 0.9
+
+
+@dataclass(frozen=True)
+class Imperfection:
+    """How a keyframe's truth is spoilt; the same for everybody who is shown that frame.
+
+    Args:
+        border_px: Borders are bent by so much, standard deviation [px].
+        miss: Chance that a thing is overlooked in a keyframe.
+    """
+
+    border_px: float = 0.0
+    miss: float = 0.0
+
+    def apply(self, inside: NDArray[np.bool_], thing: int, stamp_ns: int) -> NDArray[np.bool_] | None:
+        """The spoilt mask, bool (H, W); None = overlooked."""
+        rng = np.random.default_rng([stamp_ns % (1 << 31), thing])
+        if rng.random() < self.miss:
+            return None
+        if not self.border_px:
+            return inside
+        mask = inside.astype(np.uint8)
+        distance = cv2.distanceTransform(mask, cv2.DIST_L2, 3) - cv2.distanceTransform(1 - mask, cv2.DIST_L2, 3)
+        coarse = rng.standard_normal((inside.shape[0] // 32 + 1, inside.shape[1] // 32 + 1)).astype(np.float32)
+        bend = cv2.resize(coarse, (inside.shape[1], inside.shape[0]), interpolation=cv2.INTER_CUBIC)
+        return np.asarray(distance + bend * (self.border_px / float(bend.std())) > 0)
+
+
+PERFECT = Imperfection()
+"""No errors at all."""
+
+
+class OracleSegmenter:
+    """The truth as a network; things are dealt out to the phrases 'thing 0', 'thing 1' ... by their ids.
+
+    Args:
+        truth: All frames of a sequence.
+        phrase_count: Number of phrases.
+        imperfection: How it errs.
+    """
+
+    model_id = "oracle"
+
+    def __init__(
+        self, truth: Sequence[TruthFrame], phrase_count: int = 1, imperfection: Imperfection = PERFECT
+    ) -> None:
+        self._truth = {t.frame.stamp_ns: t for t in truth}
+        self._phrase_count, self._imperfection = phrase_count, imperfection
+
+    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
+        """Nothing but the phrases."""
+        return TextEmbedding(tuple(phrases), self.model_id, None)
+
+    def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
+        """Nothing but the stamp."""
+        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, None)
+
+    def segment(
+        self,
+        image: ImageEmbedding,
+        text: TextEmbedding,
+        options: Sequence[DecodeOptions],
+        on_step: Callable[[], None] | None = None,
+    ) -> list[PhraseResult]:
+        """The truth of that stamp."""
+        return [self._result(image.stamp_ns, phrase) for phrase in text.phrases]
+
+    def _result(self, stamp_ns: int, phrase: str) -> PhraseResult:
+        ids = self._truth[stamp_ns].ids
+        number = int(phrase.split()[1])
+        things = [int(i) for i in np.unique(ids) if i and i % self._phrase_count == number]
+        masks = [mask for thing in things if (mask := self._mask(ids, thing, stamp_ns)) is not None]
+        boxes = np.array([mask_bounds_xyxy(mask) for mask in masks], np.float32).reshape(-1, 4)
+        scores = np.full(len(masks), SCORE, np.float32)
+        return PhraseResult(phrase, SCORE if masks else 1 - SCORE, scores, boxes, tuple(masks))
+
+    def _mask(self, ids: NDArray[np.uint8], thing: int, stamp_ns: int) -> Mask | None:
+        inside = self._imperfection.apply(ids == thing, thing, stamp_ns)
+        if inside is None or np.count_nonzero(inside) < LEAST_AREA_PX:
+            return None
+        return mask_from_array(inside)
+
+
+def oracle_vocabulary(phrase_count: int = 1) -> Vocabulary:
+    """The queries that the oracle understands."""
+    return Vocabulary(1, tuple(Query(QueryKey("bench", f"thing {i}"), f"thing {i}", i) for i in range(phrase_count)))

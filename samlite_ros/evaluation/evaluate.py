@@ -1,0 +1,116 @@
+"""Evaluate a result against truth, and hold it against limits: what a continuous integration runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from samlite_ros.bags.results import ResultBag
+from samlite_ros.errors import ParameterError
+from samlite_ros.evaluation.evaluation import EvaluationOptions, evaluate
+from samlite_ros.evaluation.evaluation_pictures import draw_measures, draw_worst_frames
+from samlite_ros.evaluation.report import (
+    Gate,
+    check_below,
+    check_drop,
+    read_baseline,
+    to_json,
+    worst_frames,
+)
+from samlite_ros.evaluation.truth.truth import Truth, read_truth
+
+REPORT_NAME, MEASURES_NAME, WORST_NAME = "evaluation.json", "measures.png", "worst_frames.jpg"
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What to hold the result against, and what to write.
+
+    Args:
+        folder: For the report and the pictures; None = write none, unless a limit is not held.
+        failure_folder: For them where a limit is not held and `folder` is None.
+        report: A file for the report alone; None = none.
+        baseline: An earlier report; None = none.
+        fail_below: Limits.
+        fail_drop: Largest losses against the baseline.
+        worst: Number of worst frames to draw.
+        images, image_topics: Where the pictures of the worst frames come from; see `draw_worst_frames`.
+        evaluation: How to compare.
+    """
+
+    folder: Path | None = None
+    failure_folder: Path | None = None
+    report: Path | None = None
+    baseline: Path | None = None
+    fail_below: tuple[Gate, ...] = ()
+    fail_drop: tuple[Gate, ...] = ()
+    worst: int = 9
+    images: Path | None = None
+    image_topics: tuple[str, ...] = ()
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome.
+
+    Args:
+        content: The report, as `report.to_json` gives it.
+        failures: The limits that were not held, in words.
+        folder: Where report and pictures are; None = nowhere.
+    """
+
+    content: dict[str, Any]
+    failures: tuple[str, ...]
+    folder: Path | None
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What was wrong with the result bag, in words."""
+        return tuple(self.content["faults"])
+
+
+def evaluate_bag(result: Path, truth_path: Path, options: EvaluateOptions) -> Verdict:
+    """Evaluate a bag with answers.
+
+    Raises:
+        BagError: Result, truth or baseline cannot be read, nothing in them fits together, or a limit names a metric or
+            phrase that there is not.
+        ParameterError: A loss is limited, and there is no baseline.
+    """
+    if options.fail_drop and options.baseline is None:
+        raise ParameterError(f"a loss of {options.fail_drop[0].name} can be told only against a baseline: give one")
+    truth = read_truth(truth_path)
+    baseline = read_baseline(options.baseline) if options.baseline else None
+    with ResultBag(result) as bag:
+        evaluation = evaluate(bag.answers(), truth, options.evaluation)
+        content = to_json(evaluation, bag.reader.faults)
+    failures = check_below(content, options.fail_below)
+    if baseline is not None:
+        failures += check_drop(content, baseline, options.fail_drop)
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    if options.report is not None:
+        options.report.write_text(text, encoding="utf-8")
+    folder = options.folder or (options.failure_folder if failures else None)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / REPORT_NAME).write_text(text, encoding="utf-8")
+        _draw(result, truth, content, baseline, options, folder)
+    return Verdict(content, tuple(failures), folder)
+
+
+def _draw(
+    result: Path,
+    truth: Truth,
+    content: dict[str, Any],
+    baseline: Mapping[str, Any] | None,
+    options: EvaluateOptions,
+    folder: Path,
+) -> None:
+    draw_measures(content, folder / MEASURES_NAME)
+    worst = worst_frames(content, baseline, options.worst)
+    if worst:
+        draw_worst_frames(result, truth, worst, folder / WORST_NAME, options.images, options.image_topics)

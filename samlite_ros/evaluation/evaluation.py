@@ -1,0 +1,258 @@
+"""Answers against truth, frame by frame, and as the robot would have seen them while they were late."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from samlite_ros.bags.results import Answer, FrameKey
+from samlite_ros.errors import BagError
+from samlite_ros.evaluation.measures.cases import Case, FoundInstance, make_case
+from samlite_ros.evaluation.measures.matching import match_greedily
+from samlite_ros.evaluation.measures.metrics import Scores, score
+from samlite_ros.evaluation.truth.truth import Truth
+from samlite_ros.pixels.masks import mask_from_array
+from samlite_ros.types import NO_STAMP, Segmentation
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How to evaluate.
+
+    Args:
+        contours: Measure contours (F); the costly part.
+        min_visible_px: Smaller true things do not count in streaming IoU [px].
+        grace_ns: An answer that is published so long after a frame's stamp still stands for that frame [ns]; the time
+            until the next frame comes.
+    """
+
+    contours: bool = True
+    min_visible_px: int = 200
+    grace_ns: int = 0
+
+
+@dataclass(frozen=True)
+class PhraseScores:
+    """The measures of one phrase, or of all together.
+
+    Args:
+        scores: Over the answered frames.
+        streaming_iou: Mean overlap, over all frames and true things, of what was last published; NaN = no true thing.
+    """
+
+    scores: Scores
+    streaming_iou: float
+
+
+@dataclass(frozen=True)
+class FrameError:
+    """How wrong one answered frame is: things missed, things too many, and 1 - IoU of those that were found."""
+
+    camera: str
+    stamp_ns: int
+    error: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The outcome.
+
+    Args:
+        overall: Over all phrases.
+        phrases: By phrase.
+        frames: Every answered frame that has truth, in the order of the answers. A phrase counts in it from its first
+            search on.
+        truth_frames: Number of frames with truth.
+        start_up_frames: Frames before the network's first result was published: left out of streaming IoU.
+        phrases_unasked: Known to truth, in no answer: not judged.
+        phrases_unknown: Asked, not known to truth: not judged.
+        model_id: Of the answers.
+    """
+
+    overall: PhraseScores
+    phrases: Mapping[str, PhraseScores]
+    frames: Sequence[FrameError]
+    truth_frames: int
+    start_up_frames: int
+    phrases_unasked: tuple[str, ...]
+    phrases_unknown: tuple[str, ...]
+    model_id: str
+
+    @property
+    def answered(self) -> float:
+        """Share of the frames with truth that were answered."""
+        return len(self.frames) / self.truth_frames
+
+
+def evaluate(answers: Iterable[Answer], truth: Truth, options: EvaluationOptions | None = None) -> Evaluation:
+    """Compare answers with truth.
+
+    Args:
+        answers: In the order in which they were published; of several to one frame the last counts.
+        truth: What is there. Where both know one camera only, its name does not matter.
+        options: How.
+
+    Raises:
+        BagError: No answer has a stamp that truth knows, or no phrase is in both.
+    """
+    judge = _Judge(truth, options or EvaluationOptions())
+    for answer in answers:
+        judge.take(answer)
+    return judge.finish()
+
+
+@dataclass
+class _Camera:
+    """One camera's state while its answers go by: what stands, and which true frames are still to be seen."""
+
+    name: str
+    stamps: list[int]
+    seen: int = 0
+    newest: Segmentation | None = None
+
+
+@dataclass
+class _Judge:
+    truth: Truth
+    options: EvaluationOptions
+    cases: dict[tuple[FrameKey, str], Case] = field(default_factory=dict)
+    streaming: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    frames: dict[FrameKey, FrameError] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    searched: set[tuple[str, str]] = field(default_factory=set)
+    cameras: dict[str, _Camera] = field(default_factory=dict)
+    start_up_frames: int = 0
+    model_id: str = ""
+    first_stamp_ns: int = 0
+
+    def take(self, answer: Answer) -> None:
+        """The next answer in the order of publishing."""
+        segmentation = answer.segmentation
+        self.first_stamp_ns = self.first_stamp_ns or segmentation.stamp_ns
+        self.model_id = segmentation.model_id or self.model_id
+        self.asked.update(r.query.phrase for r in segmentation.results)
+        camera = self._camera(segmentation.camera)
+        self._see_until(camera, answer.published_ns - self.options.grace_ns)
+        known = [r.query.phrase for r in segmentation.results if r.keyframe_stamp_ns != NO_STAMP]
+        self.searched.update((segmentation.camera, phrase) for phrase in known)
+        camera.newest = segmentation
+        key = FrameKey(camera.name, segmentation.stamp_ns)
+        if key in self.truth.frames:
+            self._judge_frame(key, segmentation)
+
+    def finish(self) -> Evaluation:
+        """All answers went by."""
+        for camera in self.cameras.values():
+            self._see_until(camera, None)
+        cases = list(self.cases.values())
+        if not cases:
+            raise BagError(self._why_nothing())
+        by_phrase: dict[str, list[Case]] = defaultdict(list)
+        for case in cases:
+            by_phrase[case.phrase].append(case)
+        return Evaluation(
+            overall=PhraseScores(score(cases), _mean([v for values in self.streaming.values() for v in values])),
+            phrases={p: PhraseScores(score(by_phrase[p]), _mean(self.streaming[p])) for p in sorted(by_phrase)},
+            frames=list(self.frames.values()),
+            truth_frames=len(self.truth.frames),
+            start_up_frames=self.start_up_frames,
+            phrases_unasked=tuple(sorted(self.truth.phrases - self.asked)),
+            phrases_unknown=tuple(sorted(self.asked - self.truth.phrases)),
+            model_id=self.model_id,
+        )
+
+    def _camera(self, name: str) -> _Camera:
+        if name not in self.cameras:
+            true_name = self.truth.camera_for(name)
+            if any(camera.name == true_name for camera in self.cameras.values()):
+                raise BagError(f"truth knows one camera, the answers are of {name!r} and {next(iter(self.cameras))!r}")
+            stamps = sorted(key.stamp_ns for key in self.truth.frames if key.camera == true_name)
+            self.cameras[name] = _Camera(true_name, stamps)
+        return self.cameras[name]
+
+    def _judge_frame(self, key: FrameKey, answer: Segmentation) -> None:
+        error = 0.0
+        for phrase in self._judged(answer):
+            case = self._compare(key, phrase, answer, self.options.contours)
+            self.cases[key, phrase] = case
+            error += _error_of(case)
+        self.frames[key] = FrameError(answer.camera, key.stamp_ns, round(error, 6))
+
+    def _see_until(self, camera: _Camera, before_ns: int | None) -> None:
+        """Look at what stood at each true frame up to a moment [ns]; None = to the end."""
+        while camera.seen < len(camera.stamps) and (before_ns is None or camera.stamps[camera.seen] < before_ns):
+            key = FrameKey(camera.name, camera.stamps[camera.seen])
+            camera.seen += 1
+            standing = camera.newest
+            judged = self._judged(standing) if standing is not None else []
+            if standing is None or not judged:
+                self.start_up_frames += 1
+                continue
+            for phrase in judged:
+                self._see(key, phrase, standing)
+
+    def _see(self, key: FrameKey, phrase: str, standing: Segmentation) -> None:
+        case = self.cases.get((key, phrase)) if standing.stamp_ns == key.stamp_ns else None
+        case = case or self._compare(key, phrase, standing, contours=False)
+        counted = ~case.crowd & (case.true_areas >= self.options.min_visible_px)
+        self.streaming[phrase] += case.region_j[counted].tolist()
+
+    def _judged(self, answer: Segmentation) -> list[str]:
+        """Phrases of an answer that truth knows, from when they were first searched on."""
+        asked = dict.fromkeys(r.query.phrase for r in answer.results)
+        return [p for p in asked if p in self.truth.phrases and (answer.camera, p) in self.searched]
+
+    def _compare(self, key: FrameKey, phrase: str, answer: Segmentation, contours: bool) -> Case:
+        found = list(_found(answer, phrase))
+        frame = self.truth.frames[key]
+        if frame.size != answer.size:
+            raise BagError(f"truth of stamp {key.stamp_ns} ns is of size {frame.size}, the answer of {answer.size}")
+        if self.truth.regions_only:
+            found = _merged(found)
+        return make_case(key.stamp_ns, key.camera, phrase, found, frame.instances(phrase), contours)
+
+    def _why_nothing(self) -> str:
+        stamps = [key.stamp_ns for key in self.truth.frames]
+        if self.frames:
+            return (
+                f"truth knows {sorted(self.truth.phrases)}, the answers speak of {sorted(self.asked)}: none is in both"
+            )
+        if not self.truth.cameras & {camera.name for camera in self.cameras.values()}:
+            return f"truth is of the cameras {sorted(self.truth.cameras)}, the answers are of {sorted(self.cameras)}"
+        return (
+            f"no answer has a stamp that truth knows: truth is from {min(stamps)} to {max(stamps)} ns, "
+            f"the first answer is of {self.first_stamp_ns} ns"
+        )
+
+
+def _found(answer: Segmentation, phrase: str) -> Iterator[FoundInstance]:
+    for instance in answer.instances:
+        scores = [m.score for m in instance.matches if m.query.phrase == phrase]
+        if scores:
+            age_ms = (answer.stamp_ns - instance.keyframe_stamp_ns) / 1e6
+            yield FoundInstance(instance.mask, max(scores), instance.track_id, age_ms)
+
+
+def _merged(found: Sequence[FoundInstance]) -> list[FoundInstance]:
+    """All instances as one region, for truth that does not tell them apart."""
+    if len(found) < 2:
+        return list(found)
+    union = np.logical_or.reduce([f.mask.full() for f in found])
+    best = max(found, key=lambda f: f.score)
+    return [FoundInstance(mask_from_array(union), best.score, best.track_id, max(f.age_ms for f in found))]
+
+
+def _error_of(case: Case) -> float:
+    match = match_greedily(case.scores, case.ious, case.crowd, 0.5)
+    right = (match.truth_of >= 0) & ~match.ignored
+    n_true = int((~case.crowd).sum())
+    overlap = sum(case.ious[d, match.truth_of[d]] for d in np.flatnonzero(right))
+    too_many = int((match.truth_of < 0).sum())
+    return float(n_true - overlap + too_many)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")

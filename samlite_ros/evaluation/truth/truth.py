@@ -1,0 +1,238 @@
+"""What is really there: COCO instances per stamp, a bag of label images, or a bag of trusted answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.bags.message_types import IMAGE, LABEL_INFO, SEGMENTATION, deserialize
+from samlite_ros.bags.reader import BagReader
+from samlite_ros.bags.results import ClassNames, FrameKey, ResultBag, to_label_info
+from samlite_ros.errors import BagError
+from samlite_ros.evaluation.measures.cases import TrueInstance
+from samlite_ros.evaluation.truth.coco import decode_segmentation
+from samlite_ros.messages.fill import NS_PER_S, stamp_ns
+from samlite_ros.pixels.masks import NOTHING, encode_rle, mask_from_array
+from samlite_ros.queries.requests import normalise_phrase
+
+
+@dataclass(frozen=True, eq=False)
+class _Annotation:
+    """One true thing, its mask still encoded: see `coco.decode_segmentation`. `where` it is written, for errors."""
+
+    phrase: str
+    segmentation: Any
+    track_id: int = 0
+    crowd: bool = False
+    where: str = "truth"
+
+    def decode(self, size: tuple[int, int]) -> TrueInstance:
+        """The thing itself.
+
+        Raises:
+            BagError: Its region does not fit the image, or is written in no way that COCO knows.
+        """
+        try:
+            return TrueInstance(decode_segmentation(self.segmentation, size), self.track_id, self.crowd)
+        except (TypeError, ValueError) as error:
+            raise BagError(f"{self.where}: {error}") from error
+
+
+@dataclass(eq=False)
+class TrueFrame:
+    """What is there in one image.
+
+    Args:
+        size: (H, W) [px].
+        annotations: All things of all phrases.
+    """
+
+    size: tuple[int, int]
+    annotations: list[_Annotation] = field(default_factory=list)
+
+    def instances(self, phrase: str) -> list[TrueInstance]:
+        """The things that a phrase names; empty = it is absent. Raises what `decode` raises."""
+        return [a.decode(self.size) for a in self.annotations if a.phrase == phrase]
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """The truth of a recording.
+
+    Args:
+        phrases: What it knows; a phrase that is among them and not in a frame is absent there.
+        frames: By camera and stamp.
+        regions_only: The things of a phrase are one region: label images do not tell neighbours apart.
+    """
+
+    phrases: frozenset[str]
+    frames: Mapping[FrameKey, TrueFrame]
+    regions_only: bool = False
+
+    @property
+    def cameras(self) -> frozenset[str]:
+        """Names of the cameras."""
+        return frozenset(key.camera for key in self.frames)
+
+    def camera_for(self, name: str) -> str:
+        """The camera that a result calls by this name: where only one is known, its name does not matter."""
+        known = self.cameras
+        return next(iter(known)) if len(known) == 1 else name
+
+
+def read_truth(path: Path | str) -> Truth:
+    """Read truth.
+
+    Args:
+        path: A COCO instance file (.json), a folder of them, or a bag: with label images and LabelInfo, or with
+            Segmentation messages.
+
+    Raises:
+        BagError: It is none of these, or holds no image.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise BagError(f"truth {path}: no such file")
+    files = [path] if path.suffix == ".json" else sorted(path.glob("*.json")) if _is_json_folder(path) else []
+    truth = _read_coco_files(files) if files else _read_truth_bag(path)
+    if not truth.frames:
+        raise BagError(f"truth {path}: no image in it")
+    return truth
+
+
+def _is_json_folder(path: Path) -> bool:
+    holds_bag = (path / "metadata.yaml").exists() or any(path.glob("*.mcap")) or any(path.glob("*.db3"))
+    return path.is_dir() and not holds_bag
+
+
+def _read_coco_files(files: Iterable[Path]) -> Truth:
+    phrases: set[str] = set()
+    frames: dict[FrameKey, TrueFrame] = {}
+    for path in files:
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            _add_coco(content, path, phrases, frames)
+        except KeyError as error:
+            raise BagError(f"truth {path}: not COCO instances with stamps: {error} is missing") from error
+        except (AttributeError, TypeError, ValueError) as error:
+            raise BagError(f"truth {path}: not COCO instances with stamps: {error}") from error
+    return Truth(frozenset(phrases), frames)
+
+
+def _add_coco(content: dict[str, Any], path: Path, phrases: set[str], frames: dict[FrameKey, TrueFrame]) -> None:
+    """Add what one file says; several of its images may be of one stamp, as where each is about one phrase."""
+    names = {c["id"]: normalise_phrase(c["name"]) for c in content["categories"]}
+    phrases.update(names.values())
+    by_id = {}
+    for image in content["images"]:
+        key = FrameKey(str(image.get("camera", "")), _image_stamp_ns(image, path.stem))
+        size = int(image["height"]), int(image["width"])
+        by_id[image["id"]] = frame = frames.setdefault(key, TrueFrame(size))
+        if frame.size != size:
+            raise ValueError(f"two images of stamp {key.stamp_ns} ns, of sizes {frame.size} and {size}")
+    for a in content["annotations"]:
+        for field_name, known in (("category_id", names), ("image_id", by_id)):
+            if a[field_name] not in known:
+                raise ValueError(f"annotation {a.get('id')} has the {field_name} {a[field_name]}, which there is not")
+        where = f"truth {path}, annotation {a.get('id')}"
+        track_id = int(a.get("track_id") or a.get("instance_id") or 0)
+        crowd = bool(a.get("iscrowd", 0))
+        annotation = _Annotation(names[a["category_id"]], a["segmentation"], track_id, crowd, where)
+        by_id[a["image_id"]].annotations.append(annotation)
+
+
+def _image_stamp_ns(image: dict[str, Any], stem: str) -> int:
+    """Stamp of a COCO image: `stamp_ns`, or `stamp` {sec, nanosec}, or a file name that is the stamp in ns."""
+    if isinstance(image.get("stamp_ns"), float):
+        raise ValueError(f"image {image.get('id')}: a float such as {image['stamp_ns']} holds no stamp to the ns")
+    if "stamp_ns" in image:
+        return int(image["stamp_ns"])
+    if "stamp" in image:
+        return int(image["stamp"]["sec"]) * NS_PER_S + int(image["stamp"].get("nanosec", 0))
+    for name in (Path(str(image.get("file_name", ""))).stem, stem):
+        if re.fullmatch(r"\d+", name):
+            return int(name)
+    raise ValueError(f"image {image.get('id')} has neither stamp_ns nor stamp {{sec, nanosec}} nor a file name in ns")
+
+
+def _read_truth_bag(path: Path) -> Truth:
+    with BagReader(path) as reader:
+        types = {t.type_name for t in reader.topics.values()}
+        label_topic = _label_topic(reader)
+        if SEGMENTATION in types:
+            truth = _read_answers(path)
+        elif LABEL_INFO in types and label_topic:
+            truth = _read_label_images(reader, label_topic)
+        else:
+            raise BagError(f"truth {path}: neither label images with LabelInfo nor Segmentation; {reader.listing}")
+        if reader.faults:
+            raise BagError(f"truth {path} is damaged: {'; '.join(reader.faults)}")
+    return truth
+
+
+def _label_topic(reader: BagReader) -> str:
+    """The topic of label images: the one named so, or the only image topic; '' = none."""
+    images = [t.name for t in reader.topics.values() if t.type_name == IMAGE]
+    candidates = [name for name in images if name.endswith("label_image")] or images
+    return candidates[0] if len(candidates) == 1 else ""
+
+
+def _read_label_images(reader: BagReader, topic: str) -> Truth:
+    names = ClassNames()
+    phrases: set[str] = set()
+    for message in reader.messages([t.name for t in reader.topics.values() if t.type_name == LABEL_INFO]):
+        info = to_label_info(deserialize(message.data, LABEL_INFO))
+        names.add(info)
+        phrases.update(info.names.values())
+    frames = {}
+    for message in reader.messages([topic]):
+        content = deserialize(message.data, IMAGE)
+        stamp = stamp_ns(content.header.stamp)
+        frames[FrameKey("", stamp)] = _frame_of_labels(_label_pixels(content), names.at(stamp))
+    return Truth(frozenset(phrases), frames, regions_only=True)
+
+
+def _label_pixels(image: Any) -> NDArray[np.uint8]:
+    """uint8 (H, W): class ids of a label image.
+
+    Raises:
+        BagError: It is not 8 bits a pixel.
+    """
+    if image.encoding not in ("mono8", "8UC1"):
+        raise BagError(f"truth: a label image is {image.encoding}, expected mono8")
+    rows = np.frombuffer(image.data, np.uint8)[: image.height * image.step].reshape(image.height, image.step)
+    return rows[:, : image.width]
+
+
+def _frame_of_labels(labels: NDArray[np.uint8], names: Mapping[int, str]) -> TrueFrame:
+    frame = TrueFrame((labels.shape[0], labels.shape[1]))
+    for class_id in np.unique(labels):
+        if class_id != NOTHING and int(class_id) in names:
+            counts = encode_rle(mask_from_array(labels == class_id))
+            frame.annotations.append(_Annotation(names[int(class_id)], counts))
+    return frame
+
+
+def _read_answers(path: Path) -> Truth:
+    """Answers that are trusted: of a larger model, or a result that is known to be good."""
+    phrases: set[str] = set()
+    frames = {}
+    with ResultBag(path) as bag:
+        for answer, _ in bag.answers():
+            frame = TrueFrame(answer.size)
+            phrases.update(r.query.phrase for r in answer.results)
+            for instance in answer.instances:
+                counts = encode_rle(instance.mask)
+                for phrase in dict.fromkeys(m.query.phrase for m in instance.matches):
+                    frame.annotations.append(_Annotation(phrase, counts, instance.track_id))
+            frames[FrameKey(answer.camera, answer.stamp_ns)] = frame
+        if bag.reader.faults:
+            raise BagError(f"truth {path} is damaged: {'; '.join(bag.reader.faults)}")
+    return Truth(frozenset(phrases), frames)

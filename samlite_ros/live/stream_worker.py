@@ -1,0 +1,297 @@
+"""One camera's thread: takes the newest image, drives the streaming pipeline, publishes the answers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from samlite_ros.errors import ImageDecodeError
+from samlite_ros.live.failure_log import described
+from samlite_ros.live.mailbox import Mailbox
+from samlite_ros.streaming.jobs import KeyframeJob
+from samlite_ros.streaming.pipeline import KeyframeResult, StreamingCounters, StreamingOptions, StreamingPipeline
+from samlite_ros.types import NO_STAMP, Frame, Segmentation, Vocabulary
+
+HANDOVER_S = 0.0005
+"""A stream that always has a frame to answer stands back so long [s] where the network's thread wants a keyframe."""
+
+
+class Outputs(Protocol):
+    """Where a camera's answers go."""
+
+    def wanted(self) -> bool:
+        """Somebody listens."""
+        ...
+
+    def publish(self, answer: Segmentation, frame: Frame) -> None:
+        """Send an answer and what is drawn from it; called on the stream's thread."""
+        ...
+
+    def forget(self) -> None:
+        """Time begins anew."""
+        ...
+
+
+@dataclass
+class StreamCounters:
+    """Written by the stream's thread only, except `received` and `unstamped`.
+
+    Args:
+        received: Images that came while active.
+        unstamped: Of these, images without a stamp of their driver's.
+        idle: Images not looked at since nobody listens.
+        rejected: Images that could not be decoded.
+        last_rejection: Why, the last of them.
+        repeated: Images with the stamp of the image before.
+        flushes: Times that the stream was forgotten since time went back.
+        answered: Answers published.
+        failures: Errors in the stream itself.
+        last_stamp_ns: Of the newest image.
+        answer_age_ns: Of the newest answer: how much older its knowledge was than its frame [ns].
+    """
+
+    received: int = 0
+    unstamped: int = 0
+    idle: int = 0
+    rejected: int = 0
+    last_rejection: str = ""
+    repeated: int = 0
+    flushes: int = 0
+    answered: int = 0
+    failures: int = 0
+    last_stamp_ns: int = NO_STAMP
+    answer_age_ns: int = 0
+
+
+class StreamWorker:
+    """Serves one camera; the network worker takes its jobs from it.
+
+    Args:
+        camera: Its name.
+        options: How to stream.
+        decode: Turns an image message into a frame; raises ImageDecodeError.
+        outputs: Where answers go.
+        on_work: Called when the network may find a job here.
+        on_answer: Called with each published answer.
+        on_failure: Called with what went wrong, in words.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        options: StreamingOptions,
+        decode: Callable[[Any], Frame],
+        outputs: Outputs,
+        *,
+        on_work: Callable[[], None],
+        on_answer: Callable[[Segmentation], None],
+        on_failure: Callable[[str], None],
+    ) -> None:
+        self.camera = camera
+        self.counters = StreamCounters()
+        self.may_have_late_job = False
+        self.is_busy = False
+        self._decode, self._outputs = decode, outputs
+        self._on_work, self._on_answer, self._on_failure = on_work, on_answer, on_failure
+        self._mailbox: Mailbox[Any] = Mailbox()
+        self._pipeline = StreamingPipeline(options, camera)
+        self._pipeline_lock = threading.Lock()  # the network's thread takes keyframes from it
+        self._vocabulary = Vocabulary()
+        self._vocabulary_lock = threading.Lock()
+        self._active = False
+        self._search_always = False
+        self._listening = False
+        self._thread = threading.Thread(target=self._run, name=f"stream {camera}", daemon=True)
+
+    @property
+    def reuse(self) -> StreamingCounters:
+        """How often each level of reuse helped."""
+        return self._pipeline.counters
+
+    @property
+    def dropped(self) -> int:
+        """Images that were replaced by newer ones before this thread could take them."""
+        return self._mailbox.dropped
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """End the thread; returns whether it ended in time."""
+        self._active = False
+        self._mailbox.close()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def put_image(self, message: Any, is_unstamped: bool = False) -> None:
+        """Take an image message, while active.
+
+        Args:
+            message: What `decode` takes.
+            is_unstamped: Its stamp is not the driver's.
+        """
+        if self._active:
+            self.counters.received += 1
+            self.counters.unstamped += is_unstamped
+            self._mailbox.put(message)
+
+    def set_active(self, active: bool) -> None:
+        """Answer images from now on, or no more."""
+        self._active = active
+        self._mailbox.post(self._reset)
+
+    def set_vocabulary(self, vocabulary: Vocabulary) -> None:
+        """Search for these, from now on: a late query does not wait until the frame at hand is answered."""
+        with self._vocabulary_lock:
+            self._vocabulary = vocabulary
+            self._pipeline.set_vocabulary(vocabulary)
+        self.may_have_late_job = True
+        self._on_work()
+
+    def set_options(self, options: StreamingOptions, search_always: bool) -> None:
+        """Stream otherwise."""
+        self._mailbox.post(lambda: self._set_options(options, search_always))
+
+    def flush(self) -> None:
+        """Forget all images: time jumped."""
+        self._mailbox.post(self._flush)
+
+    def take_job(self) -> KeyframeJob | None:
+        """See `JobSource`. Never waits: while a frame is being answered there are only late queries."""
+        late = self._take(StreamingPipeline.take_late_job)
+        if late is not None:
+            return late
+        if not self._pipeline_lock.acquire(blocking=False):
+            self.is_busy = True
+            return None
+        self.is_busy = False
+        try:
+            return self._take(StreamingPipeline.take_job)
+        finally:
+            self._pipeline_lock.release()
+
+    def take_late_job(self) -> KeyframeJob | None:
+        """See `JobSource`."""
+        self.may_have_late_job = False  # before: a vocabulary that comes meanwhile sets it again
+        job = self._take(StreamingPipeline.take_late_job)
+        if job is not None:
+            self.may_have_late_job = True
+        return job
+
+    def deliver(self, result: KeyframeResult) -> None:
+        """See `JobSource`."""
+        self._pipeline.note_done(result.job)
+        self.may_have_late_job = True
+        self._mailbox.post(lambda: self._deliver(result))
+
+    def abandon(self, job: KeyframeJob) -> None:
+        """See `JobSource`."""
+        self._mailbox.post(lambda: self._abandon(job))
+
+    def _take(self, take: Callable[[StreamingPipeline], KeyframeJob | None]) -> KeyframeJob | None:
+        """On the network's thread, which serves other cameras too: a failure here is this stream's own."""
+        try:
+            return take(self._pipeline) if self._active and self._listening else None
+        except Exception as error:
+            self._mailbox.post(partial(self._recover, described(error)))
+            return None
+
+    def _run(self) -> None:
+        while (delivery := self._mailbox.take()) is not None:
+            for command in delivery.commands:
+                self._guarded(command)
+            if delivery.item is not None and self._active:
+                self._guarded(partial(self._take_image, delivery.item))
+            self._on_work()
+            if self.is_busy:
+                time.sleep(HANDOVER_S)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """The stream lives on: what goes wrong is counted and told, and the pipeline starts afresh."""
+        try:
+            work()
+        except Exception as error:
+            self._recover(described(error))
+
+    def _recover(self, failure: str) -> None:
+        self.counters.failures += 1
+        self._reset()
+        self._on_failure(failure)
+
+    def _take_image(self, message: Any) -> None:
+        if not self._somebody_listens():
+            self.counters.idle += 1
+            return
+        try:
+            frame = self._decode(message)
+        except ImageDecodeError as error:
+            self.counters.rejected += 1
+            self.counters.last_rejection = str(error)
+            self._on_failure(str(error))
+            return
+        self._step(frame)
+
+    def _somebody_listens(self) -> bool:
+        listening = self._search_always or self._outputs.wanted()
+        if self._listening and not listening:
+            self._reset()
+        self._listening = listening
+        return listening
+
+    def _step(self, frame: Frame) -> None:
+        last_ns = self.counters.last_stamp_ns
+        if frame.stamp_ns == last_ns:
+            self.counters.repeated += 1
+            return
+        if frame.stamp_ns < last_ns:
+            self._flush()
+        self.counters.last_stamp_ns = frame.stamp_ns
+        with self._pipeline_lock:
+            answer = self._pipeline.step(frame)
+        if self.is_busy:
+            self._on_work()
+        self._publish(answer, frame)
+
+    def _deliver(self, result: KeyframeResult) -> None:
+        with self._pipeline_lock:
+            answer = self._pipeline.deliver(result)
+        self.may_have_late_job = True
+        self._publish(answer, result.job.frame)
+
+    def _abandon(self, job: KeyframeJob) -> None:
+        with self._pipeline_lock:
+            self._pipeline.abandon(job)
+
+    def _publish(self, answer: Segmentation | None, frame: Frame) -> None:
+        if answer is None or not self._active:
+            return
+        self._outputs.publish(answer, frame)
+        self.counters.answered += 1
+        if answer.keyframe_stamp_ns != NO_STAMP:
+            self.counters.answer_age_ns = answer.stamp_ns - answer.keyframe_stamp_ns
+        self._on_answer(answer)
+
+    def _set_options(self, options: StreamingOptions, search_always: bool) -> None:
+        self._search_always = search_always
+        if options == self._pipeline.options:
+            return
+        pipeline = StreamingPipeline(options, self.camera)
+        pipeline.counters = self._pipeline.counters
+        with self._pipeline_lock, self._vocabulary_lock:
+            pipeline.set_vocabulary(self._vocabulary)
+            self._pipeline = pipeline
+
+    def _flush(self) -> None:
+        self.counters.flushes += 1
+        self.counters.last_stamp_ns = NO_STAMP
+        self._outputs.forget()
+        self._reset()
+
+    def _reset(self) -> None:
+        with self._pipeline_lock:
+            self._pipeline.reset()

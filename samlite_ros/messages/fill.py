@@ -1,0 +1,224 @@
+"""Which value goes into which field of our messages, for the classes of rclpy and for those of `rosbags` alike.
+
+Neither is imported here: whoever fills messages hands in a `MessageFactory` for the classes at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.pixels.masks import encode_rle
+from samlite_ros.queries.registry import QueryStatus
+from samlite_ros.types import Instance, QueryMatch, QueryResult, Segmentation, Vocabulary
+
+NS_PER_S = 1_000_000_000
+
+
+class MessageFactory(Protocol):
+    """Makes messages of one library."""
+
+    def new(self, type_name: str, **fields: Any) -> Any:
+        """A message.
+
+        Args:
+            type_name: E.g. 'samlite_ros/msg/Segmentation'.
+            fields: All of its fields; no numpy scalars.
+        """
+        ...
+
+    def array(self, values: NDArray[Any]) -> Any:
+        """Values of a field that is an unbounded array of numbers (uint8[], uint32[] ...)."""
+        ...
+
+
+def time_message(make: MessageFactory, stamp_ns: int) -> Any:
+    """builtin_interfaces/Time."""
+    sec, nanosec = divmod(int(stamp_ns), NS_PER_S)
+    return make.new("builtin_interfaces/msg/Time", sec=sec, nanosec=nanosec)
+
+
+def header_message(make: MessageFactory, stamp_ns: int, frame_id: str) -> Any:
+    """std_msgs/Header."""
+    return make.new("std_msgs/msg/Header", stamp=time_message(make, stamp_ns), frame_id=frame_id)
+
+
+def segmentation_message(make: MessageFactory, answer: Segmentation) -> Any:
+    """samlite_ros/Segmentation."""
+    return make.new(
+        "samlite_ros/msg/Segmentation",
+        header=header_message(make, answer.stamp_ns, answer.frame_id),
+        camera=answer.camera,
+        model_id=answer.model_id,
+        vocabulary_epoch=int(answer.vocabulary_epoch),
+        keyframe_stamp=time_message(make, answer.keyframe_stamp_ns),
+        height=int(answer.size[0]),
+        width=int(answer.size[1]),
+        results=[query_result_message(make, r) for r in answer.results],
+        instances=[instance_message(make, i) for i in answer.instances],
+    )
+
+
+def query_result_message(make: MessageFactory, result: QueryResult) -> Any:
+    """samlite_ros/QueryResult."""
+    return make.new(
+        "samlite_ros/msg/QueryResult",
+        client=result.query.key.client,
+        query_id=result.query.key.id,
+        class_id=int(result.query.class_id),
+        keyframe_stamp=time_message(make, result.keyframe_stamp_ns),
+        presence=float(result.presence),
+        count=int(result.count),
+    )
+
+
+def instance_message(make: MessageFactory, instance: Instance) -> Any:
+    """samlite_ros/InstanceMask."""
+    return make.new(
+        "samlite_ros/msg/InstanceMask",
+        track_id=int(instance.track_id),
+        matches=[_match_message(make, m) for m in instance.matches],
+        confidence=float(instance.confidence),
+        propagated=bool(instance.propagated),
+        keyframe_stamp=time_message(make, instance.keyframe_stamp_ns),
+        box=box_message(make, instance.box_xyxy),
+        height=int(instance.mask.size[0]),
+        width=int(instance.mask.size[1]),
+        counts=make.array(encode_rle(instance.mask)),
+    )
+
+
+def _match_message(make: MessageFactory, match: QueryMatch) -> Any:
+    return make.new(
+        "samlite_ros/msg/QueryMatch",
+        client=match.query.key.client,
+        query_id=match.query.key.id,
+        text=match.query.text or match.query.phrase,
+        class_id=int(match.query.class_id),
+        score=float(match.score),
+    )
+
+
+def box_message(make: MessageFactory, box_xyxy: tuple[float, float, float, float]) -> Any:
+    """vision_msgs/BoundingBox2D [px]."""
+    x0, y0, x1, y1 = (float(v) for v in box_xyxy)
+    position = make.new("vision_msgs/msg/Point2D", x=(x0 + x1) / 2, y=(y0 + y1) / 2)
+    center = make.new("vision_msgs/msg/Pose2D", position=position, theta=0.0)
+    return make.new("vision_msgs/msg/BoundingBox2D", center=center, size_x=x1 - x0, size_y=y1 - y0)
+
+
+def label_info_message(make: MessageFactory, vocabulary: Vocabulary, stamp_ns: int, frame_id: str = "") -> Any:
+    """vision_msgs/LabelInfo: the phrase of each class id, in their order.
+
+    Args:
+        make: For which classes.
+        vocabulary: The queries of the epoch.
+        stamp_ns: Stamp of the epoch's first frame [ns].
+        frame_id: Of that frame.
+    """
+    names = {q.class_id: q.phrase for q in vocabulary.queries}
+    return make.new(
+        "vision_msgs/msg/LabelInfo",
+        header=header_message(make, stamp_ns, frame_id),
+        class_map=[_class_message(make, class_id, names[class_id]) for class_id in sorted(names)],
+        threshold=0.0,
+    )
+
+
+def _class_message(make: MessageFactory, class_id: int, class_name: str) -> Any:
+    return make.new("vision_msgs/msg/VisionClass", class_id=int(class_id), class_name=class_name)
+
+
+def detections_message(make: MessageFactory, answer: Segmentation) -> Any:
+    """vision_msgs/Detection2DArray: one detection per instance, one hypothesis per match."""
+    header = header_message(make, answer.stamp_ns, answer.frame_id)
+    return make.new(
+        "vision_msgs/msg/Detection2DArray",
+        header=header,
+        detections=[_detection_message(make, header, i) for i in answer.instances],
+    )
+
+
+def _detection_message(make: MessageFactory, header: Any, instance: Instance) -> Any:
+    return make.new(
+        "vision_msgs/msg/Detection2D",
+        header=header,
+        results=[_hypothesis_message(make, m) for m in instance.matches],
+        bbox=box_message(make, instance.box_xyxy),
+        id=str(instance.track_id) if instance.track_id else "",
+    )
+
+
+def _hypothesis_message(make: MessageFactory, match: QueryMatch) -> Any:
+    hypothesis = make.new("vision_msgs/msg/ObjectHypothesis", class_id=match.query.phrase, score=float(match.score))
+    return make.new("vision_msgs/msg/ObjectHypothesisWithPose", hypothesis=hypothesis, pose=_no_pose(make))
+
+
+def _no_pose(make: MessageFactory) -> Any:
+    """geometry_msgs/PoseWithCovariance: the identity, for what has no place in space."""
+    pose = make.new(
+        "geometry_msgs/msg/Pose",
+        position=make.new("geometry_msgs/msg/Point", x=0.0, y=0.0, z=0.0),
+        orientation=make.new("geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0),
+    )
+    return make.new("geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=np.zeros(36))
+
+
+def query_status_message(make: MessageFactory, status: QueryStatus) -> Any:
+    """samlite_ros/QueryStatus."""
+    return make.new(
+        "samlite_ros/msg/QueryStatus",
+        client=status.key.client,
+        id=status.key.id,
+        request_stamp=time_message(make, status.request_stamp_ns),
+        text=status.text,
+        state=int(status.state),
+        outcome=int(status.outcome),
+        reason=int(status.reason),
+        message=status.message,
+        class_id=int(status.class_id),
+        presence=float(status.presence),
+        last_searched=time_message(make, status.last_searched_ns),
+        last_seen=time_message(make, status.last_seen_ns),
+        last_seen_camera=status.last_seen_camera,
+        expires=time_message(make, status.expires_ns),
+    )
+
+
+def query_status_array_message(make: MessageFactory, statuses: Sequence[QueryStatus], epoch: int, now_ns: int) -> Any:
+    """samlite_ros/QueryStatusArray."""
+    return make.new(
+        "samlite_ros/msg/QueryStatusArray",
+        header=header_message(make, now_ns, ""),
+        vocabulary_epoch=int(epoch),
+        queries=[query_status_message(make, status) for status in statuses],
+    )
+
+
+def image_message(make: MessageFactory, image: NDArray[Any], encoding: str, stamp_ns: int, frame_id: str) -> Any:
+    """sensor_msgs/Image of one's own pixels.
+
+    Args:
+        make: For which classes.
+        image: (H, W) or (H, W, C), uint8 or uint16, contiguous; little-endian.
+        encoding: What the pixels are: 'rgb8', 'mono8', 'mono16'.
+        stamp_ns, frame_id: Those of the camera image.
+    """
+    return make.new(
+        "sensor_msgs/msg/Image",
+        header=header_message(make, stamp_ns, frame_id),
+        height=image.shape[0],
+        width=image.shape[1],
+        encoding=encoding,
+        is_bigendian=0,
+        step=image.strides[0],
+        data=make.array(np.ascontiguousarray(image).reshape(-1).view(np.uint8)),
+    )
+
+
+def stamp_ns(time: Any) -> int:
+    """Stamp [ns] of a builtin_interfaces/Time message."""
+    return int(time.sec) * NS_PER_S + int(time.nanosec)

@@ -1,0 +1,100 @@
+"""The other way round from `message_fields`: our messages back to the values of `samlite_ros.types`.
+
+Reads the classes of rclpy and those of `rosbags` alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from samlite_ros.messages.fill import NS_PER_S, stamp_ns
+from samlite_ros.pixels.masks import decode_rle, mask_from_array
+from samlite_ros.queries.requests import QueryRequest
+from samlite_ros.types import Instance, Mask, Query, QueryKey, QueryMatch, QueryResult, Segmentation
+
+
+def read_mask(message: Any) -> Mask:
+    """Mask of an InstanceMask message; hard, since run lengths carry no probability.
+
+    Raises:
+        ValueError: The run lengths do not sum to height * width.
+    """
+    return mask_from_array(decode_rle(message.counts, message.height, message.width))
+
+
+def read_instance(message: Any) -> Instance:
+    """An InstanceMask message.
+
+    Raises:
+        ValueError: As `read_mask`.
+    """
+    box, center = message.box, message.box.center.position
+    half_width, half_height = box.size_x / 2, box.size_y / 2
+    return Instance(
+        track_id=int(message.track_id),
+        matches=tuple(_read_match(match) for match in message.matches),
+        confidence=float(message.confidence),
+        propagated=bool(message.propagated),
+        keyframe_stamp_ns=stamp_ns(message.keyframe_stamp),
+        box_xyxy=(center.x - half_width, center.y - half_height, center.x + half_width, center.y + half_height),
+        mask=read_mask(message),
+    )
+
+
+def read_segmentation(message: Any) -> Segmentation:
+    """A Segmentation message. The phrase of a result is that of an instance of the same class id; empty if none.
+
+    Raises:
+        ValueError: As `read_mask`.
+    """
+    instances = tuple(read_instance(instance) for instance in message.instances)
+    phrases = {match.query.class_id: match.query.phrase for instance in instances for match in instance.matches}
+    return Segmentation(
+        stamp_ns=stamp_ns(message.header.stamp),
+        frame_id=message.header.frame_id,
+        camera=message.camera,
+        size=(int(message.height), int(message.width)),
+        model_id=message.model_id,
+        vocabulary_epoch=int(message.vocabulary_epoch),
+        keyframe_stamp_ns=stamp_ns(message.keyframe_stamp),
+        results=tuple(_read_result(result, phrases) for result in message.results),
+        instances=instances,
+    )
+
+
+def read_request(message: Any) -> QueryRequest:
+    """A TextQuery message: what a client asks."""
+    lifetime = message.lifetime
+    return QueryRequest(
+        key=QueryKey(message.client, message.id),
+        text=message.text,
+        action=int(message.action),
+        stamp_ns=stamp_ns(message.header.stamp),
+        score_threshold=float(message.score_threshold),
+        mask_threshold=float(message.mask_threshold),
+        max_instances=int(message.max_instances),
+        lifetime_ns=int(lifetime.sec) * NS_PER_S + int(lifetime.nanosec),
+        max_rate_hz=float(message.max_rate),
+        priority=int(message.priority),
+        cameras=tuple(message.cameras),
+        exemplars=len(message.exemplars),
+    )
+
+
+def read_requests(message: Any) -> list[QueryRequest]:
+    """A QuerySet message: what a client asks in all; the set's stamp stands for those that have none."""
+    set_stamp_ns = stamp_ns(message.header.stamp)
+    requests = [read_request(query) for query in message.queries]
+    return [r if r.stamp_ns else replace(r, stamp_ns=set_stamp_ns) for r in requests]
+
+
+def _read_match(message: Any) -> QueryMatch:
+    key = QueryKey(message.client, message.query_id)
+    return QueryMatch(Query(key, message.text, int(message.class_id), text=message.text), float(message.score))
+
+
+def _read_result(message: Any, phrases: dict[int, str]) -> QueryResult:
+    class_id = int(message.class_id)
+    query = Query(QueryKey(message.client, message.query_id), phrases.get(class_id, ""), class_id)
+    return QueryResult(query, stamp_ns(message.keyframe_stamp), float(message.presence), int(message.count))

@@ -1,0 +1,55 @@
+"""Where the network runs: in a process of its own, or in the node's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from samlite_ros.network.host import NetworkHost
+from samlite_ros.segmenter.load import SegmenterFactory
+from samlite_ros.segmenter.options import SegmenterOptions
+from samlite_ros.types import Segmenter
+
+THE_NODES = "the node's"
+
+
+class NetworkPlace:
+    """Makes segmenters, all in one place.
+
+    Args:
+        factory: Builds the segmenter.
+        host: Has the same factory and runs it in a process of the network's own; None = in this process.
+        warn: Writes a line.
+    """
+
+    def __init__(self, factory: SegmenterFactory, host: NetworkHost | None, warn: Callable[[str], object]) -> None:
+        self._factory, self._host, self._warn = factory, host, warn
+
+    @property
+    def has_process(self) -> bool:
+        """The network runs in a process of its own."""
+        return self._host is not None
+
+    def make(self, options: SegmenterOptions) -> Segmenter:
+        """Build the segmenter; on the network's thread.
+
+        Raises:
+            Exception: What the factory raises, see `NetworkHost.load`.
+        """
+        if self._host is None:
+            return self._factory(options)
+        if self._host.is_alive:
+            return self._host.load(options)
+        self._warn("what starts the network's process has ended: the network runs in the node's process")
+        self._host = None
+        return self._factory(options)
+
+    def end(self) -> None:
+        """End the network's process, whatever it does; who waits for its answer gets an error."""
+        if self._host is not None:
+            self._host.close()
+
+    def in_words(self, process_id: int | None) -> str:
+        """`THE_NODES`, or the id of the network's own process; empty = there is none now."""
+        if process_id is not None:
+            return str(process_id)
+        return "" if self.has_process else THE_NODES

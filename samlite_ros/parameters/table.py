@@ -1,0 +1,311 @@
+"""Every parameter of the node, once: its default, range, unit, meaning, and when it may change.
+
+`Parameters` is the table. Declaration, validation, config/samlite.yaml and the README's table are made from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import Field, asdict, dataclass, field, fields, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from samlite_ros.errors import ParameterError
+from samlite_ros.queries.evidence import Hysteresis
+from samlite_ros.queries.registry import QueryOptions
+from samlite_ros.segmenter.options import SegmenterOptions
+from samlite_ros.streaming.pipeline import StreamingOptions
+
+
+class Change(Enum):
+    """When a parameter may change."""
+
+    START = "at start"
+    CONFIGURE = "while unconfigured"
+    RUN = "at any time"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is allowed for one parameter.
+
+    Args:
+        meaning: One line for the parameter file and the README.
+        change: When it may change.
+        low, high: Bounds, inclusive; None = none.
+        unit: Of a number.
+        choices: Values of a text; empty = any.
+    """
+
+    meaning: str
+    change: Change
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+
+    @property
+    def range_text(self) -> str:
+        """E.g. '0 to 1', 'at least 1', 'raw, compressed'; empty = anything."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.low is None:
+            return ""
+        return f"{self.low:g} to {self.high:g}" if self.high is not None else f"at least {self.low:g}"
+
+
+def _param(default: Any, meaning: str, change: Change, **limits: Any) -> Any:
+    return field(default=default, metadata={"spec": Spec(meaning, change, **limits)})
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The node's parameters, valid as a whole.
+
+    Raises:
+        ParameterError: A value is of the wrong type or out of range; names the parameter. Integers are taken for
+            doubles, one text for a list of texts (split at commas).
+    """
+
+    model: str = _param(
+        "demo",
+        "Checkpoint: demo, a local folder, or a hub id such as vil-uob/sam3-litetext-s0.",
+        Change.CONFIGURE,
+    )
+    device: str = _param("auto", "auto (CUDA where there is one), cpu, cuda, cuda:1 ...", Change.CONFIGURE)
+    dtype: str = _param(
+        "auto",
+        "auto is bfloat16 on CUDA (float16 where the GPU lacks it) and float32 on a CPU.",
+        Change.CONFIGURE,
+        choices=("auto", "float32", "bfloat16", "float16"),
+    )
+    image_size: int = _param(
+        0,
+        "Side of the network's square input; 0 = the checkpoint's own.",
+        Change.CONFIGURE,
+        low=0,
+        high=4096,
+        unit="px",
+    )
+    decode_batch: int = _param(4, "Phrases decoded at once; more need more memory.", Change.CONFIGURE, low=1, high=256)
+    text_bank_size: int = _param(
+        1000, "Phrases whose embeddings are kept in memory.", Change.CONFIGURE, low=255, high=100000
+    )
+    text_bank_folder: str = _param(
+        "", "Folder where phrases' embeddings are kept between runs; empty = nowhere.", Change.CONFIGURE
+    )
+    keep_text_encoder: bool = _param(
+        True, "false frees the text encoder's memory; it is loaded again for a new phrase.", Change.CONFIGURE
+    )
+    torch_threads: int = _param(
+        0, "CPU threads of torch; 0 = one for a small network, else torch's choice.", Change.CONFIGURE, low=0, high=1024
+    )
+    opencv_threads: int = _param(0, "CPU threads of OpenCV; 0 = OpenCV's choice.", Change.CONFIGURE, low=0, high=1024)
+    network_process: bool = _param(
+        True,
+        "Run the network in a process of its own; false = on a thread of the node's, for debuggers and profilers.",
+        Change.START,
+    )
+    autostart: bool = _param(
+        True, "Configure and activate at start; false = wait for a lifecycle manager.", Change.START
+    )
+    image_transport: str = _param(
+        "raw",
+        "compressed reads <image>/compressed, JPEG or PNG.",
+        Change.START,
+        choices=("raw", "compressed"),
+    )
+    cameras: tuple[str, ...] = _param(
+        (),
+        "Names of the cameras: <name>/image in, ~/<name>/segmentation out; empty = one, without a name.",
+        Change.START,
+    )
+    queries: tuple[str, ...] = _param((), "Phrases to search for from the start (client 'parameters').", Change.RUN)
+    score_threshold: float = _param(
+        0.5, "Least score of an instance, for queries that do not say.", Change.RUN, low=0.0, high=1.0
+    )
+    mask_threshold: float = _param(
+        0.5, "Least probability of a pixel inside a mask, for queries that do not say.", Change.RUN, low=0.0, high=1.0
+    )
+    max_instances: int = _param(
+        100,
+        "Most instances of a query per frame, best first, for queries that do not say.",
+        Change.RUN,
+        low=1,
+        high=65535,
+    )
+    max_queries: int = _param(1000, "Most standing queries, over all clients.", Change.RUN, low=1, high=100000)
+    found_after: int = _param(
+        2, "Searches in a row that must see a thing before its query is FOUND.", Change.RUN, low=1, high=1000
+    )
+    not_found_after: int = _param(
+        3, "Searches in a row that must miss a thing before its query is NOT_FOUND.", Change.RUN, low=1, high=1000
+    )
+    settle_time: float = _param(
+        2.0,
+        "An outcome that no new search contradicts for so long counts too (still scenes).",
+        Change.RUN,
+        low=0.0,
+        unit="s",
+    )
+    search_always: bool = _param(
+        False, "Search although nobody subscribes to a result, to keep ~/query_status alive.", Change.RUN
+    )
+    propagate: bool = _param(
+        True,
+        "Answer every camera frame with masks carried to it; false = answer only the frames the network saw.",
+        Change.RUN,
+    )
+    keyframe_period: float = _param(
+        0.0,
+        "Least time between two passes of the network over one camera; 0 = no limit.",
+        Change.RUN,
+        low=0.0,
+        unit="s",
+    )
+    merge_phrases: bool = _param(
+        True, "What two phrases both find is one instance with two matches; false = two instances.", Change.RUN
+    )
+    max_mask_age: float = _param(2.0, "Older masks are withdrawn.", Change.RUN, low=0.0, unit="s")
+    overlay_jpeg_quality: int = _param(80, "Quality of ~/overlay/compressed.", Change.RUN, low=1, high=100)
+    image_timeout: float = _param(
+        2.0, "Without an image for so long the diagnostics warn.", Change.RUN, low=0.1, unit="s"
+    )
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            object.__setattr__(self, item.name, _coerce(item, getattr(self, item.name)))
+        _check_camera_names(self.cameras)
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """Names of the cameras; one without a name is ""."""
+        return self.cameras or ("",)
+
+    def segmenter_options(self) -> SegmenterOptions:
+        """What the segmenter is loaded with."""
+        return SegmenterOptions(
+            model=self.model,
+            device=self.device,
+            dtype=self.dtype,
+            image_size=self.image_size or None,
+            threads=self.torch_threads,
+            decode_batch=self.decode_batch,
+            text_bank_size=self.text_bank_size,
+            text_bank_folder=Path(self.text_bank_folder) if self.text_bank_folder else None,
+            keep_text_encoder=self.keep_text_encoder,
+        )
+
+    def streaming_options(self) -> StreamingOptions:
+        """How each camera is answered."""
+        return StreamingOptions(
+            propagate=self.propagate,
+            keyframe_period_s=self.keyframe_period,
+            max_mask_age_s=self.max_mask_age,
+            merge_phrases=self.merge_phrases,
+        )
+
+    def query_options(self) -> QueryOptions:
+        """Defaults and limits of queries."""
+        return QueryOptions(
+            score_threshold=self.score_threshold,
+            mask_threshold=self.mask_threshold,
+            max_instances=self.max_instances,
+            max_queries=self.max_queries,
+            cameras=self.camera_names,
+            hysteresis=Hysteresis(self.found_after, self.not_found_after, round(self.settle_time * 1e9)),
+        )
+
+
+SPECS: dict[str, Spec] = {item.name: item.metadata["spec"] for item in fields(Parameters)}
+"""What is allowed, by name."""
+_TYPE_NAMES = {"str": "a text", "int": "an integer", "float": "a number", "bool": "true or false"}
+
+
+def updated(current: Parameters, values: Mapping[str, object], *, configured: bool) -> Parameters:
+    """Other values for some parameters, all or none.
+
+    Args:
+        current: The values in force.
+        values: New values by name; others' parameters are ignored.
+        configured: The node is configured: only those that may change at any time may change.
+
+    Raises:
+        ParameterError: A value is wrong, or may not change now.
+    """
+    mine = {name: value for name, value in values.items() if name in SPECS}
+    new = replace(current, **mine)  # type: ignore[arg-type]
+    allowed = (Change.RUN,) if configured else (Change.RUN, Change.CONFIGURE)
+    for name in mine:
+        if getattr(new, name) != getattr(current, name) and SPECS[name].change not in allowed:
+            raise ParameterError(f"{name} can be changed only {SPECS[name].change.value}")
+    return new
+
+
+def _coerce(item: Field[Any], value: object) -> object:
+    spec: Spec = item.metadata["spec"]
+    if item.type == "tuple[str, ...]":
+        return _to_texts(item.name, value)
+    if item.type == "float" and type(value) is int:
+        value = float(value)
+    if type(value).__name__ != item.type:
+        raise ParameterError(f"{item.name} must be {_TYPE_NAMES[str(item.type)]}, got {value!r}")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        in_range = math.isfinite(value) and (spec.low is None or value >= spec.low)
+        if not in_range or (spec.high is not None and value > spec.high):
+            raise ParameterError(f"{item.name} must be {spec.range_text}{spec.unit and ' ' + spec.unit}, got {value}")
+    if spec.choices and value not in spec.choices:
+        raise ParameterError(f"{item.name} must be one of {spec.range_text}, got {value!r}")
+    return value
+
+
+def _to_texts(name: str, value: object) -> tuple[str, ...]:
+    """Blank texts are left out. rcl reads an empty list in a parameter file as no value, and [''] as one blank text."""
+    texts = value.split(",") if isinstance(value, str) else value or ()
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise ParameterError(f"{name} must be a list of texts, got {value!r}")
+    return tuple(text.strip() for text in texts if text.strip())
+
+
+def _check_camera_names(cameras: tuple[str, ...]) -> None:
+    for name in cameras:
+        if not name.isidentifier() or not name.isascii():
+            raise ParameterError(f"cameras: {name!r} cannot be part of a topic: letters, digits and _ only")
+    if len(set(cameras)) != len(cameras):
+        raise ParameterError(f"cameras: a name appears twice in {', '.join(cameras)}")
+
+
+def render_yaml() -> str:
+    """The text of config/samlite.yaml."""
+    lines = [
+        "# Every parameter of the samlite node with its default. Made from samlite_ros/parameters/table.py.",
+        "/**:",
+    ]
+    lines.append("  ros__parameters:")
+    for name, value in asdict(Parameters()).items():
+        spec = SPECS[name]
+        limits = " ".join(filter(None, [spec.range_text, spec.unit and f"[{spec.unit}]"]))
+        notes = "; ".join(filter(None, [limits, f"may change {spec.change.value}"]))
+        lines += [f"    # {spec.meaning}", f"    # ({notes})", f"    {name}: {_yaml_value(value)}"]
+    return "\n".join(lines) + "\n"
+
+
+def render_markdown() -> str:
+    """The README's table of parameters."""
+    lines = ["| parameter | default | range | unit | may change | meaning |", "|---|---|---|---|---|---|"]
+    for name, value in asdict(Parameters()).items():
+        spec = SPECS[name]
+        default = "[]" if value == () else _yaml_value(value)
+        cells = (f"`{name}`", f"`{default}`", spec.range_text, spec.unit, spec.change.value, spec.meaning)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _yaml_value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return '[""]'
+    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -1,0 +1,132 @@
+"""Publishes a bag on a ROS graph, for machines without `ros2 bag`."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from typing import Any
+
+import rclpy
+from rclpy.context import Context
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosbags.interfaces import QosDurability, QosReliability
+from rosgraph_msgs.msg import Clock
+
+from samlite_ros.bags.prefetch import Prefetch
+from samlite_ros.bags.reader import BagReader
+from samlite_ros.bags.storage import Topic
+from samlite_ros.errors import BagError
+from samlite_ros.messages.fill import time_message
+from samlite_ros.node.messages import RCLPY
+from samlite_ros.play.schedule import Due, PlayOptions, schedule
+
+CLOCK_TOPIC = "/clock"
+DEPTH = 10
+POLL_S = 0.02
+ACKNOWLEDGED_S = 5.0
+"""Reliable subscribers get so long at the end for what is still on its way to them [s]."""
+
+
+def play(reader: BagReader, options: PlayOptions) -> int:
+    """Publish a bag at its own pace, until its end or an interrupt.
+
+    Args:
+        reader: The bag; gets a fault for each topic whose type is not installed.
+        options: How to play.
+
+    Returns:
+        Number of messages published.
+
+    Raises:
+        BagError: There is nothing to play.
+    """
+    context = Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node("samlite_play", context=context)
+    try:
+        player = _Player(node, reader, options)
+        player.wait_for_subscribers()
+        try:
+            return player.run()
+        finally:
+            player.wait_until_acknowledged()
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+class _Player:
+    def __init__(self, node: Node, reader: BagReader, options: PlayOptions) -> None:
+        self._reader, self._options = reader, options
+        self._publishers: dict[str, Publisher] = {}
+        unknown = [name for name in options.topics if name not in reader.topics]
+        if unknown:
+            raise BagError(f"{reader.path}: no topic {', '.join(unknown)}; {reader.listing}")
+        for topic in reader.topics.values():
+            if topic.name in (options.topics or reader.topics) and not (options.clock_hz and topic.name == CLOCK_TOPIC):
+                self._add_publisher(node, topic)
+        if not self._publishers:
+            raise BagError(f"{reader.path}: nothing to play; {reader.listing}")
+        self._clock = node.create_publisher(Clock, CLOCK_TOPIC, DEPTH) if options.clock_hz else None
+
+    def _add_publisher(self, node: Node, topic: Topic) -> None:
+        try:
+            kind = _message_class(topic.type_name)
+        except (ImportError, AttributeError):
+            self._reader.add_fault(f"{topic.name} is not played: {topic.type_name} is not installed")
+            return
+        self._publishers[topic.name] = node.create_publisher(kind, topic.name, _qos_of(topic))
+
+    def wait_for_subscribers(self) -> None:
+        """Wait until every topic has a subscriber, at most as long as the options say, and then their delay."""
+        deadline_s = time.monotonic() + self._options.wait_s
+        while time.monotonic() < deadline_s:
+            if all(publisher.get_subscription_count() for publisher in self._publishers.values()):
+                break
+            time.sleep(POLL_S)
+        time.sleep(self._options.delay_s)
+
+    def run(self) -> int:
+        """Publish; returns the number of messages."""
+        published = 0
+        start_s = time.monotonic()
+        due = schedule(lambda: self._reader.messages(self._publishers), self._options)
+        with Prefetch(due, depth=32) as ahead:
+            for item in ahead:
+                time.sleep(max(start_s + item.after_s - time.monotonic(), 0))
+                published += self._publish(item)
+        return published
+
+    def wait_until_acknowledged(self) -> None:
+        """Wait until reliable subscribers have all that was published; it is lost with the publisher otherwise."""
+        deadline_s = time.monotonic() + ACKNOWLEDGED_S
+        for publisher in self._publishers.values():
+            publisher.wait_for_all_acked(Duration(seconds=max(deadline_s - time.monotonic(), 0.0)))
+
+    def _publish(self, item: Due) -> int:
+        if item.message is not None:
+            self._publishers[item.message.topic].publish(item.message.data)
+            return 1
+        if self._clock is not None:
+            self._clock.publish(Clock(clock=time_message(RCLPY, item.time_ns)))
+        return 0
+
+
+def _message_class(type_name: str) -> Any:
+    """The class of 'package/msg/Name'."""
+    package, _, name = type_name.rpartition("/")
+    return getattr(importlib.import_module(package.replace("/", ".")), name)
+
+
+def _qos_of(topic: Topic) -> QoSProfile:
+    """As it was offered when it was recorded; reliable and volatile where the bag does not say."""
+    offered = topic.qos[0] if topic.qos else None
+    qos = QoSProfile(depth=DEPTH)
+    if offered is not None and offered.reliability is QosReliability.BEST_EFFORT:
+        qos.reliability = ReliabilityPolicy.BEST_EFFORT
+    if offered is not None and offered.durability is QosDurability.TRANSIENT_LOCAL:
+        qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
+    return qos

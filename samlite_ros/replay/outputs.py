@@ -1,0 +1,181 @@
+"""Where a replay's answers go: the topics of the node, in a bag, and an overlay video for each camera."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.bags.message_types import (
+    BAG_MESSAGES,
+    DETECTIONS,
+    IMAGE,
+    LABEL_INFO,
+    QUERY_STATUS,
+    SEGMENTATION,
+)
+from samlite_ros.bags.storage import RawMessage
+from samlite_ros.bags.writer import BagWriter
+from samlite_ros.errors import BagError
+from samlite_ros.messages.fill import (
+    detections_message,
+    image_message,
+    label_info_message,
+    query_status_array_message,
+    segmentation_message,
+)
+from samlite_ros.pixels.masks import label_images
+from samlite_ros.pixels.overlay import draw_overlay
+from samlite_ros.virtual.node import Published, PublishedAnswer, PublishedStatus
+
+NODE_NAME = "/samlite"
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What to write.
+
+    Args:
+        storage: 'mcap' or 'sqlite3'.
+        compressed: zstd.
+        label_images: Label, confidence and instance images too.
+        images: The original image messages too.
+        video: An overlay video per camera too.
+        video_rate_hz: Frames per second of the video [Hz].
+        timeline: A picture of the timeline too.
+    """
+
+    storage: str = "mcap"
+    compressed: bool = False
+    label_images: bool = False
+    images: bool = False
+    video: bool = False
+    video_rate_hz: float = 30.0
+    timeline: bool = True
+
+
+class ReplayOutputs:
+    """Writes what the node would publish, under the node's names. A context manager; used from one thread.
+
+    Args:
+        folder: Where the bag goes.
+        cameras: Their names.
+        image_topics: Type of each image topic, for the original images.
+        options: What to write.
+
+    Raises:
+        BagError: The folder holds a bag already.
+    """
+
+    def __init__(
+        self, folder: Path, cameras: Sequence[str], image_topics: dict[str, str], options: OutputOptions
+    ) -> None:
+        self.folder, self.options = folder, options
+        self._bag = BagWriter(folder, options.storage, options.compressed)
+        self._told_epoch: dict[str, int] = {}
+        self._videos: dict[str, Video] = {}
+        self._bag.add_topic(f"{NODE_NAME}/query_status", QUERY_STATUS, latched=True)
+        for camera in cameras:
+            self._add_topics(camera)
+        for topic, type_name in image_topics.items() if options.images else ():
+            self._bag.add_topic(topic, type_name)
+
+    def write(self, item: Published | RawMessage) -> None:
+        """Write the next thing: an answer, the queries' state, or an original image."""
+        if isinstance(item, PublishedAnswer):
+            self._write_answer(item)
+        elif isinstance(item, PublishedStatus):
+            message = query_status_array_message(BAG_MESSAGES, item.statuses, item.epoch, item.at_ns)
+            self._bag.write(f"{NODE_NAME}/query_status", item.at_ns, message)
+        elif self.options.images:
+            self._bag.write_raw(item.topic, item.log_time_ns, item.data)
+
+    def __enter__(self) -> ReplayOutputs:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for video in self._videos.values():
+            video.close()
+        self._bag.close()
+
+    def _add_topics(self, camera: str) -> None:
+        prefix = topic_prefix(camera)
+        self._bag.add_topic(prefix + "segmentation", SEGMENTATION)
+        self._bag.add_topic(prefix + "detections", DETECTIONS)
+        self._bag.add_topic(prefix + "label_info", LABEL_INFO, latched=True)
+        for name in ("label_image", "confidence", "instance_image") if self.options.label_images else ():
+            self._bag.add_topic(prefix + name, IMAGE)
+
+    def _write_answer(self, item: PublishedAnswer) -> None:
+        answer, at_ns = item.answer, item.at_ns
+        prefix = topic_prefix(answer.camera)
+        if self._told_epoch.get(answer.camera) != answer.vocabulary_epoch:
+            self._told_epoch[answer.camera] = answer.vocabulary_epoch
+            info = label_info_message(BAG_MESSAGES, item.vocabulary, answer.stamp_ns, answer.frame_id)
+            self._bag.write(prefix + "label_info", at_ns, info)
+        self._bag.write(prefix + "segmentation", at_ns, segmentation_message(BAG_MESSAGES, answer))
+        self._bag.write(prefix + "detections", at_ns, detections_message(BAG_MESSAGES, answer))
+        if self.options.label_images:
+            self._write_label_images(item)
+        if self.options.video:
+            self._write_video(item)
+
+    def _write_label_images(self, item: PublishedAnswer) -> None:
+        answer = item.answer
+        rasters = label_images(answer.instances, answer.size)
+        for name, raster, encoding in (
+            ("label_image", rasters.label, "mono8"),
+            ("confidence", rasters.confidence, "mono8"),
+            ("instance_image", rasters.instance, "mono16"),
+        ):
+            message = image_message(BAG_MESSAGES, raster, encoding, answer.stamp_ns, answer.frame_id)
+            self._bag.write(topic_prefix(answer.camera) + name, item.at_ns, message)
+
+    def _write_video(self, item: PublishedAnswer) -> None:
+        camera = item.answer.camera
+        if camera not in self._videos:
+            name = f"overlay_{camera}.mp4" if camera else "overlay.mp4"
+            self._videos[camera] = Video(self.folder / name, item.answer.size, self.options.video_rate_hz)
+        self._videos[camera].write(draw_overlay(item.frame.image, item.answer))
+
+
+def topic_prefix(camera: str) -> str:
+    """Of the topics of one camera's results, as the node names them."""
+    return f"{NODE_NAME}/{camera}/" if camera else f"{NODE_NAME}/"
+
+
+class Video:
+    """An MP4 file.
+
+    Args:
+        path: Where to.
+        size: (H, W) of every picture [px].
+        rate_hz: Frames per second [Hz].
+
+    Raises:
+        BagError: OpenCV cannot write such a file here.
+    """
+
+    def __init__(self, path: Path, size: tuple[int, int], rate_hz: float) -> None:
+        codec = cv2.VideoWriter.fourcc(*"mp4v")
+        self._size = size
+        self._writer = cv2.VideoWriter(str(path), codec, rate_hz, (size[1], size[0]))
+        if not self._writer.isOpened():
+            raise BagError(f"OpenCV cannot write the video {path}")
+
+    def write(self, rgb: NDArray[np.uint8]) -> None:
+        """Add a picture, uint8 (H, W, 3); one of another size is scaled."""
+        if rgb.shape[:2] != self._size:
+            rgb = np.asarray(cv2.resize(rgb, (self._size[1], self._size[0])), np.uint8)
+        self._writer.write(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._writer.release()

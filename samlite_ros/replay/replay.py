@@ -1,0 +1,194 @@
+"""A bag through the node's code on a virtual clock: what would the robot have seen?
+
+Reading and decoding run ahead on one thread, writing behind on another; both queues are short: memory stays flat.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from samlite_ros.bags.frames import (
+    DecodedFrame,
+    Entry,
+    choose_image_topics,
+    frame_stamp_ns,
+    index_stamps,
+    read_frames,
+)
+from samlite_ros.bags.prefetch import Background, Prefetch
+from samlite_ros.bags.reader import BagReader
+from samlite_ros.bags.storage import RawMessage
+from samlite_ros.bags.writer import check_free
+from samlite_ros.errors import ParameterError, SamliteError
+from samlite_ros.parameters.table import Parameters
+from samlite_ros.queries.asked import Asked
+from samlite_ros.queries.registry import PARAMETER_CLIENT
+from samlite_ros.replay.outputs import OutputOptions, ReplayOutputs
+from samlite_ros.replay.script import COMMAND_CLIENT, ask_from_start, queries_from_bag, read_script
+from samlite_ros.replay.summary import ReplayRecord, summarise
+from samlite_ros.replay.timeline import draw_timeline
+from samlite_ros.types import Frame, Segmenter
+from samlite_ros.virtual.latency import LatencyProfile
+from samlite_ros.virtual.node import NO_LATENCY, Published, VirtualNode
+
+SUMMARY_NAME, TIMELINE_NAME = "summary.json", "timeline.png"
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """What to replay, and how.
+
+    Args:
+        image_topics: See `frames.choose_image_topics`.
+        phrases: Searched from the first frame on.
+        script: See `script.read_script`; None = none.
+        queries_from_bag: Ask what was asked in the bag.
+        parameters: Of the node.
+        profile: How long the network takes.
+        outputs: What to write.
+    """
+
+    image_topics: tuple[str, ...] = ()
+    phrases: tuple[str, ...] = ()
+    script: Path | None = None
+    queries_from_bag: bool = False
+    parameters: Parameters = field(default_factory=Parameters)
+    profile: LatencyProfile = NO_LATENCY
+    outputs: OutputOptions = field(default_factory=OutputOptions)
+
+
+@dataclass(frozen=True)
+class ReplayOutcome:
+    """The summary as it was written, and what was wrong, in words: nothing = every frame was answered as it should."""
+
+    summary: dict[str, Any]
+    faults: tuple[str, ...]
+
+
+Progress = Callable[[int, int], None]
+"""Called after each frame with the number of frames fed so far and in all."""
+
+
+def check(bag: Path, folder: Path, options: ReplayOptions) -> None:
+    """Find out what cannot work before a network is loaded: see `replay` for what is raised."""
+    check_free(folder)
+    if options.script is not None:
+        read_script(options.script, 0)
+    with BagReader(bag) as reader:
+        choose_image_topics(reader, options.image_topics)
+
+
+def replay(
+    bag: Path, folder: Path, options: ReplayOptions, segmenter: Segmenter, progress: Progress = lambda done, total: None
+) -> ReplayOutcome:
+    """Replay a bag.
+
+    Args:
+        bag: The recording.
+        folder: Where the results go: a bag, summary.json, timeline.png, and what the options ask for.
+        options: What and how.
+        segmenter: The network.
+        progress: Told of every frame.
+
+    Raises:
+        BagError: Nothing can be read, or the folder holds a bag already. What goes wrong later ends the replay, keeps
+            the results so far, and is a fault of the outcome.
+        ParameterError: The script is wrong, or nothing is asked.
+    """
+    with BagReader(bag) as reader:
+        cameras = choose_image_topics(reader, options.image_topics)
+        index = index_stamps(reader, list(cameras))
+        node = _make_node(reader, cameras, index, options, segmenter)
+        run = _Run(reader, node, len(index), progress, options.outputs.images)
+        types = {topic: reader.topics[topic].type_name for topic in cameras}
+        names = list(cameras.values())
+        try:
+            with (
+                Background(lambda: ReplayOutputs(folder, names, types, options.outputs)) as sink,
+                Prefetch(read_frames(reader, index, cameras)) as frames,
+            ):
+                run.feed(frames, sink)
+        except OSError as error:
+            reader.add_fault(f"{folder}: {error}")
+        summary = summarise(run.record, node, dict(run.frames), run.faults())
+    (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    if run.record.answers and options.outputs.timeline:
+        draw_timeline(run.record.answers, node.passes, folder / TIMELINE_NAME)
+    return ReplayOutcome(summary, tuple(summary["faults"]))
+
+
+def _make_node(
+    reader: BagReader, cameras: dict[str, str], index: Sequence[Entry], options: ReplayOptions, segmenter: Segmenter
+) -> VirtualNode:
+    parameters = replace(options.parameters, cameras=tuple(name for name in cameras.values() if name))
+    start_ns = index[0].stamp_ns
+    asked = ask_from_start(PARAMETER_CLIENT, parameters.queries, start_ns)
+    asked += ask_from_start(COMMAND_CLIENT, options.phrases, start_ns)
+    if options.script is not None:
+        asked += read_script(options.script, start_ns)
+    if options.queries_from_bag:
+        asked += queries_from_bag(reader, cameras)
+    _check_asked(asked)
+    return VirtualNode(
+        segmenter,
+        list(cameras.values()),
+        parameters.streaming_options(),
+        parameters.query_options(),
+        asked,
+        options.profile,
+    )
+
+
+def _check_asked(asked: Iterable[Asked]) -> None:
+    if not any(request.text for a in asked for request in a.requests):
+        raise ParameterError("nothing to search for: give --query, --script or --queries-from-bag")
+
+
+@dataclass
+class _Run:
+    """One replay while it runs."""
+
+    reader: BagReader
+    node: VirtualNode
+    total: int
+    progress: Progress
+    copies_images: bool
+    record: ReplayRecord = field(default_factory=ReplayRecord)
+    frames: Counter[str] = field(default_factory=Counter)
+    done: int = 0
+
+    def feed(self, decoded: Iterable[DecodedFrame], sink: Background[Published | RawMessage]) -> None:
+        """Feed all frames, write all that is published; what goes wrong ends it and becomes a fault."""
+        try:
+            for item in self.node.run(self._fed(decoded, sink)):
+                self.record.add(item)
+                sink.put(item)
+        except KeyboardInterrupt:
+            self.reader.add_fault(f"interrupted after {self.done} of {self.total} frames")
+        except (SamliteError, OSError) as error:  # the network gives up, the disk is full
+            self.reader.add_fault(f"ended after {self.done} of {self.total} frames: {error}")
+
+    def faults(self) -> tuple[str, ...]:
+        """All that went wrong."""
+        rejected = [s for s in self.record.statuses.values() if s.state.name == "REJECTED"]
+        for status in rejected:
+            self.reader.add_fault(f"query {status.text!r} was rejected: {status.message}")
+        if not self.record.answers:
+            self.reader.add_fault("no frame was answered")
+        return self.reader.faults
+
+    def _fed(self, decoded: Iterable[DecodedFrame], sink: Background[Published | RawMessage]) -> Iterator[Frame]:
+        for item in decoded:
+            if self.copies_images:
+                stamp_ns = frame_stamp_ns(item.message) or item.message.log_time_ns
+                sink.put(item.message._replace(log_time_ns=stamp_ns))
+            if item.frame is not None:
+                self.frames[item.frame.camera] += 1
+                yield item.frame
+            self.done += 1
+            self.progress(self.done, self.total)

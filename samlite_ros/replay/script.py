@@ -1,0 +1,190 @@
+"""Who asked for what, and when: from a script file, from the command line, or from the queries in a bag."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from samlite_ros.bags.frames import frame_stamp_ns
+from samlite_ros.bags.message_types import QUERY_SET, STRING, TEXT_QUERY, deserialize
+from samlite_ros.bags.reader import BagReader
+from samlite_ros.bags.storage import RawMessage
+from samlite_ros.errors import BagError, ParameterError
+from samlite_ros.messages.read import read_request, read_requests
+from samlite_ros.parameters.yaml_file import read_yaml
+from samlite_ros.queries.asked import Asked
+from samlite_ros.queries.registry import TEXT_CLIENT
+from samlite_ros.queries.requests import Action, QueryRequest, text_requests
+from samlite_ros.types import QueryKey
+
+COMMAND_CLIENT, SCRIPT_CLIENT = "command", "script"
+"""Clients of the phrases on the command line, and of script entries that name none."""
+KEYS = (
+    *("at", "action", "client", "id", "text", "score_threshold", "mask_threshold"),
+    *("max_instances", "lifetime", "max_rate", "priority", "cameras"),
+)
+_ACTIONS = {"add": Action.ADD, "replace": Action.ADD, "remove": Action.REMOVE, "clear": Action.CLEAR}
+_MAX_SECONDS = 2**31 - 1
+"""What a Duration message holds."""
+
+
+def ask_from_start(client: str, phrases: Sequence[str], start_ns: int) -> list[Asked]:
+    """Phrases that a client wants to be searched from the first frame on."""
+    requests = text_requests(client, phrases)
+    return [Asked(start_ns, tuple(requests), client)] if requests else []
+
+
+def read_script(path: Path, start_ns: int) -> list[Asked]:
+    """Read a script: a list of entries, each with a time.
+
+    Args:
+        path: YAML: `- {at: 2.5, action: add, client: planner, id: cup, text: red cup, lifetime: 10}`. `at` is in
+            seconds after the first frame; `action` is add (the default; also replaces), replace, remove or clear; the
+            other keys are those of TextQuery, times in seconds.
+        start_ns: Stamp of the first frame [ns].
+
+    Raises:
+        ParameterError: It is not such a list; names the entry and what is wrong with it.
+    """
+    content = read_yaml(path, "script")
+    entries = content.get("queries") if isinstance(content, dict) else content
+    if not isinstance(entries, list):
+        raise ParameterError(f"script {path}: expected a list of entries with the keys {', '.join(KEYS)}")
+    asked = [_read_entry(entry, f"script {path}, entry {number}", start_ns) for number, entry in enumerate(entries, 1)]
+    return sorted(asked, key=lambda a: a.at_ns)
+
+
+def _read_entry(entry: object, where: str, start_ns: int) -> Asked:
+    if not isinstance(entry, dict):
+        raise ParameterError(f"{where}: expected keys and values, got {entry!r}")
+    unknown = [str(key) for key in entry if key not in KEYS]
+    if unknown:
+        raise ParameterError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(KEYS)}")
+    reader = _Entry(entry, where)
+    at_ns, text = start_ns + reader.nanoseconds("at"), reader.text("text")
+    request = QueryRequest(
+        key=QueryKey(reader.name("client", SCRIPT_CLIENT), reader.name("id", text)),
+        text=text,
+        action=reader.action(),
+        stamp_ns=at_ns,
+        score_threshold=reader.number("score_threshold"),
+        mask_threshold=reader.number("mask_threshold"),
+        max_instances=reader.integer("max_instances", 0, 2**16 - 1),
+        lifetime_ns=reader.nanoseconds("lifetime"),
+        max_rate_hz=reader.number("max_rate"),
+        priority=reader.integer("priority", -(2**7), 2**7 - 1),
+        cameras=reader.texts("cameras"),
+    )
+    return Asked(at_ns, (request,))
+
+
+class _Entry(NamedTuple):
+    """One entry of a script; its values are of the types of TextQuery, or refused with the entry's place."""
+
+    values: Mapping[str, object]
+    where: str
+
+    def action(self) -> Action:
+        value = self.values.get("action", "add")
+        if not isinstance(value, str) or value not in _ACTIONS:
+            raise self._refused("action", f"one of {', '.join(_ACTIONS)}")
+        return _ACTIONS[value]
+
+    def text(self, key: str) -> str:
+        value = self.values.get(key, "")
+        if not isinstance(value, str):
+            raise self._refused(key, "a text")
+        return value
+
+    def name(self, key: str, default: str) -> str:
+        """A text, or a whole number, which is a name too."""
+        value = self.values.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise self._refused(key, "a text")
+        return str(value)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts, or one alone."""
+        value = self.values.get(key, [])
+        values = [value] if isinstance(value, str) else value
+        if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+            raise self._refused(key, "a list of texts")
+        return tuple(values)
+
+    def number(self, key: str) -> float:
+        value = self.values.get(key, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise self._refused(key, "a number")
+        return float(value)
+
+    def integer(self, key: str, low: int, high: int) -> int:
+        value = self.values.get(key, 0)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise self._refused(key, f"an integer from {low} to {high}")
+        return value
+
+    def nanoseconds(self, key: str) -> int:
+        seconds = self.number(key)
+        if not 0 <= seconds <= _MAX_SECONDS:
+            raise self._refused(key, f"a time of 0 to {_MAX_SECONDS} s")
+        return round(seconds * 1e9)
+
+    def _refused(self, key: str, expected: str) -> ParameterError:
+        return ParameterError(f"{self.where}: {key} must be {expected}, got {self.values.get(key)!r}")
+
+
+def queries_from_bag(reader: BagReader, image_topics: Iterable[str]) -> list[Asked]:
+    """The queries that were recorded: TextQuery, QuerySet, and String on a topic named query_text.
+
+    Each takes effect after the image that was recorded before it.
+
+    Args:
+        reader: The bag; gets a fault for each query that cannot be read.
+        image_topics: Whose stamps are the clock.
+
+    Raises:
+        BagError: The bag holds no topic of queries.
+    """
+    images = set(image_topics)
+    topics = {t.name for t in reader.topics.values() if t.type_name in (TEXT_QUERY, QUERY_SET)}
+    topics |= {t.name for t in reader.topics.values() if t.type_name == STRING and t.name.endswith("query_text")}
+    if not topics:
+        raise BagError(f"{reader.path}: no recorded queries ({TEXT_QUERY} or {QUERY_SET}); {reader.listing}")
+    clock = _image_clock(reader, images)
+    asked = []
+    for message in reader.messages(topics):
+        try:
+            asked.append(_to_asked(message, clock.at(message.log_time_ns)))
+        except BagError as error:
+            reader.add_fault(f"{reader.path}: {message.topic}: {error}")
+    return sorted(asked, key=lambda a: a.at_ns)
+
+
+class _ImageClock(NamedTuple):
+    """Turns times of recording into stamps: those of the images recorded last."""
+
+    log_times_ns: list[int]
+    stamps_ns: list[int]
+
+    def at(self, log_time_ns: int) -> int:
+        """Just after the image recorded before; before the first image its own stamp."""
+        place = bisect_right(self.log_times_ns, log_time_ns) - 1
+        return self.stamps_ns[place] + 1 if place >= 0 else self.stamps_ns[0]
+
+
+def _image_clock(reader: BagReader, images: set[str]) -> _ImageClock:
+    pairs = [(m.log_time_ns, frame_stamp_ns(m)) for m in reader.messages(images)]
+    known = sorted((log, stamp) for log, stamp in pairs if stamp is not None)
+    return _ImageClock([log for log, _ in known], [stamp for _, stamp in known])
+
+
+def _to_asked(message: RawMessage, at_ns: int) -> Asked:
+    content = deserialize(message.data, message.type_name)
+    if message.type_name == TEXT_QUERY:
+        return Asked(at_ns, (read_request(content),))
+    if message.type_name == QUERY_SET:
+        return Asked(at_ns, tuple(read_requests(content)), content.client)
+    return Asked(at_ns, tuple(text_requests(TEXT_CLIENT, content.data.split(","))), TEXT_CLIENT)

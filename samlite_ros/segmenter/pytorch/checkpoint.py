@@ -1,0 +1,207 @@
+"""Load a SAM3-LiteText checkpoint, or say precisely why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from huggingface_hub.errors import StrictDataclassError
+from transformers import AutoTokenizer, Sam3LiteTextConfig, Sam3LiteTextModel
+
+from samlite_ros.errors import ModelLoadError
+from samlite_ros.segmenter.files import check_folder
+from samlite_ros.segmenter.options import SegmenterOptions
+from samlite_ros.segmenter.pytorch.random_weights import RANDOM_MODELS, random_model
+from samlite_ros.segmenter.sources import DEMO_FOLDER, find_checkpoint
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+SMALL_NETWORK_TOKENS = 1024
+"""Up to so many image tokens plain attention on one thread is fastest on a CPU; above, its memory grows with their
+square, and threads pay."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A loaded network.
+
+    Args:
+        model: Sam3LiteTextModel in evaluation mode, on `device` in `dtype`.
+        tokenizer: Its tokenizer.
+        model_id: Names the weights, as the user named them.
+        image_size: Side of the square input [px].
+        folder: Where its files are; None = random weights.
+    """
+
+    model: Any
+    tokenizer: Any
+    model_id: str
+    device: torch.device
+    dtype: torch.dtype
+    image_size: int
+    folder: Path | None
+
+    @property
+    def image_tokens(self) -> int:
+        """Number of patches that the image encoder sees."""
+        return _image_tokens(self.model.config)
+
+
+def load_checkpoint(options: SegmenterOptions) -> Checkpoint:
+    """Load weights and tokenizer.
+
+    Raises:
+        ModelLoadError: Wrong name, missing or corrupt files, another architecture, no such device or dtype.
+    """
+    device = choose_device(options.device)
+    dtype = choose_dtype(options.dtype, device)
+    is_random = options.model in RANDOM_MODELS
+    folder = None if is_random else find_checkpoint(options.model)
+    if folder is not None:
+        check_folder(folder)
+    with _as_load_errors(options.model), _quiet():
+        config = _config(options, folder, device)
+        model = random_model(config, dtype) if folder is None else _pretrained(folder, config, dtype)
+        # The vocabulary of the published checkpoints is not at hand where only random weights are asked for.
+        tokenizer = AutoTokenizer.from_pretrained(folder or DEMO_FOLDER, local_files_only=True)
+        model = model.to(device).eval().requires_grad_(False)
+    return Checkpoint(model, tokenizer, options.model, device, dtype, int(config.image_size), folder)
+
+
+def choose_device(name: str) -> torch.device:
+    """'auto' is CUDA where there is one.
+
+    Raises:
+        ModelLoadError: There is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ModelLoadError(f"device {name!r} does not exist: 'auto', 'cpu', 'cuda' or 'cuda:1'") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ModelLoadError(
+            f"device {name!r} was asked for, but torch {torch.__version__} sees {torch.cuda.device_count()} CUDA"
+            " devices: check the driver and that this torch is a CUDA build, or use 'cpu'"
+        )
+    return device
+
+
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """'auto' is float32 on a CPU; on CUDA bfloat16 where the GPU computes in it, else float16.
+
+    Raises:
+        ModelLoadError: There is no such dtype.
+    """
+    if name != "auto":
+        if name not in DTYPES:
+            raise ModelLoadError(f"dtype {name!r} is unknown: 'auto', {', '.join(map(repr, DTYPES))}")
+        return DTYPES[name]
+    if device.type != "cuda":
+        return torch.float32
+    major, _ = torch.cuda.get_device_capability(device)  # Ampere (8) was the first with bfloat16 in hardware
+    return torch.bfloat16 if major >= 8 else torch.float16
+
+
+def choose_attention(name: str, device: torch.device, image_tokens: int) -> str:
+    """'auto' is torch's fused attention, but for small images on a CPU."""
+    if name not in ("auto", "eager", "sdpa"):
+        raise ModelLoadError(f"attention {name!r} is unknown: 'auto', 'eager', 'sdpa'")
+    if name != "auto":
+        return name
+    return "eager" if device.type == "cpu" and image_tokens <= SMALL_NETWORK_TOKENS else "sdpa"
+
+
+def set_threads(count: int, checkpoint: Checkpoint) -> None:
+    """Set how many threads torch uses on the CPU.
+
+    Args:
+        count: 0 = one for a small network, whose operations are shorter than waking a thread, else torch's default.
+        checkpoint: The network.
+    """
+    if count == 0 and checkpoint.device.type == "cpu" and checkpoint.image_tokens <= SMALL_NETWORK_TOKENS:
+        count = 1
+    if count:
+        torch.set_num_threads(count)
+
+
+def _config(options: SegmenterOptions, folder: Path | None, device: torch.device) -> Any:
+    """The configuration, with the input size and the attention that were asked for."""
+    config: Any
+    if folder is None:
+        config = Sam3LiteTextConfig(**RANDOM_MODELS[options.model])
+    else:
+        config = Sam3LiteTextConfig.from_pretrained(folder, local_files_only=True)
+    patch = _patch_size(config)
+    if options.image_size is not None:
+        if options.image_size % patch or options.image_size < 2 * patch:
+            raise ModelLoadError(
+                f"image_size {options.image_size} does not fit: {options.model!r} takes multiples of {patch} px,"
+                f" at least {2 * patch}, for example {max(options.image_size // patch, 2) * patch}"
+            )
+        config.image_size = options.image_size  # tables of positions are built to it
+    config._attn_implementation = choose_attention(options.attention, device, _image_tokens(config))
+    return config
+
+
+def _patch_size(config: Any) -> int:
+    return int(config.vision_config.backbone_config.patch_size)
+
+
+def _image_tokens(config: Any) -> int:
+    return (int(config.image_size) // _patch_size(config)) ** 2
+
+
+def _pretrained(folder: Path, config: Any, dtype: torch.dtype) -> Any:
+    """Weights from safetensors; never code, never the network."""
+    loaded: Any = Sam3LiteTextModel.from_pretrained(
+        folder,
+        config=config,
+        dtype=dtype,
+        attn_implementation=config._attn_implementation,
+        use_safetensors=True,
+        ignore_mismatched_sizes=True,  # they are reported, and refused below with their names
+        local_files_only=True,
+        output_loading_info=True,
+    )
+    model, loading = loaded
+    missing = sorted(loading["missing_keys"])
+    if missing:  # transformers fills them with random numbers and goes on
+        raise ModelLoadError(f"{folder} lacks {len(missing)} of the network's weights, the first is {missing[0]}")
+    if mismatched := sorted(loading["mismatched_keys"]):
+        name, found, wanted = mismatched[0]
+        raise ModelLoadError(
+            f"{folder} does not fit its config.json: {name} is {tuple(found)}, expected {tuple(wanted)}"
+            f" ({len(mismatched)} such weights)"
+        )
+    return model
+
+
+@contextmanager
+def _as_load_errors(name: str) -> Iterator[None]:
+    """Whatever the libraries raise while loading becomes one line that names the model."""
+    try:
+        yield
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError, StrictDataclassError) as error:
+        reason = " ".join(str(error).split())[:400]
+        raise ModelLoadError(f"model {name!r} cannot be loaded: {type(error).__name__}: {reason}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' progress bar and load report: what matters of them is raised."""
+    log = transformers.utils.logging
+    verbosity, had_bar = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(verbosity)
+        if had_bar:
+            log.enable_progress_bar()

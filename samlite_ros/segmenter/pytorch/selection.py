@@ -1,0 +1,113 @@
+"""From proposals to results: which queries are kept, their boxes in pixels, their masks at camera resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from samlite_ros.errors import InferenceError
+from samlite_ros.segmenter.pytorch.decoder import TextFeatures
+from samlite_ros.segmenter.pytorch.shared_decode import OnStep, Proposals, SharedImage, go_on
+from samlite_ros.segmenter.pytorch.upsample import upsample_mask
+from samlite_ros.types import DecodeOptions, Mask, PhraseResult
+
+_LARGEST_LOGIT = 1e4
+
+
+class Decoder(Protocol):
+    """Proposes first, draws masks of what is kept afterwards; see `SharedDecoder`."""
+
+    def propose(self, image: SharedImage, text: TextFeatures, on_step: OnStep) -> Proposals: ...
+
+    def masks(
+        self, image: SharedImage, proposals: Proposals, kept: Sequence[torch.Tensor], on_step: OnStep
+    ) -> list[torch.Tensor]: ...
+
+
+class Wanted(NamedTuple):
+    """What to find in one image.
+
+    Args:
+        phrases, options: N each.
+        size: (H, W) of the camera image [px].
+    """
+
+    phrases: Sequence[str]
+    options: Sequence[DecodeOptions]
+    size: tuple[int, int]
+
+
+class Selection(NamedTuple):
+    """Results of one batch, and how many queries were dropped because their numbers were not finite."""
+
+    results: list[PhraseResult]
+    dropped: int
+
+
+def select_instances(
+    decoder: Decoder, image: SharedImage, text: TextFeatures, wanted: Wanted, on_step: OnStep = go_on
+) -> Selection:
+    """Decode N phrases and keep the best queries of each; only their masks are drawn and leave the device.
+
+    Args:
+        decoder: What decodes.
+        image: The image.
+        text: Features of the phrases.
+        wanted: The phrases.
+        on_step: Called before each part of the decoder.
+
+    Raises:
+        InferenceError: Not one number of a phrase is finite.
+    """
+    proposals = decoder.propose(image, text, on_step)
+    scores = proposals.scores.cpu().numpy()  # (N, Q)
+    presence = proposals.presence.cpu().numpy()  # (N,)
+    boxes = proposals.boxes_xyxy.cpu().numpy()  # (N, Q, 4)
+    finite = np.isfinite(scores) & np.isfinite(boxes).all(2)
+    _refuse_nonsense(finite, wanted.phrases)
+    usable = np.where(finite, scores, -1.0)
+    kept = [_best(row, options) for row, options in zip(usable, wanted.options, strict=True)]
+    chosen = [torch.from_numpy(k).to(proposals.scores.device) for k in kept]
+    logits = decoder.masks(image, proposals, chosen, on_step)
+    results = [
+        PhraseResult(
+            phrase,
+            float(presence[row]),
+            scores[row, kept[row]],
+            _to_pixels(boxes[row, kept[row]], wanted.size),
+            _up_sample(logits[row], wanted.size),
+        )
+        for row, phrase in enumerate(wanted.phrases)
+    ]
+    return Selection(results, int((~finite).sum()))
+
+
+def _refuse_nonsense(finite: NDArray[np.bool_], phrases: Sequence[str]) -> None:
+    """An answer of "not found" would be a lie where the network has answered nothing."""
+    for phrase, row in zip(phrases, finite, strict=True):
+        if not row.any():
+            raise InferenceError(
+                f"the network's output for {phrase!r} is not a number: if dtype is float16, try bfloat16 or float32"
+            )
+
+
+def _best(scores: NDArray[Any], options: DecodeOptions) -> NDArray[np.int64]:
+    """Indices of what passes, best first."""
+    order = np.argsort(-scores, kind="stable")
+    return order[scores[order] >= max(options.score_threshold, 0.0)][: options.max_instances]
+
+
+def _up_sample(logits: torch.Tensor, size: tuple[int, int]) -> tuple[Mask, ...]:
+    """(K, h, w) to K masks at camera resolution."""
+    bounded = logits.float().cpu().nan_to_num(-_LARGEST_LOGIT, _LARGEST_LOGIT, -_LARGEST_LOGIT)
+    return tuple(upsample_mask(mask, size) for mask in bounded)
+
+
+def _to_pixels(boxes: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """(K, 4) of 0 .. 1 to pixels, clipped to the image."""
+    scale = np.array([size[1], size[0], size[1], size[0]], np.float32)
+    return np.clip(boxes, 0, 1) * scale

@@ -1,0 +1,99 @@
+"""The text encoder: phrases to tokens to features; its memory can be given back between uses."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from transformers.models.sam3_lite_text.modeling_sam3_lite_text import Sam3LiteTextTextModel
+
+from samlite_ros.errors import ModelLoadError, PhraseTooLongError
+from samlite_ros.segmenter.files import weight_files
+from samlite_ros.segmenter.pytorch.checkpoint import Checkpoint
+from samlite_ros.segmenter.pytorch.decoder import TextFeatures
+from samlite_ros.segmenter.pytorch.text_bank import CONTEXT_TOKENS
+
+_BATCH = 64
+
+
+class TextEncoder:
+    """Encodes phrases with a checkpoint's text encoder.
+
+    Args:
+        checkpoint: The loaded network.
+        keep: False: free the text encoder's weights after each use, and read them again for the next new phrase.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, keep: bool) -> None:
+        self._checkpoint = checkpoint
+        self._keep = keep or checkpoint.folder is None
+        self.phrases_encoded = 0
+        """How many phrases passed through the text encoder."""
+
+    def release(self) -> None:
+        """Free the weights, if they are not to be kept."""
+        if not self._keep:
+            self._checkpoint.model.text_encoder = None
+
+    def encode(self, phrases: Sequence[str]) -> TextFeatures:
+        """Features of N phrases, each padded to the context's length.
+
+        Raises:
+            PhraseTooLongError: A phrase exceeds the context.
+            ModelLoadError: The weights were freed, and their file is gone since.
+        """
+        rows = [self._tokenize(phrase) for phrase in phrases]
+        model, device = self._checkpoint.model, self._checkpoint.device
+        if model.text_encoder is None:
+            model.text_encoder = _load_text_encoder(self._checkpoint)
+        parts = []
+        for start in range(0, len(rows), _BATCH):
+            columns = zip(*rows[start : start + _BATCH], strict=True)
+            ids, mask = (torch.tensor(column, device=device) for column in columns)  # (n, 32) each
+            output = model.get_text_features(input_ids=ids, attention_mask=mask, return_dict=True)
+            parts.append((output.pooler_output, mask))  # (n, 32, C), (n, 32)
+        self.phrases_encoded += len(phrases)
+        self.release()
+        return TextFeatures(torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]))
+
+    def fingerprint(self) -> str:
+        """Names what features depend on: the text encoder's weights, their dtype, the tokenizer. Needs the weights."""
+        digest = hashlib.sha256()
+        model = self._checkpoint.model
+        for module in (model.text_encoder, model.text_projection):
+            for name, tensor in sorted(module.state_dict().items()):
+                digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+                digest.update(tensor.contiguous().flatten().view(torch.uint8).cpu().numpy())
+        digest.update(repr(sorted(self._checkpoint.tokenizer.get_vocab().items())).encode())
+        return digest.hexdigest()[:32]
+
+    def _tokenize(self, phrase: str) -> tuple[list[int], list[int]]:
+        row = self._checkpoint.tokenizer(phrase, padding="max_length", max_length=CONTEXT_TOKENS, verbose=False)
+        if len(row.input_ids) > CONTEXT_TOKENS:
+            raise PhraseTooLongError(phrase, len(row.input_ids), CONTEXT_TOKENS)
+        return row.input_ids, row.attention_mask
+
+
+def _load_text_encoder(checkpoint: Checkpoint) -> Any:
+    """Read only the text encoder's weights, from the files that the rest came from."""
+    encoder: Any = Sam3LiteTextTextModel(checkpoint.model.config.text_config)
+    try:
+        encoder.load_state_dict(_read_part(checkpoint.folder, "text_encoder."))
+    except (OSError, RuntimeError) as error:
+        raise ModelLoadError(f"{checkpoint.folder} no longer holds the text encoder's weights: {error}") from error
+    return encoder.to(checkpoint.device, checkpoint.dtype).eval().requires_grad_(False)
+
+
+def _read_part(folder: Path | None, prefix: str) -> dict[str, torch.Tensor]:
+    tensors: dict[str, torch.Tensor] = {}
+    for path in weight_files(folder) if folder is not None else ():
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 - not a mapping
+                _, found, rest = name.partition(prefix)
+                if found:
+                    tensors[rest] = file.get_tensor(name)
+    return tensors

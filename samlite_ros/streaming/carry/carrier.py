@@ -1,0 +1,289 @@
+"""Carries masks from keyframes to every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.streaming.carry.compose import Settlement, doubles_among, gather_evidence, settle, to_mask
+from samlite_ros.streaming.carry.detections import Detection, merge_matches, nested_with
+from samlite_ros.streaming.carry.learning import (
+    BUILD_ITERATIONS,
+    Lesson,
+    LessonQueue,
+    align_anywhere,
+    align_learnt,
+    learn,
+)
+from samlite_ros.streaming.carry.recognition import Recogniser
+from samlite_ros.streaming.carry.snapshot import Snapshot
+from samlite_ros.streaming.carry.tracks import LOST_SHARE, Track, TrackBatch
+from samlite_ros.streaming.image.change import change_map, is_still, most_are_in
+from samlite_ros.streaming.image.geometry import Poses, corner_shift_px, identity
+from samlite_ros.streaming.image.work_image import WorkImage, dense_flow, no_flow
+from samlite_ros.streaming.keyframes import REFRESH_MARGIN_S
+from samlite_ros.streaming.model.alignment import Alignment, Covering, align, stack
+from samlite_ros.streaming.model.appearance import PaddedKeyframe
+from samlite_ros.types import Frame, Mask
+
+MOST_MISSES = 10
+"""A thing that the network does not find in more keyframes in a row has ended, ..."""
+MISSED_FOR_S = 1.0
+"""... or that it has not found for so long [s]: it may be hidden by something that nobody asked for."""
+PARTIAL_HEAD_START_S, LOST_HEAD_START_S = 0.5, 0.3
+"""How much sooner the models of things seen in part, and of doubtful ones, are renewed [s]."""
+LEAST_REMAINDER = 0.015
+"""A smaller share of what the keyframe showed of a thing is the error of its border: it has left, or is hidden."""
+BETTER_BY, KEPT_MODEL_S = 0.25, 1.5
+"""An older model is kept where so much more of it agrees with the present frame than a newer keyframe showed, if it is
+going to be no older than this [s] when the next one comes."""
+STILL_SHIFT_PX = 4.0
+"""A thing in an unchanged part of the image stands still, unless its corners seem to have moved more [work px]."""
+
+
+class Carrier:
+    """All tracks of one camera. Call `advance` for each frame, then `draw`.
+
+    Args:
+        merge_phrases: What different phrases find may be one thing.
+        period_s: Least time between two keyframes [s].
+        max_age_s: Tracks of older keyframes will be ended [s].
+    """
+
+    def __init__(self, merge_phrases: bool = True, period_s: float = 0.0, max_age_s: float = 2.0) -> None:
+        self._recogniser = Recogniser(merge_phrases)
+        self._period_s, self._max_age_s = period_s, max_age_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything; ids are not used again."""
+        self.tracks: list[Track] = []
+        self.snapshots: list[Snapshot] = []
+        self.image: WorkImage | None = None
+        self._rate_hz = 30.0
+        self._batch = TrackBatch([])
+        self._settlement: Settlement | None = None
+        self._lessons = LessonQueue()
+        self._background: NDArray[np.float32] | None = None
+        self._recogniser.reset()
+
+    def advance(self, image: WorkImage) -> None:
+        """Carry all tracks to the next frame."""
+        before, self.image = self.image, image
+        if before is not None:
+            self._rate_hz = 1e9 / max(image.stamp_ns - before.stamp_ns, 1)
+        if before is None or not self.snapshots:
+            return
+        for snapshot in self.snapshots:
+            snapshot.compare(image)
+        still = all(s.changed is not None and is_still(s.changed) for s in self.snapshots)
+        flow = None if still else dense_flow(before, image)
+        for snapshot in self.snapshots:
+            snapshot.advance(flow)
+        self._batch.carry(image, flow or no_flow(image), self._covering(self._batch.tracks))
+        self._learn_some(image)
+        self._note_still_tracks()
+
+    def remember(self, frame: Frame) -> Snapshot:
+        """The newest frame goes to the network.
+
+        Raises:
+            ValueError: The frame is not the newest one.
+        """
+        if self.image is None or self.image.stamp_ns != frame.stamp_ns:
+            newest = None if self.image is None else self.image.stamp_ns
+            raise ValueError(
+                f"only the newest frame can become a keyframe: got stamp {frame.stamp_ns}, newest {newest}"
+            )
+        snapshot = Snapshot(frame, self.image, self.tracks, self._settlement, self.snapshots)
+        self.snapshots.append(snapshot)
+        return snapshot
+
+    def keep_only(self, snapshots: Sequence[Snapshot]) -> None:
+        """Forget the other keyframes, except those by which tracks are known to stand still."""
+        still = {t.keyframe_ns for t in self.tracks if t.still}
+        self.snapshots = [s for s in self.snapshots if s in snapshots or s.stamp_ns in still]
+
+    def deliver(self, snapshot: Snapshot, detections: Sequence[Detection], searched: frozenset[str]) -> None:
+        """Take over what the network found in a keyframe; the models are learnt with the next frames.
+
+        Args:
+            snapshot: The keyframe.
+            detections: What was found.
+            searched: The phrases that were searched.
+        """
+        masks = [d.keyframe_mask for d in (*(d for _, d in snapshot.found), *detections)]
+        keyframe = PaddedKeyframe(snapshot.image, masks)
+        background = keyframe.background
+        self._background = background if self._background is None else 0.5 * self._background + 0.5 * background
+        ids = self._recogniser.identify(detections, keyframe, snapshot, self.tracks, self._settlement)
+        self._judge_missed(snapshot, keyframe, set(ids), searched)
+        first = len(snapshot.found)
+        snapshot.found += zip(ids, detections, strict=True)
+        nested = nested_with(masks)
+        lessons = []
+        for index, (track_id, detection) in enumerate(zip(ids, detections, strict=True), first):
+            if self._is_outdated(track_id, detection, snapshot, searched):
+                nested_ids = frozenset(snapshot.found[i][0] for i in nested[index])
+                lessons.append(Lesson(snapshot, keyframe, index, nested[index], nested_ids, track_id, detection))
+        self._lessons.add(lessons, snapshot, self._urgency)
+
+    def end(self, tracks: Sequence[Track]) -> None:
+        """Tracks end; they may be recognised for some seconds."""
+        if not tracks:
+            return
+        for track in tracks:
+            self._recogniser.remember(track, self._rate_hz)
+        gone = {t.track_id for t in tracks}
+        self.tracks = [t for t in self.tracks if t.track_id not in gone]
+        self._batch = TrackBatch(self.tracks)
+
+    def draw(self) -> list[tuple[Track, Mask]]:
+        """The masks in the newest frame, of all tracks that are in sight."""
+        image = self.image
+        if image is None:
+            return []
+        claims = gather_evidence(self.tracks, image)
+        doubles = doubles_among(claims)
+        if doubles:
+            self.end([claim.track for claim in doubles])
+            claims = [claim for claim in claims if claim not in doubles]
+        self._settlement = settle(claims, image.size)
+        drawn = []
+        for claim, margin in zip(claims, self._settlement.margins, strict=True):
+            mask = claim.track.keyframe_mask if claim.track.still else to_mask(margin, claim.x0, claim.y0, image)
+            if mask is not None and mask.area >= LEAST_REMAINDER * claim.track.keyframe_mask.area:
+                drawn.append((claim.track, mask))
+        return drawn
+
+    def _track(self, track_id: int) -> Track | None:
+        return next((t for t in self.tracks if t.track_id == track_id), None)
+
+    def _is_outdated(self, track_id: int, detection: Detection, snapshot: Snapshot, searched: frozenset[str]) -> bool:
+        """Note that a thing was found again; whether its model should be learnt anew from this keyframe."""
+        track = self._track(track_id)
+        if track is None:
+            return True
+        track.matches = merge_matches(track.matches, detection.matches, searched)
+        track.misses = 0
+        return track.keyframe_ns < snapshot.stamp_ns
+
+    def _judge_missed(
+        self, snapshot: Snapshot, keyframe: PaddedKeyframe, found: set[int], searched: frozenset[str]
+    ) -> None:
+        """End the tracks that the network should have found and did not, or keep them for a while."""
+        ended = []
+        for track in self.tracks:
+            center = snapshot.centers.get(track.track_id)
+            sought = any(m.phrase in searched for m in track.matches)
+            if track.track_id in found or center is None or not sought or track.keyframe_ns >= snapshot.stamp_ns:
+                continue
+            track.misses += 1
+            if track.misses > MOST_MISSES or not _survives(track, center, keyframe, snapshot.stamp_ns):
+                ended.append(track)
+        self.end(ended)
+
+    def _urgency(self, track_id: int) -> float:
+        """Small = soon: things seen in part or that fit badly change most; of the others the oldest models."""
+        track, image = self._track(track_id), self.image
+        if track is None or image is None:
+            return -np.inf
+        age_s = (image.stamp_ns - track.keyframe_ns) / 1e9
+        return -age_s - PARTIAL_HEAD_START_S * (track.model.unknown is not None) - LOST_HEAD_START_S * track.lost
+
+    def _learn_some(self, image: WorkImage) -> None:
+        """Learn the next few models."""
+        taken = self._lessons.take({t.track_id for t in self.tracks})
+        lessons = [x for x in taken if not self._knows_better(x, image)]
+        if not lessons:
+            return
+        learnt = []
+        for lesson in lessons:
+            old = self._track(lesson.track_id)
+            background = self._background if self._background is not None else lesson.keyframe.background
+            learnt.append((learn(lesson, old, background), old))
+        align_learnt(image, learnt, [x.snapshot for x in lessons], self._covering)
+        for lesson, (new, old) in zip(lessons, learnt, strict=True):
+            self._replace(new, old, lesson.snapshot)
+        self._date_back([(x, new) for x, (new, old) in zip(lessons, learnt, strict=True) if old is None])
+        self._batch = TrackBatch(self.tracks)
+
+    def _knows_better(self, lesson: Lesson, image: WorkImage) -> bool:
+        """Whether a thing's present model shows more of it than the lesson's keyframe, where it was hidden in part."""
+        old = self._track(lesson.track_id)
+        if old is None or old.misses or old.lost or old.model.alignment is None:
+            return False
+        latency_s = (image.stamp_ns - lesson.snapshot.stamp_ns) / 1e9
+        age_s = (lesson.snapshot.stamp_ns - old.keyframe_ns) / 1e9
+        next_age_s = age_s + max(self._period_s, latency_s) + latency_s
+        longest_s = min(KEPT_MODEL_S, self._max_age_s - REFRESH_MARGIN_S)
+        return next_age_s < longest_s and lesson.shown_share(old) < old.share - BETTER_BY
+
+    def _replace(self, new: Track, old: Track | None, source: Snapshot) -> None:
+        """Put a track in the place of its former self, also in keyframes that the network is still working on."""
+        if old is None:
+            self.tracks.append(new)
+            return
+        for snapshot in self.snapshots:
+            motion = snapshot.motion_since(old)
+            if motion is not None and snapshot is not source:
+                snapshot.replace_model(new.track_id, motion, new.pose)
+        self.tracks[self.tracks.index(old)] = new
+
+    def _date_back(self, learnt: Sequence[tuple[Lesson, Track]]) -> None:
+        """Find new things also in the keyframes that were taken before their first model was there."""
+        for snapshot in self.snapshots:
+            known = [(x, t) for x, t in learnt if x.snapshot.stamp_ns < snapshot.stamp_ns and t.model.alignment]
+            if not known:
+                continue
+            starts = np.stack([x.pose_in(snapshot) for x, _ in known])
+            found = align(snapshot.image, stack([t.model for _, t in known]), starts, BUILD_ITERATIONS, None)
+            for row, (lesson, track) in enumerate(known):
+                snapshot.enter(track, _surest_pose(snapshot, lesson, track, found, row))
+
+    def _covering(self, tracks: Sequence[Track]) -> Covering | None:
+        """What covered which of the tracks in the last answer."""
+        settlement = self._settlement
+        if settlement is None:
+            return None
+        owners = [claim.track.track_id for claim in settlement.evidence]
+        hides = np.zeros((len(tracks), len(owners) + 1), bool)
+        for row, track in enumerate(tracks):
+            hides[row, 1:] = [o != track.track_id and o not in track.nested for o in owners]
+        return Covering(settlement.owner, hides)
+
+    def _note_still_tracks(self) -> None:
+        """Put the tracks that have not moved since their keyframe where they were: their mask is exact as it is."""
+        by_stamp = {s.stamp_ns: s for s in self.snapshots}
+        for track in self.tracks:
+            snapshot = by_stamp.get(track.keyframe_ns)
+            track.still = (
+                snapshot is not None
+                and not track.misses
+                and snapshot.is_unchanged(track.model.box_xyxy)
+                and float(corner_shift_px(track.pose, track.model.box_xyxy)) < STILL_SHIFT_PX
+            )
+            if track.still:
+                track.pose = identity()
+
+
+def _surest_pose(snapshot: Snapshot, lesson: Lesson, track: Track, found: Alignment, row: int) -> Poses:
+    """Where a thing was in a later keyframe: as aligned, or elsewhere in the image where that is doubtful."""
+    pose, cost = found.poses[row], float(found.cost[row])
+    if found.share[row] >= LOST_SHARE and not found.rejected[row]:
+        return pose
+    changed = change_map(lesson.snapshot.image, snapshot.image)
+    elsewhere = align_anywhere(snapshot.image, track.model, pose, cost, partial(most_are_in, changed), None)
+    return pose if elsewhere is None else elsewhere.poses[0]
+
+
+def _survives(track: Track, center: NDArray[np.float32], keyframe: PaddedKeyframe, keyframe_ns: int) -> bool:
+    """Whether a missed thing may still be there: overlooked, or behind something; it is drawn only if it looks so."""
+    x, y = np.rint(center).astype(int)
+    height, width = keyframe.size
+    if not (0 <= x < width and 0 <= y < height):
+        return False
+    return track.misses == 1 or (keyframe_ns - track.last_seen_ns) / 1e9 <= MISSED_FOR_S

@@ -1,0 +1,202 @@
+"""Gives the detections of a keyframe their track ids, and remembers things for a while after they are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.pixels.masks import mask_iou
+from samlite_ros.streaming.carry.compose import Settlement
+from samlite_ros.streaming.carry.detections import SAME_THING_IOU, Detection
+from samlite_ros.streaming.carry.identity import Candidate, match_by_likeness, match_by_overlap, overlaps
+from samlite_ros.streaming.carry.snapshot import Snapshot
+from samlite_ros.streaming.carry.tracks import Track
+from samlite_ros.streaming.model.appearance import PaddedKeyframe
+from samlite_ros.streaming.model.color_model import histogram
+
+LEAST_OVERLAP_NOW = 0.3
+"""Points slip onto other things: so much overlap of the masks that they carried is needed."""
+MEMORY_S = 3.0
+"""Things out of sight are recognised for so long [s]."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Gone:
+    """A thing that has ended and may come back."""
+
+    track_id: int
+    candidate: Candidate
+    last_seen_ns: int
+    velocity_px_s: NDArray[np.float32]
+
+
+class Recogniser:
+    """Knows the things that are gone, and hands out ids.
+
+    Args:
+        across_phrases: What different phrases find may be one thing.
+    """
+
+    def __init__(self, across_phrases: bool) -> None:
+        self._across_phrases = across_phrases
+        self._next_id = 1
+        self._gone: list[_Gone] = []
+
+    def reset(self) -> None:
+        """Forget the things that are gone; ids are not used again."""
+        self._gone = []
+
+    def remember(self, track: Track, rate_hz: float) -> None:
+        """A track ends; `rate_hz` is that of the frames."""
+        velocity = track.velocity * np.float32(rate_hz)
+        self._gone.append(_Gone(track.track_id, _candidate(track, track.center, 0.0), track.last_seen_ns, velocity))
+
+    def identify(
+        self,
+        detections: Sequence[Detection],
+        keyframe: PaddedKeyframe,
+        snapshot: Snapshot,
+        tracks: Sequence[Track],
+        settlement: Settlement | None,
+    ) -> list[int]:
+        """Track ids of a keyframe's detections, which are the last of its masks; new ids for new things.
+
+        First by what was found in this very keyframe before, then by overlap in the keyframe with what was carried to
+        it, then by overlap with the masks carried to now, then, for what was out of sight, by likeness.
+
+        Args:
+            detections: What was found.
+            keyframe: The keyframe.
+            snapshot: The same keyframe's moment.
+            tracks: The things that are followed now.
+            settlement: Who owns which pixel now.
+        """
+        first = len(keyframe.masks) - len(detections)
+        phrases = [frozenset(m.phrase for m in d.matches) for d in detections]
+        assigned = self._found_before(detections, phrases, snapshot.found)
+        for overlap in (
+            _overlap_then(snapshot, keyframe, tracks),
+            _overlap_now(snapshot, keyframe, tracks, settlement),
+        ):
+            self._match(overlap[first:], phrases, tracks, assigned)
+        unknown = [d for d in range(len(detections)) if d not in assigned]
+        if unknown:
+            known = self._out_of_sight(snapshot, [t for t in tracks if t.track_id not in assigned.values()])
+            candidates = [_detected(snapshot, keyframe, first + d, phrases[d]) for d in unknown]
+            likely = match_by_likeness(candidates, [c for _, c in known]) if known else {}
+            assigned.update({unknown[d]: known[t][0] for d, t in likely.items()})
+        ids = [assigned[d] if d in assigned else self._new_id() for d in range(len(detections))]
+        self._gone = [g for g in self._gone if g.track_id not in ids]
+        return ids
+
+    def _found_before(
+        self,
+        detections: Sequence[Detection],
+        phrases: Sequence[frozenset[str]],
+        found: Sequence[tuple[int, Detection]],
+    ) -> dict[int, int]:
+        """Ids, by detection, of the same things that other phrases have found in the same keyframe."""
+        if not found or not detections:
+            return {}
+        overlap = np.array([[mask_iou(d.mask, f.mask) for _, f in found] for d in detections], np.float32)
+        found_phrases = [frozenset(m.phrase for m in f.matches) for _, f in found]
+        same = np.where(overlap >= SAME_THING_IOU, overlap, np.float32(0))
+        pairs = match_by_overlap(same, phrases, found_phrases, self._across_phrases)
+        assigned: dict[int, int] = {}
+        for detection, index in pairs.items():  # a thing that was found twice before has one id
+            track_id = found[index][0]
+            if track_id not in assigned.values():
+                assigned[detection] = track_id
+        return assigned
+
+    def _match(
+        self,
+        overlap: NDArray[np.float32],
+        phrases: Sequence[frozenset[str]],
+        tracks: Sequence[Track],
+        assigned: dict[int, int],
+    ) -> None:
+        """Pair the detections and the tracks that are still free by their overlap, and enter them into `assigned`."""
+        free = [d for d in range(len(phrases)) if d not in assigned]
+        columns = [i for i, t in enumerate(tracks) if t.track_id not in assigned.values()]
+        if free and columns:
+            track_phrases = [frozenset(m.phrase for m in tracks[i].matches) for i in columns]
+            part = overlap[np.ix_(free, columns)]
+            pairs = match_by_overlap(part, [phrases[d] for d in free], track_phrases, self._across_phrases)
+            assigned.update({free[d]: tracks[columns[i]].track_id for d, i in pairs.items()})
+
+    def _new_id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1
+
+    def _out_of_sight(self, snapshot: Snapshot, tracks: Sequence[Track]) -> list[tuple[int, Candidate]]:
+        """Ids and looks of the things that no detection overlaps."""
+        now = snapshot.stamp_ns
+        self._gone = [g for g in self._gone if now - g.last_seen_ns < MEMORY_S * 1e9]
+        known = []
+        for track in tracks:
+            unseen_s = max(now - track.last_seen_ns, 0) / 1e9
+            center = snapshot.centers.get(track.track_id, track.center)
+            known.append((track.track_id, _candidate(track, center, unseen_s)))
+        for gone in self._gone:
+            unseen_s = max(now - gone.last_seen_ns, 0) / 1e9
+            expected = gone.candidate.center + gone.velocity_px_s * np.float32(unseen_s)
+            known.append((gone.track_id, replace(gone.candidate, unseen_s=unseen_s, expected=expected)))
+        return known
+
+
+def _overlap_then(snapshot: Snapshot, keyframe: PaddedKeyframe, tracks: Sequence[Track]) -> NDArray[np.float32]:
+    """Overlap (masks, tracks) in the keyframe: with what a track won there, or with its shape where it was not yet
+    known then and has been found there since."""
+    count = len(keyframe.masks)
+    then = _overlaps_of_claims(keyframe.labels, count, snapshot.settlement, lambda owner: owner)
+
+    def column(track: Track) -> NDArray[np.float32]:
+        pose = snapshot.poses.get(track.track_id)
+        if track.track_id in then or pose is None:
+            return then.get(track.track_id, np.zeros(count, np.float32))
+        shape = track.model.shape_at(pose, keyframe.size).astype(np.int16)
+        return overlaps(keyframe.labels, shape, count, 1)[:, 0]
+
+    return np.array([column(t) for t in tracks], np.float32).reshape(len(tracks), count).T
+
+
+def _overlap_now(
+    snapshot: Snapshot, keyframe: PaddedKeyframe, tracks: Sequence[Track], settlement: Settlement | None
+) -> NDArray[np.float32]:
+    """Overlap (masks, tracks) in the newest answer, to which the advected points carry the masks."""
+    count = len(keyframe.masks)
+    now = _overlaps_of_claims(snapshot.at_grid(keyframe.labels), count, settlement, snapshot.at_points)
+    columns = [now.get(t.track_id, np.zeros(count, np.float32)) for t in tracks]
+    overlap = np.array(columns, np.float32).reshape(len(tracks), count).T
+    return np.where(overlap >= LEAST_OVERLAP_NOW, overlap, np.float32(0))
+
+
+def _overlaps_of_claims(
+    labels: NDArray[np.int16],
+    count: int,
+    settlement: Settlement | None,
+    at: Callable[[NDArray[np.int16]], NDArray[np.int16]],
+) -> dict[int, NDArray[np.float32]]:
+    """Overlap of `count` labels with what each track won in an answer, by its id; `at` reads at the labels."""
+    if settlement is None:
+        return {}
+    values = overlaps(labels, at(settlement.owner), count, len(settlement.evidence))
+    return {claim.track.track_id: values[:, number] for number, claim in enumerate(settlement.evidence)}
+
+
+def _candidate(track: Track, center: NDArray[np.float32], unseen_s: float) -> Candidate:
+    x0, y0, x1, y1 = track.model.box_xyxy
+    phrases = frozenset(m.phrase for m in track.matches)
+    return Candidate(phrases, center, float(max(x1 - x0, y1 - y0)), track.model.histogram, unseen_s)
+
+
+def _detected(snapshot: Snapshot, keyframe: PaddedKeyframe, index: int, phrases: frozenset[str]) -> Candidate:
+    mask = keyframe.masks[index]
+    x0, y0, x1, y1 = mask.box_xyxy
+    colors = histogram(snapshot.image.color_index[mask.window][mask.inside])
+    center = np.array([(x0 + x1) / 2, (y0 + y1) / 2], np.float32)
+    return Candidate(phrases, center, float(max(x1 - x0, y1 - y0)), colors)

@@ -1,0 +1,264 @@
+"""One thing followed over frames: its model, where it is, what it answers to; and its motion from frame to frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.streaming.image.geometry import Poses, compose, corner_shift_px, identity, transform, translation
+from samlite_ros.streaming.image.work_image import DenseFlow, WorkImage
+from samlite_ros.streaming.model.alignment import Alignment, AlignmentBatch, Covering, align, stack
+from samlite_ros.streaming.model.alignment_points import INNER_WEIGHT
+from samlite_ros.streaming.model.appearance import ObjectModel
+from samlite_ros.streaming.model.search import find_by_color
+from samlite_ros.types import Mask
+
+ITERATIONS, ITERATIONS_LOST = 2, 4
+HIDDEN_SHARE = 0.35
+"""Where fewer template points agree, the motion is not learnt from the alignment."""
+LOST_SHARE, LOST_COST = 0.5, 9.0
+"""Where fewer agree or they differ more, other starting poses are tried."""
+LEAST_AGREEMENT = 0.25
+MOST_LOST = 3
+"""... for so many tracks a frame, the worst."""
+LEAST_FLOW_POINTS = 10
+LEAST_SEARCH_SHIFT_PX = 1.5
+REST_REACH_PX = 1.0
+REST_FACTOR, REST_MARGIN = 1.1, 0.3
+"""A thing near its place in the keyframe is at rest where the cost there is not more than this worse [levels]."""
+
+
+@dataclass(frozen=True)
+class PhraseMatch:
+    """One thing answers one phrase.
+
+    Args:
+        phrase: The phrase.
+        score: Score in the keyframe in which it was last found.
+        keyframe_ns: Stamp of that keyframe [ns].
+        misses: Keyframes since then in which the phrase was searched and the thing not found.
+    """
+
+    phrase: str
+    score: float
+    keyframe_ns: int
+    misses: int = 0
+
+
+@dataclass(eq=False)
+class Track:
+    """One thing.
+
+    Args:
+        track_id: Stays with the thing.
+        model: How it looked in its keyframe.
+        keyframe_ns: Stamp of that keyframe [ns].
+        keyframe_mask: The network's mask in it.
+        matches: What it answers to, best score first.
+        pose: (2, 3): keyframe to current frame [work px].
+        velocity: (2,): shift of its center per frame [work px].
+        share: Share of all template points that agree, smoothed over frames.
+        agreement: Share of the template points in sight that agree, smoothed over frames.
+        cost: Mean difference of the template points [levels].
+        inliers: bool (96,): template points that agree.
+        nested: Ids of tracks that share pixels with it in the keyframe; they do not compete for pixels.
+        misses: Keyframes since it was last found in which it should have been.
+        still: It has not moved since its keyframe.
+    """
+
+    track_id: int
+    model: ObjectModel
+    keyframe_ns: int
+    keyframe_mask: Mask
+    matches: tuple[PhraseMatch, ...]
+    pose: Poses
+    velocity: NDArray[np.float32]
+    inliers: NDArray[np.bool_]
+    nested: frozenset[int] = frozenset()
+    share: float = 1.0
+    agreement: float = 1.0
+    cost: float = 0.0
+    misses: int = 0
+    still: bool = False
+
+    @property
+    def center(self) -> NDArray[np.float32]:
+        """Where its center is now, (2,) [work px]."""
+        return transform(self.pose, self.model.center[None])[0]
+
+    @property
+    def lost(self) -> bool:
+        """The alignment is doubtful: other starting poses are worth a try."""
+        return self.share < LOST_SHARE or self.cost > LOST_COST
+
+    @property
+    def astray(self) -> bool:
+        """By all signs it is not where it is believed to be."""
+        return self.share < LOST_SHARE and self.cost > LOST_COST
+
+    @property
+    def in_doubt(self) -> bool:
+        """What is at its place does not look like it."""
+        return self.agreement < LEAST_AGREEMENT
+
+    @property
+    def last_seen_ns(self) -> int:
+        """Stamp of the newest keyframe in which the network found it [ns]."""
+        return max(m.keyframe_ns for m in self.matches)
+
+
+class TrackBatch:
+    """The tracks that can be aligned, with their points stacked; rebuilt when a track's model changes."""
+
+    def __init__(self, tracks: Sequence[Track]) -> None:
+        self.tracks = [t for t in tracks if t.model.alignment is not None]
+        self.drifting = [t for t in tracks if t.model.alignment is None]
+        self.points: AlignmentBatch | None = stack([t.model for t in self.tracks]) if self.tracks else None
+
+    def carry(self, image: WorkImage, flow: DenseFlow, covering: Covering | None) -> None:
+        """Move all tracks to the next frame.
+
+        Args:
+            image: The frame.
+            flow: Motion from the frame before.
+            covering: What covered the tracks of `self.tracks`, in this order, in the last answer.
+        """
+        for track in self.drifting:
+            _drift(track, flow)
+        points = self.points
+        if points is None:
+            return
+        before = np.stack([t.pose for t in self.tracks])
+        point_flow = flow.at(transform(before, points.template))
+        predicted = self._predict(points, before, point_flow)
+        rows, starts = self._starts(image, points, before, predicted, point_flow)
+        iterations = ITERATIONS if len(rows) == len(self.tracks) else ITERATIONS_LOST
+        batch = points if len(rows) == len(self.tracks) else points.take(rows)
+        hidden_by = covering.take(rows) if covering is not None else None
+        found = align(image, batch, starts, iterations, hidden_by).best_per_object(rows)
+        found = self._prefer_rest(image, points, found, covering)
+        for index, track in enumerate(self.tracks):
+            update_from_alignment(track, found, index)
+
+    def _prefer_rest(
+        self, image: WorkImage, points: AlignmentBatch, found: Alignment, covering: Covering | None
+    ) -> Alignment:
+        """Put the things that are about where they were in their keyframe exactly there, unless that fits worse.
+
+        An alignment is off by a fraction of a pixel; of a thing at rest the exact place is known.
+        """
+        shifts_px = corner_shift_px(found.poses, [t.model.box_xyxy for t in self.tracks])
+        near = [int(i) for i in np.flatnonzero(shifts_px < REST_REACH_PX)]
+        if not near:
+            return found
+        rest = np.repeat(identity()[None], len(near), 0)
+        hidden_by = covering.take(near) if covering is not None else None
+        at_rest = align(image, points.take(near), rest, 0, hidden_by)
+        fits = at_rest.cost <= found.cost[near] * REST_FACTOR + REST_MARGIN
+        return found.replace_rows(np.array(near)[fits], at_rest.take(np.flatnonzero(fits)))
+
+    def _predict(self, points: AlignmentBatch, before: Poses, point_flow: NDArray[np.float32]) -> Poses:
+        """Poses moved by the flow of the points that agreed last time, or by the velocity where these are few."""
+        trusted = np.stack([t.inliers for t in self.tracks]) & (points.template_weight >= INNER_WEIGHT)
+        velocity = np.stack([t.velocity for t in self.tracks])
+        enough = trusted.sum(1) >= LEAST_FLOW_POINTS
+        predicted = before.copy()
+        predicted[:, :, 2] += np.where(enough[:, None], masked_median(point_flow, trusted), velocity)
+        return predicted
+
+    def _starts(
+        self, image: WorkImage, points: AlignmentBatch, before: Poses, predicted: Poses, point_flow: NDArray[np.float32]
+    ) -> tuple[list[int], Poses]:
+        """Starting poses and the track of each; the worst tracks get more than one."""
+        rows, starts = list(range(len(self.tracks))), list(predicted)
+        lost = [i for i, t in enumerate(self.tracks) if t.lost]
+        lost.sort(key=lambda i: -self.tracks[i].cost - 20 * (self.tracks[i].share < LOST_SHARE))
+        for index in lost[:MOST_LOST]:
+            interior = points.template_weight[index] >= INNER_WEIGHT
+            inside_flow = point_flow[index][interior]
+            for pose in _other_starts(image, self.tracks[index], before[index], predicted[index], inside_flow):
+                rows.append(index)
+                starts.append(pose)
+        return rows, np.stack(starts)
+
+
+def _other_starts(
+    image: WorkImage, track: Track, before: Poses, predicted: Poses, inside_flow: NDArray[np.float32]
+) -> list[Poses]:
+    """Where a lost track may be instead: moved by the flow of its whole inside (N, 2), or where its colours are."""
+    starts = []
+    if len(inside_flow) >= LEAST_FLOW_POINTS:
+        starts.append(compose(translation(np.median(inside_flow, 0)), before))
+    start = start_by_color(image, track, predicted)
+    return starts if start is None else [*starts, start]
+
+
+def start_by_color(image: WorkImage, track: Track, pose: Poses) -> Poses | None:
+    """Where a track's colours are, near a pose (2, 3); None = there already, or its colours are not to be trusted."""
+    if track.misses:
+        return None
+    center = transform(pose, track.model.center[None])[0]
+    shift = find_by_color(image, track.model, center) - center
+    return compose(translation(shift), pose) if np.hypot(*shift) > LEAST_SEARCH_SHIFT_PX else None
+
+
+def update_from_alignment(track: Track, found: Alignment, index: int) -> None:
+    """Take over row `index` of an alignment: pose, agreement and, where the thing is in sight, its motion."""
+    before = track.center
+    share = float(found.share[index])
+    track.pose = found.poses[index]
+    track.share = 0.5 * track.share + 0.5 * share
+    track.agreement = 0.5 * track.agreement + 0.5 * float(found.agreement[index])
+    track.cost = float(found.cost[index])
+    track.inliers = found.inliers[index] & (share >= HIDDEN_SHARE)
+    if share > HIDDEN_SHARE and not found.rejected[index]:
+        track.velocity = 0.6 * track.velocity + 0.4 * (track.center - before)
+
+
+def _drift(track: Track, flow: DenseFlow) -> None:
+    """Move a track that has too few points to be aligned along with the image."""
+    center = track.center.reshape(1, 1, 2)
+    track.pose = compose(translation(flow.at(center)[0, 0]), track.pose)
+
+
+def masked_median(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Median of values (K, N, C) over the entries of mask (K, N); (K, C); 0 where there are none."""
+    ordered = np.sort(np.where(mask[..., None], values, np.float32(np.inf)), axis=1)
+    count = mask.sum(1)
+    rows = np.arange(len(values))
+    low = ordered[rows, np.maximum(count - 1, 0) // 2]
+    high = ordered[rows, np.minimum(count // 2, values.shape[1] - 1)]
+    return np.where(count[:, None] > 0, (low + high) / 2, np.float32(0)).astype(np.float32)
+
+
+def start_pose(points: NDArray[np.float32], moved: NDArray[np.float32]) -> tuple[Poses, bool]:
+    """Similarity transform of advected points.
+
+    Args:
+        points: float32 (N, 2): where they were in the keyframe [work px].
+        moved: float32 (N, 2): where they are now.
+
+    Returns:
+        The transform and whether it explains enough of the points; without that it is their median shift.
+    """
+    if len(points) == 0:
+        return identity(), False
+    if len(points) > 120:
+        chosen = np.linspace(0, len(points) - 1, 120).astype(np.intp)
+        points, moved = points[chosen], moved[chosen]
+    if len(points) < 6:
+        return _median_shift(points, moved), False
+    pose, inliers = cv2.estimateAffinePartial2D(
+        points, moved, method=cv2.RANSAC, ransacReprojThreshold=1.0, maxIters=100, confidence=0.98
+    )
+    if pose is None or inliers.mean() <= 0.35 or not 0.5 < np.hypot(pose[0, 0], pose[1, 0]) < 2.0:
+        return _median_shift(points, moved), False
+    return pose.astype(np.float32), True
+
+
+def _median_shift(points: NDArray[np.float32], moved: NDArray[np.float32]) -> Poses:
+    return translation(np.median(moved - points, 0))

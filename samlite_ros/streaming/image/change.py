@@ -1,0 +1,66 @@
+"""Has anything changed between two frames? Blind to noise and to flicker of the whole image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.streaming.image.work_image import WorkImage
+
+LEAST_DIFFERENCE = 5.0
+"""A pixel has changed where its 3 x 3 mean differs by more [levels of 255] ..."""
+NOISE_FACTOR = 8.0
+"""... and by more than so many times the noise of that mean."""
+LEAST_PIXELS = 4
+"""Fewer changed pixels (of a quarter of the camera's resolution at 640 px) are no change."""
+SATURATED = 230.0
+"""Brighter pixels [levels] follow no change of the exposure."""
+CUT_DISTANCE = 0.6
+"""The scene is another where this share of the colours is."""
+
+
+def change_map(reference: WorkImage, current: WorkImage) -> NDArray[np.bool_]:
+    """Where the current image differs from the reference, bool (h / 2, w / 2)."""
+    before, now = reference.smooth, current.smooth
+    sample = slice(None, None, 17)
+    ratio = (before.reshape(-1, 3)[sample] + 1) / (now.reshape(-1, 3)[sample] + 1)
+    gain = [min(max(float(g), 0.8), 1.25) for g in np.median(ratio, 0)]
+    ceiling = _scalar([min(g, 1.0) * SATURATED for g in gain])
+    adjusted = cv2.min(cv2.multiply(now, _scalar(gain)), ceiling)
+    red, green, blue = cv2.split(cv2.absdiff(adjusted, cv2.min(before, ceiling)))
+    difference = np.asarray(cv2.max(cv2.max(red, green), blue), np.float32)
+    noise = 1.48 * float(np.median(difference.ravel()[sample]))
+    return np.asarray(difference > max(LEAST_DIFFERENCE, NOISE_FACTOR * min(noise, 1.0)), np.bool_)
+
+
+def _scalar(per_channel: Sequence[float]) -> Any:
+    """One number per channel, as OpenCV takes them."""
+    return (*per_channel, 0.0)
+
+
+def is_still(changed: NDArray[np.bool_]) -> bool:
+    """Whether a change map shows nothing but noise."""
+    return int(np.count_nonzero(changed)) < LEAST_PIXELS
+
+
+def most_are_in(changed: NDArray[np.bool_], points: NDArray[np.float32]) -> bool:
+    """Whether most of the points (N, 2) [work px] that are in sight lie in a change map; so do they where none is."""
+    x, y = np.rint(points / 2).astype(np.intp).T
+    inside = (x >= 0) & (y >= 0) & (x < changed.shape[1]) & (y < changed.shape[0])
+    return not inside.any() or float(changed[y[inside], x[inside]].mean()) >= 0.5
+
+
+def color_histogram(image: WorkImage) -> NDArray[np.float32]:
+    """Share of each of 64 coarse colours in the image, float32 (64,)."""
+    red, green, blue = (image.smooth[..., channel].astype(np.uint8) >> 6 for channel in range(3))
+    counts = np.bincount(((red << 4) | (green << 2) | blue).ravel(), minlength=64).astype(np.float32)
+    return counts / counts.sum()
+
+
+def is_cut(before: NDArray[np.float32], now: NDArray[np.float32]) -> bool:
+    """Whether two colour histograms are those of different scenes."""
+    return float(np.abs(before - now).sum()) / 2 > CUT_DISTANCE

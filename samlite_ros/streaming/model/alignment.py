@@ -1,0 +1,335 @@
+"""Where is each object now? All objects at once are aligned from their keyframe to the current frame.
+
+Inverse-compositional Gauss-Newton (Baker and Matthews, "Lucas-Kanade 20 Years On", IJCV 2004) over similarity
+transforms, with two kinds of rows: colour differences at template points, and, like region-based trackers, the colour
+posterior at outline points against how much inside those points are. Every frame is aligned to the keyframe itself,
+never to the frame before it, so that errors do not add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.streaming.image.geometry import Poses, compose, invert, scale_of, transform
+from samlite_ros.streaming.image.work_image import NO_MAP, WorkImage
+from samlite_ros.streaming.model.alignment_points import INNER_WEIGHT, TEMPLATE_POINTS
+from samlite_ros.streaming.model.appearance import ObjectModel
+
+COVERED_WEIGHT = 0.05
+"""Weight of points that lay under another object in the last answer."""
+INLIER_LEVELS = 14.0
+"""A template point agrees where its colour differs by less [levels of 255]."""
+MOST_DIFFERENCE = 80.0
+"""Larger differences of colour pull no more [levels]."""
+OUTLINE_AMPLITUDE, OUTLINE_SCALE, OUTLINE_COST = 40.0, 0.5, 20.0
+"""Outline rows: weight against colour rows, robust scale, and share in the cost."""
+DAMPING = np.diag([1e-3, 1e-3, 2e-2, 2e-2]).astype(np.float32)
+LEAST_STIFFNESS = 50 * np.eye(4, dtype=np.float32)
+STEP_LIMIT_PX = 6.0
+GROWTH_LIMIT, SHIFT_LIMIT_PX = 0.18, 10.0
+"""An alignment that goes farther from its start is not believed."""
+LEAST_VISIBLE_POINTS = 15
+LEAST_SHARE = 0.21
+"""... nor one where fewer of the template points agree."""
+REJECTED_COST, SUPPORT_GAIN = 10.0, 15.0
+"""Of several alignments the cheapest is chosen: what one costs that is not believed, and what it gains where all the
+colours in sight are the object's [levels]."""
+UNSEEN_COST, UNSEEN_WEIGHT = 10.0, 0.02
+"""What the colours of a thing out of sight are taken to cost [levels], and how much that counts beside those in sight:
+no fit is better than any, and must not win over what is seen."""
+THIRDS = np.full(3, 1 / 3, np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class AlignmentBatch:
+    """The alignment points of K objects stacked: see `AlignmentPoints` for the fields, which have K in front here.
+
+    Args:
+        probability: float32 (K, 4096): by colour, that it is the object's.
+    """
+
+    points: NDArray[np.float32]
+    color: NDArray[np.float32]
+    target: NDArray[np.float32]
+    jacobian: NDArray[np.float32]
+    outer: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    probability: NDArray[np.float32]
+    center: NDArray[np.float32]
+    radius: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @property
+    def template(self) -> NDArray[np.float32]:
+        """Template points (K, T, 2) [work px]."""
+        return self.points[:, :TEMPLATE_POINTS]
+
+    @property
+    def template_weight(self) -> NDArray[np.float32]:
+        """Weights of the template points, (K, T)."""
+        return self.weight[:, :TEMPLATE_POINTS]
+
+    def take(self, rows: Sequence[int]) -> AlignmentBatch:
+        """Some of the objects, repeats allowed."""
+        index = np.asarray(rows, np.intp)
+        return AlignmentBatch(**{name: getattr(self, name)[index] for name in self.__dataclass_fields__})
+
+
+def stack(models: Sequence[ObjectModel]) -> AlignmentBatch:
+    """Stack objects that have alignment points.
+
+    Raises:
+        ValueError: One of them has none.
+    """
+    points = [m.alignment for m in models if m.alignment is not None]
+    if len(points) != len(models):
+        raise ValueError(f"{len(models) - len(points)} of {len(models)} objects have no alignment points")
+    return AlignmentBatch(
+        points=_stacked([p.points for p in points]),
+        color=_stacked([p.color for p in points]),
+        target=_stacked([p.target for p in points]),
+        jacobian=_stacked([p.jacobian for p in points]),
+        outer=_stacked([p.outer for p in points]),
+        weight=_stacked([p.weight for p in points]),
+        probability=_stacked([m.colors.probability for m in models]),
+        center=_stacked([p.center for p in points]),
+        radius=np.array([p.radius for p in points], np.float32),
+    )
+
+
+def _stacked(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """As np.stack, which takes long for a few small arrays."""
+    return np.concatenate(rows).reshape(len(rows), *rows[0].shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Covering:
+    """Who covered what in the last answer.
+
+    Args:
+        owner: int16 (h, w): number of the object that owns each work pixel, 0 = none.
+        hides: bool (K, numbers): whether the object of that number hides object k.
+    """
+
+    owner: NDArray[np.int16]
+    hides: NDArray[np.bool_]
+
+    def take(self, rows: Sequence[int]) -> Covering:
+        """For some of the objects, repeats allowed."""
+        return Covering(self.owner, self.hides[np.asarray(rows, np.intp)])
+
+    def at(self, points: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Whether points (K, N, 2) lay under another object, bool (K, N)."""
+        return self.hides[np.arange(len(points))[:, None], _nearest(self.owner, points)]
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """Where K objects are.
+
+    Args:
+        poses: float32 (K, 2, 3): keyframe to current frame [work px].
+        cost: float32 (K,): mean difference [levels]; outline disagreement included.
+        share: float32 (K,): weighted share of all template points that agree.
+        agreement: float32 (K,): weighted share of those in sight that agree; 1 where next to none is in sight.
+        inliers: bool (K, 96): which.
+        rejected: bool (K,): the alignment is not believed; the pose is the start.
+        support: float32 (K,): how much the colours at the inner points in sight are the object's, 0 to 1.
+    """
+
+    poses: Poses
+    cost: NDArray[np.float32]
+    share: NDArray[np.float32]
+    agreement: NDArray[np.float32]
+    inliers: NDArray[np.bool_]
+    rejected: NDArray[np.bool_]
+    support: NDArray[np.float32]
+
+    def take(self, rows: Sequence[int] | NDArray[np.intp]) -> Alignment:
+        """Some of the objects."""
+        index = np.asarray(rows, np.intp)
+        return Alignment(**{name: getattr(self, name)[index] for name in self.__dataclass_fields__})
+
+    def replace_rows(self, rows: NDArray[np.intp], other: Alignment) -> Alignment:
+        """The same with some objects' rows taken from another alignment."""
+        fields = {name: getattr(self, name).copy() for name in self.__dataclass_fields__}
+        for name, values in fields.items():
+            values[rows] = getattr(other, name)
+        return Alignment(**fields)
+
+    def best_per_object(self, object_of_row: Sequence[int], advantage: float = 0.2) -> Alignment:
+        """Of several starts per object the cheapest; a later row must be cheaper by `advantage`.
+
+        Args:
+            object_of_row: Object of each row; every object 0..K-1 occurs.
+        """
+        penalised = self.cost + REJECTED_COST * self.rejected - SUPPORT_GAIN * self.support
+        best: dict[int, int] = {}
+        for row, number in enumerate(object_of_row):
+            if number not in best or penalised[row] < penalised[best[number]] - advantage:
+                best[number] = row
+        return self.take([best[number] for number in range(len(best))])
+
+
+@dataclass(frozen=True, eq=False)
+class _Residuals:
+    """How well some poses fit; K objects, T template points, M outline points."""
+
+    color: NDArray[np.float32]  # (K, T, 3)
+    magnitude: NDArray[np.float32]  # (K, T)
+    outline: NDArray[np.float32]  # (K, M)
+    weight: NDArray[np.float32]  # (K, T + M)
+    color_cost: NDArray[np.float32]  # (K,)
+    cost: NDArray[np.float32]  # (K,)
+
+
+def align(
+    image: WorkImage, batch: AlignmentBatch, start: Poses, iterations: int, covering: Covering | None
+) -> Alignment:
+    """Align K objects to an image.
+
+    Args:
+        image: The current frame.
+        batch: The objects.
+        start: float32 (K, 2, 3): where to start from.
+        iterations: Gauss-Newton steps.
+        covering: What hides the objects; None = nothing known.
+
+    Returns:
+        The cheapest of the poses visited, for each object.
+    """
+    points = transform(start, batch.points)
+    weight, visible = _visibility(batch, points, image.size, covering)
+    residuals = _residuals(image, batch, points, weight)
+    poses, best_poses, best_cost = start, start, residuals.cost
+    magnitude, best_weight = residuals.magnitude, residuals.weight[:, :TEMPLATE_POINTS]
+    for _ in range(iterations):
+        poses = _improve(batch, poses, residuals)
+        residuals = _residuals(image, batch, transform(poses, batch.points), weight)
+        better = residuals.cost < best_cost - 1e-3
+        best_poses = np.where(better[:, None, None], poses, best_poses)
+        best_cost = np.where(better, residuals.cost, best_cost)
+        magnitude = np.where(better[:, None], residuals.magnitude, magnitude)
+        best_weight = np.where(better[:, None], residuals.weight[:, :TEMPLATE_POINTS], best_weight)
+    agrees = magnitude < INLIER_LEVELS
+    agreeing, in_sight = (agrees * best_weight).sum(1), best_weight.sum(1)
+    share = agreeing / (batch.template_weight.sum(1) + np.float32(1e-6))
+    rejected = _is_far_off(batch, start, best_poses) | (visible < LEAST_VISIBLE_POINTS) | (share < LEAST_SHARE)
+    poses = np.where(rejected[:, None, None], start, best_poses)
+    return Alignment(
+        poses=poses,
+        cost=best_cost,
+        share=share,
+        agreement=(agreeing + 1) / (in_sight + 1),
+        inliers=agrees & (best_weight > 0),
+        rejected=rejected,
+        support=_support(image, batch, poses, weight[:, :TEMPLATE_POINTS]),
+    )
+
+
+def _visibility(
+    batch: AlignmentBatch, points: NDArray[np.float32], size: tuple[int, int], covering: Covering | None
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Weights of all points (K, N), little where another object covers them, and how many template points are seen."""
+    seen = _in_image(points[:, :TEMPLATE_POINTS], size) & (batch.template_weight > 0)
+    if covering is None:
+        return batch.weight, seen.sum(1)
+    covered = covering.at(points)
+    seen &= ~covered[:, :TEMPLATE_POINTS]
+    return np.where(covered, np.float32(COVERED_WEIGHT), np.float32(1)) * batch.weight, seen.sum(1)
+
+
+def _residuals(
+    image: WorkImage, batch: AlignmentBatch, points: NDArray[np.float32], weight: NDArray[np.float32]
+) -> _Residuals:
+    """How the image differs from the objects at their points, moved to (K, N, 2), with weights (K, N)."""
+    template, outline_points = points[:, :TEMPLATE_POINTS], points[:, TEMPLATE_POINTS:]
+    weight = weight * _in_image(points, image.size)
+    color_weight, outline_weight = weight[:, :TEMPLATE_POINTS], weight[:, TEMPLATE_POINTS:]
+    seen = cv2.remap(image.color, template, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    color = seen - batch.color
+    np.minimum(np.maximum(color, -MOST_DIFFERENCE, out=color), MOST_DIFFERENCE, out=color)
+    magnitude = np.abs(color) @ THIRDS
+    outline = _posterior(image, batch, outline_points) - batch.target
+    unseen = np.float32(UNSEEN_WEIGHT) * batch.template_weight.sum(1)
+    color_cost = (np.minimum(magnitude, 30) * color_weight).sum(1) + np.float32(UNSEEN_COST) * unseen
+    color_cost /= color_weight.sum(1) + unseen + np.float32(1e-6)
+    outline_cost = (np.abs(outline) * outline_weight).sum(1) / (outline_weight.sum(1) + np.float32(1e-3))
+    cost = color_cost + np.float32(OUTLINE_COST) * outline_cost
+    return _Residuals(color, magnitude, outline, weight, color_cost, cost)
+
+
+def _posterior(image: WorkImage, batch: AlignmentBatch, points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probability by the colour at points (K, P, 2) that they are the object's, (K, P)."""
+    color_index = _nearest(image.color_index, points)
+    color_index = color_index + np.arange(len(batch))[:, None] * batch.probability.shape[1]
+    return batch.probability.ravel().take(color_index)
+
+
+def _improve(batch: AlignmentBatch, poses: Poses, residuals: _Residuals) -> Poses:
+    """One Gauss-Newton step."""
+    scale = np.minimum(np.maximum(residuals.color_cost * 1.2, 5), 12)[:, None]
+    weight = residuals.weight.copy()
+    template, outline = weight[:, :TEMPLATE_POINTS], weight[:, TEMPLATE_POINTS:]
+    template /= np.square(1 + np.square(residuals.magnitude / scale))
+    outline *= np.float32(OUTLINE_AMPLITUDE**2)
+    outline /= np.square(1 + np.square(residuals.outline * np.float32(1 / OUTLINE_SCALE)))
+    hessian = (weight[:, None] @ batch.outer).reshape(-1, 4, 4)
+    colors = (residuals.color * template[..., None]).reshape(len(batch), -1)
+    weighted = np.concatenate([colors, residuals.outline * outline], 1)
+    gradient = weighted[:, None] @ batch.jacobian
+    stiffness = (hessian[:, 0, 0] + hessian[:, 1, 1])[:, None, None] * DAMPING
+    step = np.linalg.solve(hessian + stiffness + LEAST_STIFFNESS, gradient.swapaxes(1, 2))[..., 0]
+    length = np.hypot(step[:, 0], step[:, 1])
+    step *= np.minimum(1, STEP_LIMIT_PX / np.maximum(length, 1e-6))[:, None]
+    return compose(poses, invert(_increment(step.astype(np.float32), batch.center, batch.radius)))
+
+
+def _increment(step: NDArray[np.float32], center: NDArray[np.float32], radius: NDArray[np.float32]) -> Poses:
+    """Transforms (K, 2, 3) of steps (K, 4): shift x, shift y, growth and rotation about the center."""
+    growth, turn = 1 + step[:, 2] / radius, step[:, 3] / radius
+    out = np.empty((len(step), 2, 3), np.float32)
+    out[:, 0, 0], out[:, 0, 1], out[:, 1, 0], out[:, 1, 1] = growth, -turn, turn, growth
+    out[:, :, 2] = center + step[:, :2] - (out[:, :, :2] @ center[..., None])[..., 0]
+    return out
+
+
+def _is_far_off(batch: AlignmentBatch, start: Poses, poses: Poses) -> NDArray[np.bool_]:
+    """Which poses went too far from where they started, bool (K,)."""
+    growth = scale_of(poses) / scale_of(start)
+    center = batch.center[:, None]
+    shift = (transform(poses, center) - transform(start, center))[:, 0]
+    far: NDArray[np.bool_] = (
+        (growth < 1 / (1 + GROWTH_LIMIT))
+        | (growth > 1 + GROWTH_LIMIT)
+        | (np.hypot(shift[:, 0], shift[:, 1]) > SHIFT_LIMIT_PX)
+    )
+    return far
+
+
+def _support(image: WorkImage, batch: AlignmentBatch, poses: Poses, weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How much the colours at the inner template points in sight are the objects', (K,); 0.5 where none is in sight.
+
+    The weights (K, T) are those of `_visibility`.
+    """
+    points = transform(poses, batch.template)
+    used = _in_image(points, image.size) & (weight > INNER_WEIGHT)
+    posterior = _posterior(image, batch, points)
+    return np.asarray(((posterior * used).sum(1) + 0.5) / (used.sum(1) + 1), np.float32)
+
+
+def _in_image(points: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
+    x, y = points[..., 0], points[..., 1]
+    return (x >= 0) & (x <= size[1] - 1) & (y >= 0) & (y <= size[0] - 1)
+
+
+def _nearest(values: NDArray, points: NDArray[np.float32]) -> NDArray:
+    """Values (h, w) at the nearest pixels of points (K, P, 2), (K, P); outside the image those of its border."""
+    return cv2.remap(values, points, NO_MAP, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)

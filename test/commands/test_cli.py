@@ -1,0 +1,165 @@
+"""The table of subcommands, `samlite info` and `samlite download`."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import Sam3Config, Sam3Model
+
+from samlite_ros import __version__
+from samlite_ros.commands import cli
+from samlite_ros.errors import ModelLoadError
+from samlite_ros.segmenter import sources
+from samlite_ros.segmenter.pytorch.parts import PARTS, SAM3_PARAMETERS, part_sizes
+from samlite_ros.segmenter.sources import DEMO_FOLDER
+
+S0 = "vil-uob/sam3-litetext-s0"
+
+
+def test_help_lists_every_command_and_imports_none(capsys, monkeypatch):
+    monkeypatch.setattr(importlib, "import_module", lambda name: pytest.fail(f"imported {name}"))
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--help"])
+    assert caught.value.code == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in cli.COMMANDS)
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--version"])
+    assert capsys.readouterr().out.strip() == f"samlite_ros {__version__}"
+
+
+@pytest.mark.parametrize("words", [[], ["dance"]])
+def test_no_such_command(words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(words)
+    assert caught.value.code == 2
+    assert "COMMAND" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_explains_itself(name, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([name, "--help"])
+    assert caught.value.code == 0
+    assert f"samlite {name}" in capsys.readouterr().out
+
+
+def test_info_shows_what_the_text_encoder_saves(capsys):
+    assert cli.main(["info", S0]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"text encoder +42\.441 M +169\.8 MB +84\.9 MB +353\.462 M +-88\.0%", out)
+    assert re.search(r"vision encoder +454\.039 M .* same", out)
+    assert re.search(r"all +529\.224 M .* 840\.37\d M +-37\.0%", out)
+
+
+def test_info_of_a_folder_needs_its_configuration_only(tmp_path, capsys):
+    (tmp_path / "config.json").write_bytes((DEMO_FOLDER / "config.json").read_bytes())
+    assert cli.main(["info", str(tmp_path)]) == 0
+    folder = capsys.readouterr().out.splitlines()
+    assert cli.main(["info"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == folder[1:]
+
+
+def test_parts_are_the_whole():
+    from samlite_ros.segmenter.options import SegmenterOptions
+    from samlite_ros.segmenter.pytorch.checkpoint import load_checkpoint
+
+    model = load_checkpoint(SegmenterOptions(device="cpu")).model
+    assert sum(p.parameters for p in part_sizes("demo")) == sum(p.numel() for p in model.parameters())
+
+
+def test_sam3s_sizes_are_those_of_its_architecture():
+    with torch.device("meta"):
+        sam3 = Sam3Model(Sam3Config())
+    for name, modules in PARTS.items():
+        counted = sum(p.numel() for module in modules for p in getattr(sam3, module).parameters())
+        assert counted == SAM3_PARAMETERS[name], name
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ("vil-uob/sam3-litetext-l", "configuration of 'vil-uob/sam3-litetext-l' is not on this machine"),
+        ("facebook/sam3", "gated"),
+        ("/gone", "no folder"),
+    ],
+)
+def test_info_of_unknown_models(model, says, capsys, monkeypatch):
+    monkeypatch.setattr("samlite_ros.segmenter.pytorch.parts.cached_config", lambda _name: None)
+    assert cli.main(["info", model]) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_info_takes_the_configuration_from_the_hub(tmp_path, monkeypatch, capsys):
+    config = json.loads((DEMO_FOLDER / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    monkeypatch.setattr("samlite_ros.segmenter.pytorch.parts.cached_config", lambda _name: tmp_path / "config.json")
+    assert cli.main(["info", "somebody/something"]) == 0
+    assert "somebody/something" in capsys.readouterr().out
+
+
+def snapshot(folder):
+    def download(_name, allow_patterns, local_files_only=False):
+        assert "*.safetensors" in allow_patterns
+        assert not any("bin" in pattern or "py" in pattern for pattern in allow_patterns)
+        return str(folder)
+
+    return download
+
+
+def test_download_says_where(monkeypatch, capsys):
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot(DEMO_FOLDER))
+    assert cli.main(["download", S0]) == 0
+    out = capsys.readouterr().out
+    assert str(DEMO_FOLDER) in out
+    assert re.search(rf"{S0}: \d+\.\d MB", out)
+
+
+def test_download_checks_what_arrived(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot(tmp_path))
+    assert cli.main(["download", "somebody/something"]) == 1
+    assert "no config.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["facebook/sam3", "no-such-model", str(Path(sys.executable))])
+def test_download_refuses_wrong_names(name, capsys):
+    assert cli.main(["download", name]) == 1
+    assert "vil-uob/sam3-litetext-s0" in capsys.readouterr().err or Path(name).is_file()
+
+
+def test_cached_checkpoints_need_no_network(monkeypatch):
+    calls = []
+
+    def offline(_name, allow_patterns, local_files_only=False):
+        calls.append(local_files_only)
+        return str(DEMO_FOLDER)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", offline)
+    assert sources.find_checkpoint(S0) == DEMO_FOLDER
+    assert calls == [True]
+
+
+def test_an_incomplete_cache_is_completed(monkeypatch, tmp_path):
+    calls = []
+
+    def half(_name, allow_patterns, local_files_only=False):
+        calls.append(local_files_only)
+        return str(tmp_path if local_files_only else DEMO_FOLDER)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", half)
+    assert sources.find_checkpoint(S0) == DEMO_FOLDER
+    assert calls == [True, False]
+
+
+def test_errors_keep_their_type_in_the_library():
+    with pytest.raises(ModelLoadError):
+        sources.find_checkpoint("/gone")

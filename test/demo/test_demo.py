@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from samlite_ros.demo.phrases import choose_phrases
+from samlite_ros.demo.score import FrameScore, score_frame, summarise
+from samlite_ros.pixels.masks import mask_from_array
+from samlite_ros.scenes import Sequence, SequenceOptions, matches
+from samlite_ros.scenes.vocabulary import meaning_of
+
+
+@pytest.fixture(scope="module")
+def sequence():
+    return Sequence("still", 1, SequenceOptions(frames=30))
+
+
+@pytest.mark.parametrize("kind", ["still", "fly", "cross"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_one_phrase_names_something_and_the_other_nothing(kind, seed):
+    sequence = Sequence(kind, seed, SequenceOptions(frames=40))
+    there, absent = choose_phrases(sequence)
+    assert any(matches(there, thing) for scene in sequence for thing in scene.objects)
+    assert meaning_of(absent) is not None
+    assert not any(matches(absent, thing) for i in range(0, 40, 3) for thing in sequence[i].objects)
+
+
+def test_the_truth_itself_scores_full_marks(sequence):
+    scene = sequence[0]
+    phrase = choose_phrases(sequence)[0]
+    masks = [mask_from_array(scene.mask(t.track_id)) for t in scene.objects if matches(phrase, t)]
+    score = score_frame(scene, phrase, masks, [0.9] * len(masks))
+    assert score.true_count == score.found_count == len(masks) > 0
+    assert summarise([score]).mean_iou == summarise([score]).recall == summarise([score]).precision == 1
+
+
+def test_a_mask_in_the_wrong_place_is_a_miss_and_a_false_find(sequence):
+    scene = sequence[0]
+    phrase = choose_phrases(sequence)[0]
+    elsewhere = mask_from_array(~np.isin(scene.ids, [t.track_id for t in scene.objects]))
+    score = score_frame(scene, phrase, [elsewhere], [0.9])
+    assert score.ious == () and score.true_count >= 1 and score.found_count == 1
+
+
+def test_frames_are_pooled():
+    summary = summarise([FrameScore((0.9, 0.7), 2, 3), FrameScore((), 1, 0)])
+    assert (summary.mean_iou, summary.recall, summary.precision) == pytest.approx((0.8, 2 / 3, 2 / 3))
+
+
+def test_nothing_to_average_is_not_a_number():
+    assert np.isnan(summarise([]).mean_iou)

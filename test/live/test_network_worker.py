@@ -1,0 +1,297 @@
+import threading
+import time
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+
+from samlite_ros.errors import ModelLoadError, PhraseTooLongError
+from samlite_ros.live.network_worker import WARM_UP_PHRASE, NetworkWorker
+from samlite_ros.streaming.jobs import KeyframeJob
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, TextEmbedding
+
+DEADLINE_S = 20.0
+
+
+class ScriptedSegmenter:
+    """Notes every call; `at_block` runs before each block of a pass, `in_segment` in each decoding."""
+
+    model_id = "scripted"
+
+    def __init__(self, blocks=1):
+        self.blocks = blocks
+        self.calls, self.threads = [], set()
+        self.at_block = self.in_segment = lambda *_: None
+        self.steps = 0
+
+    def embed_text(self, phrases):
+        self._note("text", *phrases)
+        if "long" in phrases:
+            raise PhraseTooLongError("long", 40, 32)
+        return TextEmbedding(tuple(phrases), self.model_id, None)
+
+    def embed_image(self, frame, on_block=None):
+        self._note("image", frame.stamp_ns)
+        for block in range(self.blocks):
+            self.at_block(frame, block)
+            if on_block is not None:
+                on_block()
+        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, None)
+
+    def segment(self, image, text, options, on_step=None):
+        self._note("segment", image.stamp_ns, *text.phrases)
+        self.in_segment(image, text)
+        for _ in range(self.steps if on_step is not None else 0):
+            on_step()
+        nothing = np.zeros(0, np.float32), np.zeros((0, 4), np.float32), ()
+        return [PhraseResult(phrase, 0.5, *nothing) for phrase in text.phrases]
+
+    def _note(self, *call):
+        self.threads.add(threading.current_thread().name)
+        if call[1:] != (WARM_UP_PHRASE,):
+            self.calls.append(call)
+
+
+class Source:
+    """A stream with a list of jobs; what becomes of each is a future."""
+
+    def __init__(self, camera=""):
+        self.camera, self.may_have_late_job, self.is_busy = camera, False, False
+        self.jobs, self.late_jobs = [], []
+        self.fate: dict[int, Future] = {}
+
+    def add(self, stamp_ns, phrase="ball", late=False):
+        frame = Frame(np.zeros((4, 4, 3), np.uint8), stamp_ns, camera=self.camera)
+        (self.late_jobs if late else self.jobs).append(KeyframeJob(frame, (phrase,), (DecodeOptions(),), late))
+        fate = self.fate[stamp_ns, late] = Future()
+        self.may_have_late_job |= late
+        return fate
+
+    def take_job(self):
+        return self.jobs.pop(0) if self.jobs and not self.is_busy else None
+
+    def take_late_job(self):
+        job = self.late_jobs.pop(0) if self.late_jobs else None
+        self.may_have_late_job = job is not None
+        return job
+
+    def deliver(self, result):
+        self.fate[result.job.frame.stamp_ns, result.job.late].set_result(result)
+
+    def abandon(self, job):
+        self.fate[job.frame.stamp_ns, job.late].set_result(None)
+
+
+class Bench:
+    """A running worker with a loaded segmenter."""
+
+    def __init__(self, *cameras, blocks=1):
+        self.sources = [Source(camera) for camera in cameras or ("",)]
+        self.phrases, self.failures = [], []
+        self.told = threading.Event()
+        self.segmenter = ScriptedSegmenter(blocks)
+        self.worker = NetworkWorker(self.sources, self._on_phrase, self.failures.append)
+
+    def _on_phrase(self, phrase, error):
+        self.phrases.append((phrase, error))
+        self.told.set()
+
+    def run(self, *fates):
+        self.worker.poke()
+        return [fate.result(DEADLINE_S) for fate in fates]
+
+
+@pytest.fixture
+def make_bench():
+    made = []
+
+    def make(*cameras, **options):
+        bench = Bench(*cameras, **options)
+        made.append(bench)
+        bench.worker.start()
+        assert bench.worker.load(lambda: bench.segmenter).result(DEADLINE_S) == "scripted"
+        bench.segmenter.calls.clear()
+        return bench
+
+    yield make
+    for bench in made:
+        assert bench.worker.stop(DEADLINE_S)
+
+
+def test_a_job_is_computed_and_delivered_on_one_thread(make_bench):
+    bench = make_bench()
+    (result,) = bench.run(bench.sources[0].add(7))
+    assert (result.model_id, [r.phrase for r in result.results]) == ("scripted", ["ball"])
+    assert bench.segmenter.calls == [("text", "ball"), ("image", 7), ("segment", 7, "ball")]
+    assert bench.segmenter.threads == {"network"}
+    counters = bench.worker.counters
+    assert (counters.images_embedded, counters.phrases_decoded, counters.failures) == (1, 1, 0)
+
+
+def test_cameras_take_turns(make_bench):
+    bench = make_bench("left", "right")
+    left, right = bench.sources
+    bench.run(*[left.add(stamp) for stamp in (1, 2, 3)], *[right.add(stamp) for stamp in (11, 12, 13)])
+    order = [call[1] for call in bench.segmenter.calls if call[0] == "image"]
+    assert order == [1, 11, 2, 12, 3, 13]
+
+
+def test_a_camera_that_is_answering_a_frame_keeps_its_turn(make_bench):
+    bench = make_bench("left", "right")
+    left, right = bench.sources
+    left.is_busy = True
+    fates = [left.add(1), right.add(11)]
+    bench.worker.poke()
+    time.sleep(0.1)
+    assert not any(fate.done() for fate in fates)
+    left.is_busy = False
+    bench.run(*fates)
+    assert [call[1] for call in bench.segmenter.calls if call[0] == "image"] == [1, 11]
+
+
+def test_a_failing_job_is_told_and_the_worker_lives_on(make_bench):
+    bench = make_bench()
+
+    def fail_once(image, text):
+        if image.stamp_ns == 1:
+            raise RuntimeError("CUDA out of memory")
+
+    bench.segmenter.in_segment = fail_once
+    failed, done = bench.sources[0].add(1), bench.sources[0].add(2)
+    assert bench.run(failed)[0] is None
+    assert bench.run(done)[0] is not None
+    assert len(bench.failures) == 1 and bench.failures[0].startswith("RuntimeError: CUDA out of memory (")
+    assert bench.worker.counters.failures == 1
+
+
+def test_a_late_job_is_decoded_between_two_blocks_on_the_earlier_image(make_bench):
+    bench = make_bench(blocks=4)
+    source = bench.sources[0]
+    bench.run(source.add(1))
+    late = []
+
+    def ask_in_the_second_block(frame, block):
+        if block == 1:
+            late.append(source.add(1, "cone", late=True))
+
+    bench.segmenter.at_block = ask_in_the_second_block
+    (result,) = bench.run(source.add(2))
+    assert result.job.frame.stamp_ns == 2
+    assert late[0].result(DEADLINE_S).results[0].phrase == "cone"
+    calls = [call for call in bench.segmenter.calls if call[0] != "text"]
+    assert calls[-3:] == [("image", 2), ("segment", 1, "cone"), ("segment", 2, "ball")]
+    assert (bench.worker.counters.late_jobs, bench.worker.counters.images_embedded) == (1, 2)
+
+
+def test_a_late_job_is_decoded_within_the_decoding_of_a_pass_on_the_image_before(make_bench):
+    bench = make_bench()
+    source, segmenter = bench.sources[0], bench.segmenter
+    bench.run(source.add(1))
+    segmenter.calls.clear()
+    segmenter.steps = 3
+    fates = {}
+
+    def ask(image, text):
+        if text.phrases == ("ball",):
+            fates[image.stamp_ns] = source.add(image.stamp_ns - 1, "cup", late=True)
+
+    segmenter.in_segment = ask
+    bench.run(source.add(2))
+    bench.run(source.add(3))
+    assert [fates[stamp].result(DEADLINE_S).results[0].phrase for stamp in (2, 3)] == ["cup", "cup"]
+    segments = [call[1:] for call in segmenter.calls if call[0] == "segment"]
+    assert segments == [(2, "ball"), (1, "cup"), (3, "ball"), (2, "cup")]
+
+
+def test_a_segmenter_whose_decoding_cannot_be_interrupted_is_used_as_it_is(make_bench):
+    bench = make_bench()
+
+    class Plain(ScriptedSegmenter):
+        def segment(self, image, text, options):
+            return super().segment(image, text, options)
+
+    plain = Plain()
+    bench.worker.load(lambda: plain).result(DEADLINE_S)
+    (result,) = bench.run(bench.sources[0].add(3))
+    assert [r.phrase for r in result.results] == ["ball"]
+
+
+def test_a_late_job_of_an_image_that_was_let_go_is_abandoned_within_a_pass(make_bench):
+    bench = make_bench(blocks=2)
+    source = bench.sources[0]
+    bench.run(source.add(1))
+    stale = source.add(99, "cone", late=True)
+    bench.run(source.add(2))
+    assert stale.result(DEADLINE_S) is None
+
+
+def test_a_new_phrase_is_embedded_between_two_blocks(make_bench):
+    bench = make_bench(blocks=3)
+    bench.segmenter.at_block = lambda frame, block: block == 1 and bench.worker.embed_phrases(["cone"])
+    bench.run(bench.sources[0].add(1))
+    assert bench.phrases == [("cone", None)]
+    calls = bench.segmenter.calls
+    assert calls.index(("text", "cone")) < calls.index(("segment", 1, "ball"))
+
+
+def test_phrases_wait_for_the_model_and_bad_ones_are_told():
+    bench = Bench()
+    bench.worker.start()
+    bench.worker.embed_phrases(["long", "cone"])
+    bench.worker.load(lambda: bench.segmenter).result(DEADLINE_S)
+    while len(bench.phrases) < 2:
+        assert bench.told.wait(DEADLINE_S)
+        bench.told.clear()
+    assert isinstance(bench.phrases[0][1], PhraseTooLongError)
+    assert bench.phrases[1] == ("cone", None)
+    assert bench.worker.stop(DEADLINE_S)
+
+
+def test_stopping_cancels_a_pass_at_the_next_block(make_bench):
+    bench = make_bench(blocks=1000)
+    in_pass, go_on = threading.Event(), threading.Event()
+
+    def wait_in_the_first_block(frame, block):
+        in_pass.set()
+        assert block == 0
+        assert go_on.wait(DEADLINE_S)
+
+    bench.segmenter.at_block = wait_in_the_first_block
+    bench.sources[0].add(1)
+    bench.worker.poke()
+    assert in_pass.wait(DEADLINE_S)
+    assert not bench.worker.stop(0.0)
+    go_on.set()
+    assert bench.worker.stop(DEADLINE_S)
+
+
+def test_unloading_cancels_a_pass_and_its_job_is_abandoned(make_bench):
+    bench = make_bench(blocks=1000)
+    unloaded = []
+
+    def unload_in_the_first_block(frame, block):
+        assert block == 0
+        unloaded.append(bench.worker.unload())
+
+    bench.segmenter.at_block = unload_in_the_first_block
+    assert bench.run(bench.sources[0].add(1)) == [None]
+    unloaded[0].result(DEADLINE_S)
+    assert bench.failures == []
+
+
+def test_a_failed_load_leaves_the_worker_ready_for_another():
+    bench = Bench()
+    bench.worker.start()
+
+    def fail():
+        raise ModelLoadError("no such folder")
+
+    with pytest.raises(ModelLoadError):
+        bench.worker.load(fail).result(DEADLINE_S)
+    bench.worker.load(lambda: bench.segmenter).result(DEADLINE_S)
+    bench.run(bench.sources[0].add(1))
+    bench.worker.unload().result(DEADLINE_S)
+    waiting = bench.sources[0].add(2)
+    bench.worker.poke()
+    assert bench.worker.stop(DEADLINE_S)
+    assert not waiting.done()

@@ -1,0 +1,180 @@
+import array
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from samlite_ros.errors import ImageDecodeError
+from samlite_ros.pixels.decode import ENCODINGS, decode_compressed_image, decode_image
+
+GOLDENS = np.load(Path(__file__).parents[1] / "data" / "cv_bridge_rgb8.npz")
+META = json.loads(str(GOLDENS["meta"]))
+ABOUT = META.pop("about")
+SIZE = ABOUT["height"], ABOUT["width"]
+CONVERTED = sorted(name for name, entry in META.items() if entry["ok"])
+
+# What cv_bridge refuses to call a colour, or does not know by its newer name, and the encoding that reads the same.
+SAME_AS = {"8UC1": "mono8", "8UC3": "bgr8", "8UC4": "bgra8", "16UC1": "mono16", "16UC3": "bgr16", "16UC4": "bgra16"}
+SAME_AS |= {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
+
+
+def golden(encoding: str, padding: str = "pad0") -> tuple[np.ndarray, int]:
+    """(data, step) of one encoding."""
+    name = f"{encoding}/{padding}"
+    return GOLDENS[f"{name}/data"], META[name]["step"]
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_equals_cv_bridge(name):
+    encoding, padding = name.split("/")
+    data, step = golden(encoding, padding)
+    rgb = decode_image(data.tobytes(), encoding, *SIZE, step)
+    np.testing.assert_array_equal(rgb, GOLDENS[f"{name}/rgb"])
+    assert rgb.dtype == np.uint8
+    assert rgb.flags.c_contiguous and rgb.flags.owndata
+
+
+def test_equals_cv_bridge_itself():
+    cv_bridge = pytest.importorskip("cv_bridge")
+    image_type = pytest.importorskip("sensor_msgs.msg").Image
+    for name in CONVERTED:
+        encoding, padding = name.split("/")
+        data, step = golden(encoding, padding)
+        msg = image_type(height=SIZE[0], width=SIZE[1], encoding=encoding, step=step, data=data.tobytes())
+        expected = cv_bridge.CvBridge().imgmsg_to_cv2(msg, "rgb8")
+        np.testing.assert_array_equal(decode_image(msg.data, encoding, *SIZE, step), expected, name)
+
+
+@pytest.mark.parametrize(("encoding", "same"), SAME_AS.items())
+def test_generic_and_newer_names(encoding, same):
+    data, step = golden(same)
+    expected = decode_image(data.tobytes(), same, *SIZE, step)
+    np.testing.assert_array_equal(decode_image(data.tobytes(), encoding, *SIZE, step), expected)
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_padding_of_less_than_a_pixel(name):
+    encoding, padding = name.split("/")
+    data, step = golden(encoding, padding)
+    padded = np.pad(data, ((0, 0), (0, 1)), constant_values=77)
+    rgb = decode_image(padded.tobytes(), encoding, *SIZE, step + 1)
+    np.testing.assert_array_equal(rgb, GOLDENS[f"{name}/rgb"])
+
+
+@pytest.mark.parametrize("encoding", [e for e in ENCODINGS if e.endswith("16") and f"{e}/pad0" in META])
+def test_big_endian(encoding):
+    data, step = golden(encoding, "pad2")
+    swapped = data.reshape(SIZE[0], -1).view(np.uint16).byteswap().tobytes()
+    rgb = decode_image(swapped, encoding, *SIZE, step, is_bigendian=True)
+    np.testing.assert_array_equal(rgb, GOLDENS[f"{encoding}/pad2/rgb"])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "to_yuv"), [("nv12", ("y", "u", "v")), ("nv21", ("y", "v", "u"))], ids=["nv12", "nv21"]
+)
+def test_semi_planar(encoding, to_yuv):
+    bgr = np.full((8, 12, 3), (40, 90, 200), np.uint8)
+    i420 = cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV_I420).reshape(-1)
+    planes = {"y": i420[:96], "u": i420[96:120], "v": i420[120:]}
+    chroma = np.stack([planes[p] for p in to_yuv[1:]], 1).reshape(4, 12)
+    data = np.pad(np.concatenate([planes["y"].reshape(8, 12), chroma]), ((0, 0), (0, 5)))
+    rgb = decode_image(data.tobytes(), encoding, 8, 12, 17)
+    assert np.abs(rgb.astype(int) - (200, 90, 40)).max() <= 3
+
+
+@pytest.mark.parametrize("container", [bytes, bytearray, memoryview, lambda b: array.array("B", b)])
+def test_buffers_and_ownership(container):
+    data = container(bytearray(range(2 * 3 * 3)))
+    rgb = decode_image(data, "rgb8", 2, 3, 9)
+    assert rgb.tobytes() == bytes(range(18))
+    if not memoryview(data).readonly:
+        memoryview(data)[0] = 200
+        assert rgb[0, 0, 0] == 0
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_smallest_image(encoding):
+    assert decode_image(bytes(64), encoding, 2, 2, 16).shape == (2, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"encoding": "32FC1"}, ["'32FC1'", "rgb8"]),
+        ({"encoding": "RGB8"}, ["'RGB8'"]),
+        ({"encoding": ""}, ["''"]),
+        ({"height": 0}, ["8 x 0"]),
+        ({"width": 0}, ["0 x 4"]),
+        ({"step": 23}, ["step is 23", "24"]),
+        ({"step": 0}, ["step is 0"]),
+        ({"step": 2**32 - 1}, [str(4 * (2**32 - 1))]),
+        ({"height": 5}, ["96 bytes", "120"]),
+        ({"data": b""}, ["0 bytes", "96"]),
+        ({"encoding": "yuv422", "width": 7}, ["7 x 4", "even"]),
+        ({"encoding": "nv12", "height": 3}, ["8 x 3", "even"]),
+    ],
+)
+def test_impossible_messages_are_refused_by_name(change, names):
+    message = {"data": bytes(96), "encoding": "rgb8", "height": 4, "width": 8, "step": 24} | change
+    with pytest.raises(ImageDecodeError) as error:
+        decode_image(**message)
+    for name in names:
+        assert name in str(error.value)
+
+
+def smooth_rgb() -> np.ndarray:
+    rows, columns = np.mgrid[0:48, 0:64]
+    return np.stack([rows * 5, columns * 4 - 30 * (columns > 40), 255 - rows - columns], -1).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("extension", "format", "tolerance"),
+    [
+        (".jpg", "jpeg", 25),
+        (".jpg", "jpg", 25),
+        (".jpg", "rgb8; jpeg compressed bgr8", 25),
+        (".png", "png", 0),
+        (".png", "bgr8; png compressed bgr8", 0),
+    ],
+)
+def test_compressed(extension, format, tolerance):
+    rgb = smooth_rgb()
+    data = cv2.imencode(extension, rgb[..., ::-1])[1].tobytes()
+    decoded = decode_compressed_image(data, format)
+    assert decoded.flags.c_contiguous
+    assert np.abs(decoded.astype(int) - rgb).max() <= tolerance
+
+
+def test_compressed_grey_and_16_bit():
+    grey = (np.arange(48 * 64).reshape(48, 64) * 20).astype(np.uint16)
+    decoded = decode_compressed_image(cv2.imencode(".png", grey)[1].tobytes(), "mono16; png compressed ")
+    assert np.abs(decoded.astype(int) - (grey / 257)[..., None]).max() <= 1
+
+
+def test_compressed_with_channels_swapped_by_the_sender():
+    rgb = smooth_rgb()
+    data = cv2.imencode(".png", rgb)[1].tobytes()
+    np.testing.assert_array_equal(decode_compressed_image(data, "rgb8; png compressed rgb8"), rgb)
+
+
+JPEG = cv2.imencode(".jpg", smooth_rgb())[1].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("data", "format", "names"),
+    [
+        (JPEG, "16UC1; compressedDepth png", "compressedDepth"),
+        (JPEG, "h264", "'h264'"),
+        (JPEG, "", "''"),
+        (b"", "jpeg", "empty"),
+        (JPEG[:-200], "jpeg", "cut off"),
+        (b"not an image\xff\xd9", "jpeg", "damaged"),
+        (JPEG[:2] + b"\0" * 500 + JPEG[-2:], "jpeg", "damaged"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "png", "damaged"),
+    ],
+)
+def test_bad_compressed_images_are_refused(data, format, names):
+    with pytest.raises(ImageDecodeError, match=names):
+        decode_compressed_image(data, format)

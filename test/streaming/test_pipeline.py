@@ -1,0 +1,474 @@
+"""What a user of the pipeline sees: answers for every frame, ages, identities, late queries, still scenes, resets."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+from streaming_world import Disc, PaintedWorld, TruthSegmenter, best_iou, index_of, query, stamp_ns, vocabulary
+
+from samlite_ros.pixels.masks import mask_from_array
+from samlite_ros.streaming.carry import carrier, learning
+from samlite_ros.streaming.carry.snapshot import Snapshot
+from samlite_ros.streaming.carry.tracks import start_pose
+from samlite_ros.streaming.image.geometry import translation
+from samlite_ros.streaming.pipeline import KeyframeResult, StreamingOptions, StreamingPipeline
+from samlite_ros.types import Mask, Vocabulary
+from samlite_ros.virtual.latency import LatencyProfile
+from samlite_ros.virtual.run import VirtualRun
+
+FAST, SLOW = LatencyProfile(0.06, 0.03), LatencyProfile(0.35, 0.1)
+CARRY = StreamingOptions(propagate=True)
+RED, GREEN, BLUE = (200, 60, 50), (50, 170, 70), (60, 80, 200)
+
+
+def ball(center_at, color=RED, radius_px=24.0, phrase="ball"):
+    return Disc(phrase, color, radius_px, center_at)
+
+
+def at_rest(x=100.0, y=120.0):
+    return lambda i: (x, y)
+
+
+def run(world, count, profile=SLOW, options=CARRY, asked=None, segmenter=None, changes=(), first=0):
+    """Answers by frame number, and the run."""
+    segmenter = segmenter or TruthSegmenter(world)
+    asked = asked or vocabulary(*dict.fromkeys(d.phrase for d in world.discs))
+    virtual = VirtualRun(segmenter, profile, options, asked, changes, charge_s=0)
+    published = virtual.run(world.frame(i) for i in range(first, first + count))
+    return {index_of(p.answer.stamp_ns): p.answer for p in published}, virtual
+
+
+def deliver(pipeline, segmenter, job):
+    results = tuple(segmenter.result(index_of(job.frame.stamp_ns), p) for p in job.phrases)
+    return pipeline.deliver(KeyframeResult(job, results, "truth"))
+
+
+def test_masks_follow_a_thing_between_slow_keyframes():
+    world = PaintedWorld([ball(lambda i: (50 + 3.0 * i, 120 + 20 * np.sin(i / 8)))])
+    answers, virtual = run(world, 60)
+    overlaps = [best_iou(answers[i], world.truth(i)[0]) for i in range(15, 60)]
+    assert np.mean(overlaps) > 0.93 and min(overlaps) > 0.85
+    assert virtual.record.embeddings <= 6
+    assert {i.track_id for n in range(15, 60) for i in answers[n].instances} == {1}
+    assert all(i.propagated for n in range(15, 60) for i in answers[n].instances)
+
+
+def test_every_frame_gets_its_own_answer_with_its_own_stamp():
+    world = PaintedWorld([ball(at_rest())])
+    answers, _ = run(world, 20)
+    assert sorted(answers) == list(range(20))
+    assert all(a.stamp_ns == stamp_ns(i) and a.size == world.size for i, a in answers.items())
+    before, after = answers[5].results[0], answers[19].results[0]
+    assert np.isnan(before.presence) and before.keyframe_stamp_ns == 0 and answers[5].keyframe_stamp_ns == 0
+    assert after.presence == pytest.approx(0.95) and after.count == 1 and answers[19].model_id == "truth"
+
+
+def test_a_still_scene_costs_hardly_any_embeddings_and_its_masks_are_exact():
+    world = PaintedWorld([ball(at_rest()), ball(at_rest(200, 60), GREEN, phrase="cup")], noise=4.0)
+    answers, virtual = run(world, 100, FAST)
+    assert virtual.record.embeddings <= 0.05 * 100
+    assert virtual.record.counters.still_frames >= 0.95 * 99
+    assert all(best_iou(answers[i], t) == 1.0 for i in range(10, 100) for t in world.truth(i))
+
+
+def test_a_small_thing_that_moves_into_a_still_scene_is_answered_within_two_latencies():
+    bug = ball(lambda i: (min(-12 + 4.0 * (i - 20), 40.0), 300.0) if i >= 20 else None, GREEN, 12, "bug")
+    world = PaintedWorld([ball(at_rest(300, 200), radius_px=50), bug], size=(480, 640), noise=4.0)
+    answers, _ = run(world, 50, LatencyProfile(0.16, 0.045))
+    in_sight = next(i for i in range(50) if world.truth(i)[1].sum() > 200)
+    answered = next(i for i in range(in_sight, 50) if best_iou(answers[i], world.truth(i)[1]) > 0.3)
+    assert (answered - in_sight) / 30 <= 2 * 0.25
+
+
+@pytest.mark.parametrize("px_per_frame", [4.0, 6.0, 7.0])
+def test_a_thing_that_leaves_ends_and_nothing_is_repeated(px_per_frame):
+    world = PaintedWorld([ball(lambda i: (200 + px_per_frame * i, 120.0))])
+    answers, _ = run(world, 60)
+    assert answers[15].instances
+    gone = [i for i in range(60) if not world.truth(i)[0].any()]
+    assert not any(answers[i].instances for i in gone)
+
+
+@pytest.mark.parametrize(("side_px", "is_shown"), [(5, False), (6, True)])
+def test_a_remainder_no_larger_than_the_error_of_its_border_is_not_shown(monkeypatch, side_px, is_shown):
+    remainder = Mask(0, 0, np.full((side_px, side_px), 255, np.uint8), (240, 320))
+    monkeypatch.setattr(carrier, "to_mask", lambda *_: remainder)
+    answers, _ = run(PaintedWorld([ball(lambda i: (50 + 3.0 * i, 120.0))]), 20, FAST)  # 1.5 % of it are 27 px
+    assert any(answers[i].instances for i in range(20)) == is_shown
+
+
+def test_masks_are_withdrawn_when_the_network_stays_away():
+    world = PaintedWorld([ball(at_rest())])
+    pipeline, segmenter = StreamingPipeline(StreamingOptions(propagate=True, max_mask_age_s=0.5)), TruthSegmenter(world)
+    pipeline.set_vocabulary(vocabulary("ball"))
+    pipeline.step(world.frame(0))
+    deliver(pipeline, segmenter, pipeline.take_job())
+    answers = [pipeline.step(world.frame(i)) for i in range(1, 30)]
+    kept = [a for a in answers if a.instances]
+    assert [index_of(a.stamp_ns) for a in kept] == list(range(1, 16))
+    assert all(i.keyframe_stamp_ns == stamp_ns(0) for a in kept for i in a.instances)
+    confidence = [a.instances[0].confidence for a in kept]
+    assert all(late < early for early, late in pairwise(confidence))
+    assert pipeline.counters.withdrawn == 1
+
+
+def test_a_removed_query_is_in_no_answer_from_the_next_frame_on():
+    world = PaintedWorld([ball(at_rest()), ball(at_rest(220, 100), GREEN, phrase="cup")])
+    changes = [(stamp_ns(30) - 1, vocabulary("cup", epoch=2))]
+    answers, _ = run(world, 34, FAST, changes=changes)
+    assert {m.query.phrase for i in answers[29].instances for m in i.matches} == {"ball", "cup"}
+    for n in range(30, 34):
+        assert {m.query.phrase for i in answers[n].instances for m in i.matches} == {"cup"}
+        assert [r.query.phrase for r in answers[n].results] == ["cup"] and answers[n].vocabulary_epoch == 2
+
+
+def test_a_late_query_is_decoded_on_the_last_embedding_and_carried_from_it():
+    world = PaintedWorld(
+        [ball(lambda i: (60 + 3.0 * i, 60.0)), ball(lambda i: (250 - 2.0 * i, 170.0), GREEN, phrase="cup")]
+    )
+    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world)
+    pipeline.set_vocabulary(vocabulary("ball"))
+    pipeline.step(world.frame(0))
+    deliver(pipeline, segmenter, pipeline.take_job())
+    pipeline.step(world.frame(1))
+    running = pipeline.take_job()
+    for i in range(2, 12):
+        pipeline.step(world.frame(i))
+    assert pipeline.take_late_job() is None
+    pipeline.set_vocabulary(vocabulary("ball", "cup", epoch=2))
+    late = pipeline.take_late_job()
+    assert (late.late, late.phrases, index_of(late.frame.stamp_ns)) == (True, ("cup",), 0)
+    assert pipeline.take_late_job() is None
+    deliver(pipeline, segmenter, late)
+    answer = pipeline.step(world.frame(12))
+    assert best_iou(answer, world.truth(12)[1]) > 0.9
+    (cup,) = (i for i in answer.instances if i.matches[0].query.phrase == "cup")
+    assert cup.keyframe_stamp_ns == stamp_ns(0) and cup.propagated
+    deliver(pipeline, segmenter, running)
+    again = pipeline.take_job()
+    assert again.late and again.phrases == ("cup",)  # the newest embedding has not been asked for it yet
+    deliver(pipeline, segmenter, again)
+    pipeline.step(world.frame(13))
+    answer = pipeline.step(world.frame(14))
+    assert {i.keyframe_stamp_ns for i in answer.instances} == {stamp_ns(1)}
+    assert pipeline.counters.late_decodes == 2 and pipeline.counters.keyframes == 2
+
+
+def test_one_thing_that_two_phrases_find_is_one_instance_with_two_matches():
+    world = PaintedWorld([ball(lambda i: (80 + 3.0 * i, 120.0))])
+    segmenter = TruthSegmenter(world, also={"sphere": "ball"})
+    answers, _ = run(world, 30, FAST, asked=vocabulary("ball", "sphere"), segmenter=segmenter)
+    (instance,) = answers[29].instances
+    assert {m.query.phrase for m in instance.matches} == {"ball", "sphere"}
+    assert [r.count for r in answers[29].results] == [1, 1]
+
+
+def test_phrases_are_kept_apart_when_asked():
+    world = PaintedWorld([ball(lambda i: (80 + 3.0 * i, 120.0))])
+    segmenter = TruthSegmenter(world, also={"sphere": "ball"})
+    options = StreamingOptions(propagate=True, merge_phrases=False)
+    answers, _ = run(world, 30, FAST, options, vocabulary("ball", "sphere"), segmenter)
+    assert [len(i.matches) for i in answers[29].instances] == [1, 1]
+    assert len({i.track_id for i in answers[29].instances}) == 2
+    assert best_iou(answers[29], world.truth(29)[0]) > 0.85
+
+
+def test_identities_persist_while_two_like_things_cross():
+    world = PaintedWorld(
+        [ball(lambda i: (40 + 4.0 * i, 100.0), RED), ball(lambda i: (280 - 4.0 * i, 130.0), (190, 90, 60))]
+    )
+    answers, _ = run(world, 60, FAST)
+    ids = {}
+    for n in (12, 58):
+        for number, truth in enumerate(world.truth(n)):
+            owner = max(answers[n].instances, key=lambda i, t=truth: (i.mask.full() & t).sum())
+            ids.setdefault(number, set()).add(owner.track_id)
+    assert all(len(v) == 1 for v in ids.values()) and ids[0] != ids[1]
+
+
+def test_a_small_thing_that_goes_far_during_a_pass_is_found_there():
+    small = ball(lambda i: (20 + 4.5 * i, 60), GREEN, radius_px=9)
+    large = ball(lambda i: (300 - 4.5 * i, 75), radius_px=30, phrase="other")
+    world = PaintedWorld([large, small])
+    answers, _ = run(world, 45)
+    overlaps = [best_iou(answers[i], world.truth(i)[1]) for i in range(18, 45)]
+    assert np.mean(overlaps) > 0.85 and min(overlaps) > 0.7
+
+
+def test_a_thing_at_rest_is_found_where_it_was_though_what_passed_by_took_its_points_along():
+    passing = ball(lambda i: (20.0 + 2 * i % 60, 52.0), (255, 255, 255), radius_px=12, phrase="other")
+    world = PaintedWorld([ball(at_rest(40, 30), radius_px=12), passing], size=(80, 120))
+    options = StreamingOptions(propagate=True, max_mask_age_s=10)
+    answers, _ = run(world, 100, LatencyProfile.of_total_ms(2500), options, vocabulary("ball"))
+    assert all(best_iou(answers[i], world.truth(i)[0]) > 0.9 for i in range(78, 100))
+
+
+def test_a_track_that_went_astray_does_not_take_the_next_keyframe_along(monkeypatch):
+    monkeypatch.setattr(learning, "start_pose", lambda *points: (start_pose(*points)[0], False))  # points disagree
+    monkeypatch.setattr(Snapshot, "motion_since", lambda self, track: translation([500.0, 0.0]))
+    world = PaintedWorld([ball(lambda i: (50 + 3.0 * i, 120))])
+    answers, virtual = run(world, 60)
+    assert virtual.record.embeddings > 3
+    assert min(best_iou(answers[i], world.truth(i)[0]) for i in range(15, 60)) > 0.85
+
+
+def test_an_identity_survives_a_short_time_behind_something():
+    world = PaintedWorld([ball(lambda i: (40 + 4.0 * i, 120.0)), Disc("wall", (120, 120, 60), 40, at_rest(160, 120))])
+    answers, _ = run(world, 75, FAST, asked=vocabulary("ball"))
+    hidden = [i for i in range(75) if not world.truth(i)[0].any()]
+    assert hidden and not any(a.instances for a in (answers[i] for i in hidden[3:]))
+    assert {i.track_id for n in (*range(8, 20), *range(60, 75)) for i in answers[n].instances} == {1}
+
+
+def test_a_thing_that_the_network_overlooks_once_is_kept_with_less_confidence():
+    world = PaintedWorld([ball(lambda i: (60 + 2.0 * i, 120.0))])
+    overlooked = {9, 10, 11}
+    segmenter = TruthSegmenter(world, misses=lambda index, disc: index in overlooked)
+    answers, _ = run(world, 40, FAST, segmenter=segmenter)
+    assert overlooked & set(segmenter.embedded)
+    assert all(best_iou(answers[i], world.truth(i)[0]) > 0.8 for i in range(4, 40))
+    assert {i.track_id for n in range(4, 40) for i in answers[n].instances} == {1}
+    assert min(answers[n].instances[0].confidence for n in range(12, 16)) < 0.8 * answers[8].instances[0].confidence
+
+
+def test_a_thing_that_vanishes_is_given_up():
+    world = PaintedWorld([ball(lambda i: (60 + 2.0 * i, 120.0) if i < 15 else None)])
+    answers, _ = run(world, 40, FAST)
+    assert answers[14].instances
+    assert not any(answers[i].instances for i in range(26, 40))
+
+
+def test_gray_images_are_followed_too():
+    world = PaintedWorld([ball(lambda i: (50 + 3.0 * i, 120.0))], gray=True)
+    answers, _ = run(world, 50)
+    assert np.mean([best_iou(answers[i], world.truth(i)[0]) for i in range(15, 50)]) > 0.85
+
+
+@pytest.mark.parametrize("size", [(720, 1280), (1080, 1920), (640, 360), (243, 317), (60, 80)])
+def test_any_image_size_is_answered_at_that_size(size):
+    scale = min(size) / 240
+    disc = Disc("ball", RED, 30 * scale, lambda i: (size[1] * 0.4 + 4 * scale * i, size[0] * 0.5))
+    world = PaintedWorld([disc], size=size, noise=0.0)
+    answers, _ = run(world, 10, FAST)
+    assert answers[9].size == size and answers[9].instances[0].mask.size == size
+    assert best_iou(answers[9], world.truth(9)[0]) > 0.85
+
+
+def test_a_change_of_size_starts_afresh():
+    small, large = PaintedWorld([ball(at_rest())]), PaintedWorld([ball(at_rest())], size=(480, 640))
+    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(small)
+    pipeline.set_vocabulary(vocabulary("ball"))
+    pipeline.step(small.frame(0))
+    job = pipeline.take_job()
+    assert pipeline.step(large.frame(1)).instances == ()
+    deliver(pipeline, segmenter, job)
+    assert pipeline.step(large.frame(2)).instances == () and pipeline.counters.ignored_results == 1
+    assert pipeline.take_job().frame.size == (480, 640)
+
+
+def test_a_stamp_that_does_not_grow_is_refused_and_reset_recovers():
+    world = PaintedWorld([ball(at_rest())])
+    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world)
+    pipeline.set_vocabulary(vocabulary("ball"))
+    pipeline.step(world.frame(50))
+    old = pipeline.take_job()
+    for index in (50, 3):
+        with pytest.raises(ValueError, match=r"stamps must grow; call reset\(\)"):
+            pipeline.step(world.frame(index))
+    pipeline.reset()
+    assert pipeline.step(world.frame(3)).instances == ()
+    assert deliver(pipeline, segmenter, old) is None
+    assert pipeline.counters.ignored_results == 1
+    deliver(pipeline, segmenter, pipeline.take_job())
+    assert best_iou(pipeline.step(world.frame(4)), world.truth(4)[0]) > 0.9
+
+
+def test_without_queries_the_network_rests():
+    world = PaintedWorld([ball(at_rest())])
+    pipeline = StreamingPipeline(CARRY)
+    answers = [pipeline.step(world.frame(i)) for i in range(3)]
+    assert pipeline.take_job() is None and pipeline.take_late_job() is None
+    assert all(a.results == () and a.instances == () for a in answers)
+
+
+def test_queries_of_other_cameras_are_left_out():
+    pipeline = StreamingPipeline(CARRY, camera="left")
+    queries = (query("ball", cameras=("left",)), query("cup", 1, cameras=("right",)), query("box", 2))
+    pipeline.set_vocabulary(Vocabulary(1, queries))
+    pipeline.step(PaintedWorld([]).frame(0))
+    assert pipeline.take_job().phrases == ("ball", "box")
+
+
+def test_a_query_is_not_searched_more_often_than_its_rate():
+    world = PaintedWorld([ball(lambda i: (50 + 3.0 * i, 60.0)), ball(at_rest(200, 170), GREEN, phrase="cup")])
+    segmenter = TruthSegmenter(world)
+    asked = Vocabulary(1, (query("ball"), query("cup", 1, max_rate_hz=1.0)))
+    run(world, 60, FAST, asked=asked, segmenter=segmenter)
+    cups = [index for index, phrases in segmenter.decoded if "cup" in phrases]
+    assert len(cups) == 2 and cups[1] - cups[0] >= 30
+    assert sum("ball" in phrases for _, phrases in segmenter.decoded) > 10
+
+
+def test_a_failed_job_can_be_taken_again():
+    world = PaintedWorld([ball(at_rest())])
+    pipeline = StreamingPipeline(CARRY)
+    pipeline.set_vocabulary(vocabulary("ball"))
+    pipeline.step(world.frame(0))
+    job = pipeline.take_job()
+    pipeline.step(world.frame(1))
+    assert pipeline.take_job() is None
+    pipeline.abandon(job)
+    assert index_of(pipeline.take_job().frame.stamp_ns) == 1
+    assert pipeline.counters.failed_jobs == 1
+
+
+def test_one_keyframe_job_at_a_time_and_only_on_the_newest_frame():
+    world = PaintedWorld([ball(lambda i: (50 + 3.0 * i, 60.0))])
+    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world)
+    pipeline.set_vocabulary(vocabulary("ball"))
+    for i in range(3):
+        pipeline.step(world.frame(i))
+    job = pipeline.take_job()
+    assert index_of(job.frame.stamp_ns) == 2 and pipeline.take_job() is None
+    deliver(pipeline, segmenter, job)
+    assert pipeline.take_job() is None  # that frame has been looked at
+
+
+def test_parts_of_a_thing_do_not_take_its_pixels():
+    shirt = Disc("shirt", GREEN, 16, lambda i: (80 + 3.0 * i, 120.0))
+    person = Disc("person", RED, 40, lambda i: (80 + 3.0 * i, 120.0))
+    world = PaintedWorld([person, shirt])
+
+    class Whole(TruthSegmenter):
+        def result(self, index, phrase):
+            whole = PaintedWorld([person]) if phrase == "person" else self.world
+            return TruthSegmenter(whole).result(index, phrase)
+
+    answers, _ = run(world, 30, FAST, segmenter=Whole(world))
+    whole_person = world.truth(29)[0] | world.truth(29)[1]
+    assert best_iou(answers[29], whole_person) > 0.9
+    assert best_iou(answers[29], world.truth(29)[1]) > 0.8
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_late_query_may_find_what_is_still_to_be_learnt(known):
+    """The keyframe's result and the late query's come between two frames, and find the same thing."""
+    world = PaintedWorld([ball(lambda i: (80 + 3.0 * i, 120.0))])
+    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world, also={"sphere": "ball"})
+    pipeline.set_vocabulary(vocabulary("ball"))
+    first = 0
+    if known:
+        pipeline.step(world.frame(0))
+        deliver(pipeline, segmenter, pipeline.take_job())
+        first = 1
+    pipeline.step(world.frame(first))
+    deliver(pipeline, segmenter, pipeline.take_job())
+    pipeline.set_vocabulary(vocabulary("ball", "sphere", epoch=2))
+    late = pipeline.take_late_job()
+    assert late.phrases == ("sphere",)
+    deliver(pipeline, segmenter, late)
+    for index in (first + 1, first + 2):
+        answer = pipeline.step(world.frame(index))
+        (instance,) = answer.instances
+        assert {m.query.phrase for m in instance.matches} == {"ball", "sphere"}
+        assert instance.keyframe_stamp_ns == stamp_ns(first)
+        assert best_iou(answer, world.truth(index)[0]) > 0.9
+
+
+def test_what_was_found_first_is_learnt_where_a_late_query_finds_the_same_a_little_larger():
+    world = PaintedWorld([ball(lambda i: (60 + 6.0 * i, 120.0))])
+    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world, also={"sphere": "ball"})
+    pipeline.set_vocabulary(vocabulary("ball"))
+    pipeline.step(world.frame(0))
+    job = pipeline.take_job()
+    for index in range(1, 9):
+        pipeline.step(world.frame(index))
+    deliver(pipeline, segmenter, job)
+    pipeline.set_vocabulary(vocabulary("ball", "sphere", epoch=2))
+    late = pipeline.take_late_job()
+    larger = cv2.dilate(world.truth(0)[0].astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    result = replace(segmenter.result(0, "sphere"), masks=(mask_from_array(larger),))
+    pipeline.deliver(KeyframeResult(late, (result,), "truth"))
+    for index in range(9, 12):
+        answer = pipeline.step(world.frame(index))
+        (instance,) = answer.instances
+        assert {m.query.phrase for m in instance.matches} == {"ball", "sphere"}
+        assert best_iou(answer, world.truth(index)[0]) > 0.9
+
+
+def test_a_result_that_is_on_its_way_makes_room_for_other_late_queries_and_outlives_no_reset():
+    world = PaintedWorld([ball(at_rest()), ball(at_rest(220), GREEN, phrase="cup")])
+    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world)
+    pipeline.set_vocabulary(vocabulary("ball"))
+    pipeline.step(world.frame(0))
+    deliver(pipeline, segmenter, pipeline.take_job())
+    pipeline.set_vocabulary(vocabulary("ball", "cup", epoch=2))
+    first = pipeline.take_late_job()
+    pipeline.note_done(first)
+    assert pipeline.take_late_job() is None
+    pipeline.set_vocabulary(vocabulary("ball", "cup", "box", epoch=3))
+    second = pipeline.take_late_job()
+    assert (first.phrases, second.phrases) == (("cup",), ("box",))
+    deliver(pipeline, segmenter, first)
+    assert {m.query.phrase for i in pipeline.step(world.frame(1)).instances for m in i.matches} == {"ball", "cup"}
+    pipeline.note_done(second)
+    pipeline.reset()
+    deliver(pipeline, segmenter, second)
+    assert pipeline.counters.ignored_results == 1
+
+
+def test_what_is_decoded_before_the_result_of_its_pass_is_taken_over_is_not_decoded_again():
+    world = PaintedWorld([ball(at_rest()), ball(at_rest(220), GREEN, phrase="cup")])
+    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world)
+    pipeline.set_vocabulary(vocabulary("ball"))
+    pipeline.step(world.frame(0))
+    job = pipeline.take_job()
+    pipeline.note_done(job)
+    pipeline.set_vocabulary(vocabulary("ball", "cup", epoch=2))
+    late = pipeline.take_late_job()
+    assert late.phrases == ("cup",)
+    pipeline.note_done(late)
+    deliver(pipeline, segmenter, job)
+    assert pipeline.take_late_job() is None
+    deliver(pipeline, segmenter, late)
+    assert {m.query.phrase for i in pipeline.step(world.frame(1)).instances for m in i.matches} == {"ball", "cup"}
+
+
+def test_two_things_of_two_phrases_on_one_image_stay_two_where_that_is_asked():
+    world = PaintedWorld([ball(at_rest())])
+    options = StreamingOptions(propagate=True, merge_phrases=False)
+    pipeline, segmenter = StreamingPipeline(options), TruthSegmenter(world, also={"sphere": "ball"})
+    pipeline.set_vocabulary(vocabulary("ball"))
+    pipeline.step(world.frame(0))
+    deliver(pipeline, segmenter, pipeline.take_job())
+    pipeline.set_vocabulary(vocabulary("ball", "sphere", epoch=2))
+    deliver(pipeline, segmenter, pipeline.take_late_job())
+    answer = pipeline.step(world.frame(1))
+    assert sorted(m.query.phrase for i in answer.instances for m in i.matches) == ["ball", "sphere"]
+    assert len({i.track_id for i in answer.instances}) == 2
+
+
+@pytest.mark.parametrize(("max_mask_age_s", "is_kept"), [(2.0, True), (0.9, False)])
+def test_a_keyframe_that_showed_little_of_a_thing_does_not_replace_a_model_that_fits(max_mask_age_s, is_kept):
+    """Something passed before it while the network looked; the older model is kept, unless it would become too old."""
+    passing = Disc("wall", (120, 120, 60), 30, lambda i: (12.0 * i - 20, 118.0))
+    world = PaintedWorld([ball(lambda i: (60 + 3.0 * i, 120.0)), passing])
+    options = StreamingOptions(propagate=True, max_mask_age_s=max_mask_age_s)
+    pipeline, segmenter = StreamingPipeline(options), TruthSegmenter(world)
+    pipeline.set_vocabulary(vocabulary("ball"))
+    pipeline.step(world.frame(0))
+    deliver(pipeline, segmenter, pipeline.take_job())
+    for index in range(1, 11):
+        pipeline.step(world.frame(index))
+    hidden = pipeline.take_job()
+    assert world.truth(10)[0].sum() < 0.1 * world.truth(0)[0].sum()
+    for index in range(11, 16):
+        pipeline.step(world.frame(index))
+    deliver(pipeline, segmenter, hidden)
+    answers = {index: pipeline.step(world.frame(index)) for index in range(16, 21)}
+    assert {i.keyframe_stamp_ns for a in answers.values() for i in a.instances} == {stamp_ns(0 if is_kept else 10)}
+    assert min(best_iou(a, world.truth(n)[0]) for n, a in answers.items()) > (0.98 if is_kept else 0.9)
+    deliver(pipeline, segmenter, pipeline.take_job())
+    assert pipeline.step(world.frame(21)).instances[0].keyframe_stamp_ns == stamp_ns(20)
