@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from samlite_ros.bench.streaming.sections import sections as streaming
+from samlite_ros.bench.streaming import sections as streaming
 from samlite_ros.bench.streaming_progress import ProgressBar, Step, perform
 from samlite_ros.commands import bench_streaming
 from samlite_ros.commands.bench_streaming import SECTIONS, SETS, chosen_sections

@@ -7,8 +7,8 @@ import threading
 import time
 
 import pytest
-from test_network_worker import DEADLINE_S, Source
-from test_remote_segmenter import Network, a_host, runs, wait_until
+from job_source import Source
+from network_process import DEADLINE_S, Network, a_host, runs, wait_until
 
 from samlite_ros.errors import ModelLoadError, NetworkEndedError
 from samlite_ros.live import network_worker

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from test_remote_segmenter import Features, Network, a_host, ask, frame
+from network_process import Features, Network, a_host, ask, frame
 
 from samlite_ros.errors import Cancelled, NetworkEndedError
 from samlite_ros.network.link import Link, LinkBrokenError, LinkClosedError

@@ -4,37 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_streaming_models import RED, keyframe, learn
+from learnt_things import RED, image_of, keyframe, learn, track
 
 from samlite_ros.streaming.carry.compose import Evidence, doubles_among, gather_evidence, settle, to_mask
-from samlite_ros.streaming.carry.tracks import PhraseMatch, Track
-from samlite_ros.streaming.image.geometry import identity, translation
+from samlite_ros.streaming.carry.tracks import PhraseMatch
+from samlite_ros.streaming.image.geometry import translation
 from samlite_ros.streaming.image.work_image import prepare
 from samlite_ros.streaming.model.appearance import KeyframeMask, PaddedKeyframe
-from samlite_ros.types import Frame, Mask
-
-BLUE = (40, 40, 200)
-NO_MASK = Mask(0, 0, np.zeros((0, 0), np.uint8), (240, 320))
-
-
-def track(model, track_id=1, pose=None, **settings):
-    return Track(
-        track_id=track_id,
-        model=model,
-        keyframe_ns=1,
-        keyframe_mask=NO_MASK,
-        matches=(PhraseMatch("thing", 0.9, 1),),
-        pose=identity() if pose is None else pose,
-        velocity=np.zeros(2, np.float32),
-        inliers=np.ones(96, bool),
-        **settings,
-    )
-
-
-def image_of(boxes, colors=None):
-    """The work image of some rectangles; see `keyframe`."""
-    frame = keyframe(boxes, colors=colors)
-    return prepare(Frame(frame.color[56:-56, 56:-56], 2))
+from samlite_ros.types import Frame
 
 
 def drawn(claims, size=(240, 320)):

@@ -3,8 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from test_streaming_compose import image_of, track
-from test_streaming_models import keyframe, learn
+from learnt_things import image_of, keyframe, learn, track
 
 from samlite_ros.streaming.carry.tracks import TrackBatch, masked_median, start_pose
 from samlite_ros.streaming.image.geometry import corner_shift_px, transform, translation

@@ -2,31 +2,13 @@
 
 import numpy as np
 import pytest
+from learnt_things import FLOOR, RED, keyframe, learn
 
 from samlite_ros.streaming.image.geometry import identity, translation
 from samlite_ros.streaming.image.work_image import COLORS, prepare
 from samlite_ros.streaming.model.appearance import Former, KeyframeMask, PaddedKeyframe, build_model
 from samlite_ros.streaming.model.color_model import color_model, histogram, similarity
 from samlite_ros.types import Frame
-
-RED, FLOOR = (200, 40, 40), (110, 115, 120)
-
-
-def keyframe(boxes, size=(240, 320), colors=None, noise=3.0):
-    """Rectangles (x0, y0, x1, y1) [work px] on a floor, later ones in front."""
-    rng = np.random.default_rng(0)
-    image = np.empty((*size, 3))
-    image[:] = FLOOR
-    masks = []
-    for number, (x0, y0, x1, y1) in enumerate(boxes):
-        image[y0:y1, x0:x1] = (colors or [RED] * len(boxes))[number]
-        masks.append(KeyframeMask(x0, y0, np.ones((2 * (y1 - y0), 2 * (x1 - x0)), bool)))
-    noisy = np.clip(image + rng.normal(0, noise, image.shape), 0, 255).astype(np.uint8)
-    return PaddedKeyframe(prepare(Frame(noisy, 1)), masks)
-
-
-def learn(frame, index, nested=frozenset()):
-    return build_model(frame, index, nested, frame.background)
 
 
 def at(model, array, x, y):

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from test_streaming_compose import image_of
-from test_streaming_models import RED, keyframe, learn
+from learnt_things import RED, image_of, keyframe, learn
 
 from samlite_ros.streaming.image.geometry import identity, transform, translation
 from samlite_ros.streaming.model.search import find_by_color, find_by_template
