@@ -19,6 +19,7 @@ from samlite_ros.network.protocol import FOLLOW_UP_S
 from samlite_ros.network.remote import RemoteSegmenter
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.streaming.pipeline import KeyframeResult
+from samlite_ros.streaming.turns import Stream, Turns
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Segmenter
 
 WARM_UP_PHRASE = "thing"
@@ -28,22 +29,12 @@ LOOK_S = 1.0
 """A worker without work looks so often [s] whether the network's process still runs."""
 
 
-class JobSource(Protocol):
-    """A camera's stream, seen from the network."""
+class JobSource(Stream, Protocol):
+    """A camera's stream, seen from the network, which is poked when a busy one has answered its frame."""
 
     camera: str
     may_have_late_job: bool
     """Something has come since `take_late_job` last returned None: other queries, or another embedded image."""
-    is_busy: bool
-    """`take_job` last returned None because a frame is being answered; the worker is poked when that is done."""
-
-    def take_job(self) -> KeyframeJob | None:
-        """What to do now for this camera."""
-        ...
-
-    def take_late_job(self) -> KeyframeJob | None:
-        """What can be decoded on an image that is embedded already."""
-        ...
 
     def deliver(self, result: KeyframeResult) -> None:
         """Take a job's result."""
@@ -98,7 +89,7 @@ class NetworkWorker:
         on_failure: Callable[[str], None],
     ) -> None:
         self.counters = NetworkCounters()
-        self._streams = deque(streams)
+        self._streams, self._turns = tuple(streams), Turns(streams)
         self._on_phrase = on_phrase
         self._on_failure = on_failure
         self._condition = threading.Condition()
@@ -300,19 +291,14 @@ class NetworkWorker:
             self._phrases = {phrase: None, **self._phrases}
 
     def _run_next_job(self) -> None:
-        if self._segmenter is None:
+        segmenter = self._segmenter
+        turn = None if segmenter is None else self._turns.next_job()
+        if segmenter is None or turn is None:
             return
-        for stream in tuple(self._streams):
-            job = stream.take_job()
-            if job is None and stream.is_busy:
-                return  # it is this camera's turn
-            self._streams.rotate(-1)  # the next camera comes first next time
-            if job is not None:
-                began_s = time.monotonic()
-                self._run_job(stream, job, self._segmenter)
-                self.counters.busy_s += time.monotonic() - began_s
-                self._poked = True  # look again before waiting
-                return
+        began_s = time.monotonic()
+        self._run_job(*turn, segmenter)
+        self.counters.busy_s += time.monotonic() - began_s
+        self._poked = True  # look again before waiting
 
     def _run_job(self, stream: JobSource, job: KeyframeJob, segmenter: Segmenter) -> None:
         """Compute and deliver; what goes wrong becomes a count and a line, and the stream goes on."""
@@ -359,10 +345,8 @@ class NetworkWorker:
         self._check_cancelled()
         if self._embed_waiting_phrases():
             self._wait_for_late_job()
-        for stream in tuple(self._streams):
-            job = stream.take_late_job() if stream.may_have_late_job else None
-            if job is not None:
-                self._run_late_job(stream, job)
+        for stream, job in self._turns.late_jobs():
+            self._run_late_job(stream, job)
 
     def _wait_for_late_job(self) -> None:
         with self._condition:
