@@ -1,5 +1,5 @@
 # make demo    see the package work: a rendered camera, the node, a planner, a report in demo_out/
-# make test    all tests; make lint: ruff and mypy
+# make test    all tests; make lint: ruff, mypy and the floors of the rooms
 # make help    all of them
 #
 # PYTHON=python3.12        the interpreter the environment is made with
@@ -32,8 +32,8 @@ demo: env  ## a rendered camera, the node and a planner; report, pictures and a 
 test: env  ## all tests but the long ones
 	@$(in_env) $(pytest) -n 2 --dist loadfile -m "not acceptance" $(TEST_ARGS)
 
-lint: env  ## ruff and mypy
-	@$(in_env) ruff check && ruff format --check && mypy
+lint: env  ## ruff, mypy and the contracts between the rooms
+	@$(in_env) ruff check && ruff format --check && mypy && lint-imports
 
 format: env  ## format and sort as ruff wants it
 	@$(in_env) ruff check --fix && ruff format
@@ -67,4 +67,4 @@ test-oldest:  ## the library with the oldest versions that setup.py allows, with
 	@. .venv-oldest/env.sh && $(pytest) --ignore ros --ignore faults $(TEST_ARGS)
 
 clean:  ## remove environments and outputs
-	rm -rf .venv* build install log demo_out bench_out bag_out *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv* build install log demo_out bench_out bag_out *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -21,7 +21,7 @@ LIBRARY = [
 EXTRAS = {
     "bags": ["lz4>=4", "matplotlib>=3.6", "mcap>=1.1", "pycocotools>=2.0.10", "rosbags>=0.11", "zstandard>=0.19"],
     "plots": ["matplotlib>=3.6"],
-    "lint": ["mypy>=1.11", "ruff>=0.6", "types-PyYAML"],
+    "lint": ["import-linter>=2.0", "mypy>=1.11", "ruff>=0.6", "types-PyYAML"],
     "test": [
         "hypothesis>=6.80",
         "mcap-ros2-support>=0.5.3",
