@@ -198,6 +198,11 @@ class Segmenter(Protocol):
         """Names the weights, e.g. 'vil-uob/sam3-litetext-s0'."""
         ...
 
+    @property
+    def interruptible(self) -> bool:
+        """Whether `on_block` and `on_step` are called; where they are not, a pass can be neither ended nor joined."""
+        ...
+
     def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
         """Embed phrases; each phrase's features are computed once and kept.
 

@@ -65,6 +65,11 @@ class ContentOracle:
         """As the oracle's."""
         return OracleSegmenter.model_id
 
+    @property
+    def interruptible(self) -> bool:
+        """As the oracle."""
+        return OracleSegmenter.interruptible
+
     def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
         """Nothing but the phrases."""
         return TextEmbedding(tuple(phrases), self.model_id, None)

@@ -22,6 +22,11 @@ class WrappedSegmenter:
         """That of the inner segmenter."""
         return self._inner.model_id
 
+    @property
+    def interruptible(self) -> bool:
+        """As the inner segmenter."""
+        return self._inner.interruptible
+
     def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
         """As the inner segmenter."""
         return self._inner.embed_text(phrases)

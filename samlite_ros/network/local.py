@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from inspect import signature
 
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, Segmenter, TextEmbedding
 
@@ -39,11 +38,9 @@ def search(
         frame: The frame.
         text: The phrases.
         options: One per phrase.
-        between: Called between two blocks, and between two layers of a segmenter whose `segment` takes `on_step`.
+        between: Called between two blocks and between two layers, where the segmenter is interruptible.
     """
     began_s = time.monotonic()
     image = segmenter.embed_image(frame, between)
     encode_s = time.monotonic() - began_s
-    if between is not None and "on_step" in signature(segmenter.segment).parameters:
-        return Found(image, segmenter.segment(image, text, options, between), encode_s)
-    return Found(image, segmenter.segment(image, text, options), encode_s)
+    return Found(image, segmenter.segment(image, text, options, between), encode_s)

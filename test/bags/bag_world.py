@@ -26,6 +26,7 @@ class ColourSegmenter:
     """Finds "<colour> thing": every connected patch of exactly that colour. Counts its calls."""
 
     model_id = "colours"
+    interruptible = False
 
     def __init__(self) -> None:
         self.embedded: list[int] = []
@@ -38,7 +39,11 @@ class ColourSegmenter:
         return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, frame.image)
 
     def segment(
-        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]
+        self,
+        image: ImageEmbedding,
+        text: TextEmbedding,
+        options: Sequence[DecodeOptions],
+        on_step: Callable[[], None] | None = None,
     ) -> list[PhraseResult]:
         return [_find(phrase, image.features) for phrase in text.phrases]
 

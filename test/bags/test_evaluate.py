@@ -67,7 +67,7 @@ def results(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> d
 class WrongSegmenter(ColourSegmenter):
     """Takes green for yellow in the last three frames."""
 
-    def segment(self, image, text, options):  # type: ignore[no-untyped-def]
+    def segment(self, image, text, options, on_step=None):  # type: ignore[no-untyped-def]
         found = super().segment(image, text, options)
         if len(self.embedded) <= 7:
             return found

@@ -332,7 +332,11 @@ class FailingSegmenter(ColourSegmenter):
     """Fails at the fifth frame."""
 
     def segment(
-        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]
+        self,
+        image: ImageEmbedding,
+        text: TextEmbedding,
+        options: Sequence[DecodeOptions],
+        on_step: Callable[[], None] | None = None,
     ) -> list[PhraseResult]:
         if len(self.embedded) == 5:
             raise SamliteError("the network is tired")

@@ -83,6 +83,7 @@ class SlowSegmenter:
     """Answers nothing."""
 
     model_id = "slow"
+    interruptible = True
 
     def embed_text(self, phrases):
         return tuple(phrases)

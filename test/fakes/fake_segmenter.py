@@ -25,6 +25,7 @@ class FakeSegmenter:
     """Finds coloured pixels; counts what it is asked."""
 
     model_id = "fake"
+    interruptible = True
 
     def __init__(self, blocks: int = 1, block_s: float = 0.0) -> None:
         self.blocks, self.block_s = blocks, block_s
@@ -42,7 +43,9 @@ class FakeSegmenter:
             burn(self.block_s)
         return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, frame.image)
 
-    def segment(self, image, text, options):
+    def segment(self, image, text, options, on_step=None):
+        if on_step is not None:
+            on_step()
         return [self._find(image.features, phrase) for phrase in text.phrases]
 
     def _find(self, image, phrase):

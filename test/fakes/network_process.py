@@ -21,6 +21,7 @@ class Network:
     """Answers are made of what it is asked, so that nothing can be mixed up; knows how many embeddings live."""
 
     model_id = "net"
+    interruptible = True
 
     def __init__(self, blocks=3, block_s=0.0):
         self.blocks, self.block_s = blocks, block_s
@@ -72,9 +73,14 @@ class Features:
 
 
 class PlainNetwork(Network):
-    """Its decoding cannot be interrupted."""
+    """Cannot be interrupted."""
 
-    def segment(self, image, text, options):
+    interruptible = False
+
+    def embed_image(self, frame, on_block=None):
+        return super().embed_image(frame)
+
+    def segment(self, image, text, options, on_step=None):
         return super().segment(image, text, options)
 
 

@@ -143,6 +143,7 @@ class TruthSegmenter:
     embedded: list[int] = field(default_factory=list)
     decoded: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
     model_id: str = "truth"
+    interruptible: bool = False
 
     def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
         return TextEmbedding(tuple(phrases), self.model_id, None)
@@ -152,7 +153,11 @@ class TruthSegmenter:
         return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, None)
 
     def segment(
-        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]
+        self,
+        image: ImageEmbedding,
+        text: TextEmbedding,
+        options: Sequence[DecodeOptions],
+        on_step: Callable[[], None] | None = None,
     ) -> list[PhraseResult]:
         index = index_of(image.stamp_ns)
         self.decoded.append((index, text.phrases))

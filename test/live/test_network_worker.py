@@ -16,6 +16,7 @@ class ScriptedSegmenter:
     """Notes every call; `at_block` runs before each block of a pass, `in_segment` in each decoding."""
 
     model_id = "scripted"
+    interruptible = True
 
     def __init__(self, blocks=1):
         self.blocks = blocks
@@ -176,7 +177,12 @@ def test_a_segmenter_whose_decoding_cannot_be_interrupted_is_used_as_it_is(make_
     bench = make_bench()
 
     class Plain(ScriptedSegmenter):
-        def segment(self, image, text, options):
+        interruptible = False
+
+        def embed_image(self, frame, on_block=None):
+            return super().embed_image(frame)
+
+        def segment(self, image, text, options, on_step=None):
             return super().segment(image, text, options)
 
     plain = Plain()

@@ -30,6 +30,7 @@ class FakeSegmenter:
     """Answers with what a function makes of the truth; it recognises the scene by its image."""
 
     model_id = "fake"
+    interruptible = False
 
     def __init__(self, masks: Masks) -> None:
         self._masks = masks
@@ -46,7 +47,11 @@ class FakeSegmenter:
         return ImageEmbedding(frame.stamp_ns, "", frame.size, self.model_id, self._images[frame.image.tobytes()])
 
     def segment(
-        self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]
+        self,
+        image: ImageEmbedding,
+        text: TextEmbedding,
+        options: Sequence[DecodeOptions],
+        on_step: Any = None,
     ) -> list[PhraseResult]:
         found = [self._masks(image.features, phrase) for phrase in text.phrases]
         return [to_result(phrase, float(bool(m)), m) for phrase, m in zip(text.phrases, found, strict=True)]

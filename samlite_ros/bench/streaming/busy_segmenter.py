@@ -37,6 +37,11 @@ class BusySegmenter(WrappedSegmenter):
         held_share: Share of the time in which the interpreter is held, 0 to 1.
     """
 
+    @property
+    def interruptible(self) -> bool:
+        """Whatever the inner segmenter is."""
+        return True
+
     def __init__(self, inner: Segmenter, profile: LatencyProfile, held_share: float = HELD_SHARE) -> None:
         super().__init__(inner)
         self._profile, self._held_share = profile, held_share

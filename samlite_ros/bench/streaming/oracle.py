@@ -68,6 +68,7 @@ class OracleSegmenter:
     """
 
     model_id = "oracle"
+    interruptible = False
 
     def __init__(
         self, truth: Sequence[TruthFrame], phrase_count: int = 1, imperfection: Imperfection = PERFECT

@@ -49,6 +49,8 @@ class Sam3LiteTextSegmenter:
         options: How to run it.
     """
 
+    interruptible = True
+
     def __init__(self, checkpoint: Checkpoint, options: SegmenterOptions) -> None:
         self.checkpoint = checkpoint
         self.options = options

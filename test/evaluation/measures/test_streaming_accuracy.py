@@ -205,7 +205,7 @@ def test_an_image_is_computed_once_for_all():
     truth, calls = still_truth(2), []
 
     class Counting(OracleSegmenter):
-        def segment(self, image, text, options):
+        def segment(self, image, text, options, on_step=None):
             calls.append(image.stamp_ns)
             return super().segment(image, text, options)
 
