@@ -52,6 +52,8 @@ class RemoteSegmenter:
         NetworkEndedError, ValueError, SamliteError, NetworkError: It could not load.
     """
 
+    interruptible = False
+
     def __init__(self, link: Link, pid: int, end: Callable[[], str], parameters: object) -> None:
         self.pid = pid
         self._link, self._end = link, end
