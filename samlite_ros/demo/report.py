@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from samlite_ros.demo.observer import Answer
+from samlite_ros.demo.observer import Arrival
 from samlite_ros.demo.run import DemoResult
 from samlite_ros.messages.fill import stamp_ns
 from samlite_ros.messages.read import read_segmentation
@@ -75,18 +75,18 @@ def to_table(figures: dict[str, object]) -> str:
     ).format(**figures)
 
 
-def _age_ms(answer: Answer) -> float:
+def _age_ms(answer: Arrival) -> float:
     message = answer.message
     return (stamp_ns(message.header.stamp) - stamp_ns(message.keyframe_stamp)) / 1e6
 
 
-def _rate_hz(answers: Sequence[Answer]) -> float:
+def _rate_hz(answers: Sequence[Arrival]) -> float:
     """Answers a second of the camera's time [Hz]."""
     first_ns, last_ns = (stamp_ns(answers[i].message.header.stamp) for i in (0, -1))
     return max((len(answers) - 1) * 1e9 / max(last_ns - first_ns, 1), 1.0)
 
 
-def _overlays(result: DemoResult, answers: Sequence[Answer]) -> Iterator[Image]:
+def _overlays(result: DemoResult, answers: Sequence[Arrival]) -> Iterator[Image]:
     """The overlay of each answer on the very frame that it answers."""
     sequence = result.scene.sequence()
     for answer in answers:

@@ -13,18 +13,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import rclpy
-from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
-from samlite_ros.demo.observer import Answer, Observer
+from samlite_ros.client import PlannerClient, QueryOutcome, Verdict
+from samlite_ros.demo.observer import Arrival, Observer
 from samlite_ros.demo.phrases import choose_phrases
 from samlite_ros.demo.scene_camera import SceneDescription
 from samlite_ros.demo.score import FrameScore, Summary, score_frame, summarise
 from samlite_ros.errors import SamliteError
 from samlite_ros.messages.fill import stamp_ns
 from samlite_ros.messages.read import read_mask
-from samlite_ros.msg import QueryStatus
 from samlite_ros.node.processes import private_graph, running
 
 START_TIMEOUT_S = 120.0
@@ -85,12 +83,12 @@ class DemoResult:
 
     scene: SceneDescription
     phrase: str
-    answers: list[Answer]
+    answers: list[Arrival]
     scores: list[FrameScore]
     summary: Summary
     rate_hz: float
     absent: Absent
-    gallery: list[Answer]
+    gallery: list[Arrival]
 
     @property
     def latencies_ms(self) -> tuple[float, float]:
@@ -108,10 +106,9 @@ def run_demo(options: DemoOptions) -> DemoResult:
     options.out.mkdir(parents=True, exist_ok=True)
     phrase, absent_phrase = choose_phrases(options.scene.sequence())
     with _graph() as observer, running(*_camera(options)), running(*_node(options)):
-        observer.wait_for("the camera", lambda: observer.scene is not None, START_TIMEOUT_S)
-        observer.wait_for("the samlite node", observer.knows_node, START_TIMEOUT_S)
-        observer.ask(phrase)
-        observer.wait_for(f"the first answer to {phrase!r}", lambda: _knows(observer, phrase), START_TIMEOUT_S)
+        observer.wait_for_scene(START_TIMEOUT_S)
+        observer.planner.ask(phrase)
+        _verdict(observer, phrase, START_TIMEOUT_S)
         answers, rate_hz = _measure(observer, options.seconds)
         absent = _ask_absent(observer, absent_phrase)
         gallery = _ask_many(observer)
@@ -125,13 +122,8 @@ def run_demo(options: DemoOptions) -> DemoResult:
 @contextmanager
 def _graph() -> Iterator[Observer]:
     os.environ.update(private_graph())
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C stops the demo, which stops the processes
-    observer = Observer()
-    try:
-        yield observer
-    finally:
-        observer.destroy_node()
-        rclpy.try_shutdown()
+    with PlannerClient("demo") as planner:
+        yield Observer(planner)
 
 
 def _camera(options: DemoOptions) -> tuple[str, list[str], Path]:
@@ -153,45 +145,47 @@ def _node(options: DemoOptions) -> tuple[str, list[str], Path]:
     return "samlite_ros.node.main", words, options.out / "samlite_node.log"
 
 
-def _knows(observer: Observer, phrase: str) -> bool:
-    status = observer.status(phrase)
-    return bool(observer.answers) and status is not None and status.outcome != QueryStatus.UNKNOWN
+def _verdict(observer: Observer, phrase: str, timeout_s: float) -> QueryOutcome:
+    """What became of a phrase that was asked for.
+
+    Raises:
+        SamliteError: That was not known within the time, or it was refused.
+    """
+    outcome = observer.planner.wait_for_outcome(phrase, timeout_s)
+    if outcome.verdict not in (Verdict.FOUND, Verdict.NOT_FOUND):
+        raise SamliteError(f"waited {timeout_s:.0f} s for a verdict on {phrase!r}, in vain: {outcome}")
+    return outcome
 
 
-def _measure(observer: Observer, seconds: float) -> tuple[list[Answer], float]:
+def _measure(observer: Observer, seconds: float) -> tuple[list[Arrival], float]:
     """Collect the answers of some seconds; returns them and their rate [Hz]."""
-    observer.answers.clear()
+    observer.arrivals.clear()
     start_s = time.monotonic()
     with tqdm(total=seconds, unit="s", desc="watching", bar_format="{desc} {bar} {n:.0f}/{total:.0f} s") as bar:
         while (elapsed_s := time.monotonic() - start_s) < seconds:
-            rclpy.spin_once(observer, timeout_sec=0.1)
+            observer.planner.spin_until(lambda: False, min(seconds - elapsed_s, 0.1))
             bar.update(min(elapsed_s, seconds) - bar.n)
         bar.update(seconds - bar.n)
-    return list(observer.answers), len(observer.answers) / elapsed_s
+    return list(observer.arrivals), len(observer.arrivals) / elapsed_s
 
 
 def _ask_absent(observer: Observer, phrase: str) -> Absent:
     start_s = time.monotonic()
-    observer.ask(phrase)
-    observer.wait_for(f"a verdict on {phrase!r}", lambda: _knows(observer, phrase), ANSWER_TIMEOUT_S)
-    seconds = time.monotonic() - start_s
-    status = observer.status(phrase)
-    if status is None:
-        raise SamliteError(f"the status of {phrase!r} is gone")
-    observer.withdraw(phrase)
-    return Absent(phrase, status.outcome == QueryStatus.FOUND, float(status.presence), seconds)
+    observer.planner.ask(phrase)
+    outcome = _verdict(observer, phrase, ANSWER_TIMEOUT_S)
+    observer.planner.withdraw(phrase)
+    return Absent(phrase, outcome.verdict is Verdict.FOUND, outcome.presence, time.monotonic() - start_s)
 
 
-def _ask_many(observer: Observer) -> list[Answer]:
+def _ask_many(observer: Observer) -> list[Arrival]:
     for phrase in GALLERY:
-        observer.ask(phrase)
-    observer.wait_for(
-        "verdicts on several phrases", lambda: all(_knows(observer, p) for p in GALLERY), ANSWER_TIMEOUT_S
-    )
+        observer.planner.ask(phrase)
+    for phrase in GALLERY:
+        _verdict(observer, phrase, ANSWER_TIMEOUT_S)
     return _measure(observer, GALLERY_S)[0]
 
 
-def _score(scene: SceneDescription, phrase: str, answers: list[Answer]) -> list[FrameScore]:
+def _score(scene: SceneDescription, phrase: str, answers: list[Arrival]) -> list[FrameScore]:
     sequence = scene.sequence()
     scores = []
     for answer in tqdm(answers, desc="scoring", unit=" frames"):

@@ -31,8 +31,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
+from samlite_ros.client import PlannerClient
 from samlite_ros.messages.fill import image_message, time_message
-from samlite_ros.msg import QuerySet, QueryStatus, QueryStatusArray, Segmentation, TextQuery
+from samlite_ros.msg import QueryStatus, QueryStatusArray, Segmentation, TextQuery
 from samlite_ros.node.messages import RCLPY, compressed_message
 
 FAKE_NODE = [sys.executable, str(Path(__file__).parents[1] / "fakes/fake_segmenter.py")]
@@ -153,17 +154,33 @@ class Client:
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self.received: dict[str, list[Any]] = {}
-        self.statuses: dict[tuple[str, str], QueryStatus] = {}
         self._prefix = f"/samlite/{camera}/" if camera else "/samlite/"
         self._publishers: dict[str, Any] = {}
         self._stamp_ns = 0
-        self.listen("/samlite/query_status", QueryStatusArray, LATCHED, self._on_statuses)
+        self._planners: dict[str, PlannerClient] = {}
+        self._planner = self.planner("planner")
 
     def close(self) -> None:
         """Leave the graph."""
         self.executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
+
+    def planner(self, client: str) -> PlannerClient:
+        """The client of this name; withdraws nothing at the end."""
+        if client not in self._planners:
+            self._planners[client] = PlannerClient(client, self.node)
+        return self._planners[client]
+
+    @property
+    def told(self) -> QueryStatusArray:
+        """What the node said last of all queries."""
+        return self._planner.statuses
+
+    @property
+    def statuses(self) -> dict[tuple[str, str], QueryStatus]:
+        """The newest status of each query, by client and id."""
+        return {(status.client, status.id): status for status in self.told.queries}
 
     def seen(self) -> str:
         """What a failed test's report needs: the messages that came, and what the node says of itself now."""
@@ -281,19 +298,12 @@ class Client:
         publisher.publish(String(data=text))
 
     def query_set(self, client: str, **phrases: str) -> None:
-        """Publish a latched set."""
-        queries = [TextQuery(id=id, text=text) for id, text in phrases.items()]
-        qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self.publisher("/samlite/query_set", QuerySet, qos).publish(QuerySet(client=client, queries=queries))
+        """Make these a client's queries, by the latched set that its `PlannerClient` publishes."""
+        self.planner(client).replace(phrases)
 
     def status_time_ns(self) -> int:
         """The node's clock, as the newest statuses tell it [ns]."""
-        arrays = self.received.get("/samlite/query_status")
-        return stamp_of(arrays[-1].header.stamp) if arrays else 0
-
-    def _on_statuses(self, message: QueryStatusArray) -> None:
-        self.received.setdefault("/samlite/query_status", []).append(message)
-        self.statuses = {(status.client, status.id): status for status in message.queries}
+        return stamp_of(self.told.header.stamp)
 
     def wait_for_status(
         self, id: str, client: str = "planner", timeout_s: float = DEADLINE_S, **fields: Any

@@ -83,7 +83,7 @@ def test_a_killed_network_is_started_again_while_masks_are_carried_and_queries_s
         first = network_pid(client)
         os.kill(first, signal.SIGKILL)
         heard = []
-        client.listen("/samlite/query_status", type(client.received["/samlite/query_status"][-1]), 10, heard.append)
+        client.listen("/samlite/query_status", type(client.told), 10, heard.append)
         del answers[:]
         restarted = client.diagnostic("network", lambda _, values: values["process restarts"] == "1")
         client.stream_until(frames, restarted, "another network")

@@ -67,7 +67,7 @@ def test_header_and_knowledge(answered):
     assert 0 < stamp_of(answer.keyframe_stamp) <= stamp_of(answer.header.stamp)
     if not answered.propagate:
         assert answer.keyframe_stamp == answer.header.stamp
-    assert answer.vocabulary_epoch == answered.client.received["/samlite/query_status"][-1].vocabulary_epoch
+    assert answer.vocabulary_epoch == answered.client.told.vocabulary_epoch
 
 
 def test_results_tell_zero_hits_with_their_presence(answered):
