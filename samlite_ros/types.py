@@ -56,13 +56,37 @@ class QueryKey(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Prompt:
+    """What the network is asked to find. Equal prompts are one question, whoever asks.
+
+    Only what makes a prompt (`queries`), what embeds it (a segmenter) and what writes it down (`messages`) look at its
+    parts; everybody else compares it, hands it on, or uses `display` and `key`.
+
+    Args:
+        text: Normalised text (see `queries.text_prompt`): what the text encoder reads.
+    """
+
+    text: str
+
+    @property
+    def display(self) -> str:
+        """Names it for people: in tables, logs, labels."""
+        return self.text
+
+    @property
+    def key(self) -> str:
+        """Names it for machines, between runs too: no other prompt has the same."""
+        return self.text
+
+
+@dataclass(frozen=True)
 class Query:
     """One accepted standing question; what TextQuery.msg asks, defaults filled in.
 
     Args:
         key: Client and id.
-        phrase: Normalised text (see `queries.normalise_phrase`): what the text encoder reads.
-        class_id: 0 to 254; belongs to the phrase, so that two clients with one phrase share it.
+        prompt: What to find.
+        class_id: 0 to 254; belongs to the prompt, so that two clients with one prompt share it.
         text: The text as the client wrote it, for display.
         score_threshold: Least score of an instance, 0 to 1.
         mask_threshold: Least probability of a pixel inside a mask, 0 to 1.
@@ -73,7 +97,7 @@ class Query:
     """
 
     key: QueryKey
-    phrase: str
+    prompt: Prompt
     class_id: int
     text: str = ""
     score_threshold: float = 0.5
@@ -89,7 +113,7 @@ class Vocabulary:
     """All active queries at one moment.
 
     Args:
-        epoch: Grows with every change of the phrase to class id table.
+        epoch: Grows with every change of the prompt to class id table.
         queries: The active queries.
     """
 
@@ -99,7 +123,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class DecodeOptions:
-    """What to keep of one phrase's decoding, and at which size.
+    """What to keep of one prompt's decoding, and at which size.
 
     Args:
         score_threshold: Instances below it are dropped before their masks are up-sampled.
@@ -151,18 +175,18 @@ class Mask:
 
 
 @dataclass(frozen=True, eq=False)
-class PhraseResult:
-    """What the network found for one phrase in one image, best score first.
+class PromptResult:
+    """What the network found for one prompt in one image, best score first.
 
     Args:
-        phrase: The phrase.
-        presence: Probability that the phrase is in the image at all, 0 to 1.
+        prompt: The prompt.
+        presence: Probability that the prompt is in the image at all, 0 to 1.
         scores: float32 (N,), descending.
         boxes_xyxy: float32 (N, 4) [px] of the camera image.
         masks: N masks, in the order of the scores.
     """
 
-    phrase: str
+    prompt: Prompt
     presence: float
     scores: NDArray[np.float32]
     boxes_xyxy: NDArray[np.float32]
@@ -170,10 +194,10 @@ class PhraseResult:
 
 
 @dataclass(frozen=True, eq=False)
-class TextEmbedding:
-    """Text features of some phrases, on the segmenter's device. `features` is the segmenter's own affair."""
+class PromptEmbedding:
+    """Features of some prompts, on the segmenter's device. `features` is the segmenter's own affair."""
 
-    phrases: tuple[str, ...]
+    prompts: tuple[Prompt, ...]
     model_id: str
     features: Any = field(repr=False)
 
@@ -203,11 +227,11 @@ class Segmenter(Protocol):
         """Whether `on_block` and `on_step` are called; where they are not, a pass can be neither ended nor joined."""
         ...
 
-    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
-        """Embed phrases; each phrase's features are computed once and kept.
+    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
+        """Embed prompts; each prompt's features are computed once and kept.
 
         Raises:
-            PhraseTooLongError: A phrase exceeds the context.
+            PhraseTooLongError: A prompt exceeds the context.
         """
         ...
 
@@ -224,20 +248,20 @@ class Segmenter(Protocol):
     def segment(
         self,
         image: ImageEmbedding,
-        text: TextEmbedding,
+        prompts: PromptEmbedding,
         options: Sequence[DecodeOptions],
         on_step: Callable[[], None] | None = None,
-    ) -> list[PhraseResult]:
-        """Decode phrases over one image: one result per phrase, in order.
+    ) -> list[PromptResult]:
+        """Decode prompts over one image: one result per prompt, in order.
 
         Args:
             image: The image.
-            text: N phrases.
+            prompts: N.
             options: N.
             on_step: Called between two layers of the decoder, on this thread; it may do what `on_block` may do.
 
         Raises:
-            ValueError: The embeddings are of different models, or options and phrases differ in number.
+            ValueError: The embeddings are of different models, or options and prompts differ in number.
         """
         ...
 
@@ -257,7 +281,7 @@ class QueryResult:
     Args:
         query: The query.
         keyframe_stamp_ns: Stamp of the image it was last searched in [ns].
-        presence: Probability that the phrase is there; NaN = not searched yet.
+        presence: Probability that the prompt is there; NaN = not searched yet.
         count: Number of instances in this answer.
     """
 
@@ -297,7 +321,7 @@ class Segmentation:
     Args:
         stamp_ns, frame_id, camera, size: Those of the answered frame.
         model_id: Names the weights.
-        vocabulary_epoch: Grows with every change of the phrase to class id table.
+        vocabulary_epoch: Grows with every change of the prompt to class id table.
         keyframe_stamp_ns: Newest knowledge in it [ns]; 0 = none yet.
         results: One per active query.
         instances: What was found, highest confidence first.

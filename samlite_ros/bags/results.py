@@ -14,7 +14,7 @@ from samlite_ros.errors import BagError
 from samlite_ros.messages.fill import stamp_ns
 from samlite_ros.messages.read import read_segmentation
 from samlite_ros.queries.requests import normalise_phrase
-from samlite_ros.types import Query, Segmentation
+from samlite_ros.types import Prompt, Query, Segmentation
 
 
 class FrameKey(NamedTuple):
@@ -130,7 +130,7 @@ def name_phrases(answer: Segmentation, names: ClassNames) -> Segmentation:
 
     def named(query: Query) -> Query:
         phrase = phrases.get(query.class_id) or normalise_phrase(query.key.id)
-        return replace(query, phrase=phrase, text=query.text or phrase)
+        return replace(query, prompt=Prompt(phrase), text=query.text or phrase)
 
     return replace(
         answer,

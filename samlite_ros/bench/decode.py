@@ -9,7 +9,7 @@ import torch
 from samlite_ros.bench.figures import Figure, derived, figure
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.timing import interleave
-from samlite_ros.bench.workload import camera_frame, phrases, segmenter_options, waiting_for
+from samlite_ros.bench.workload import camera_frame, prompts, segmenter_options, waiting_for
 from samlite_ros.segmenter import load_segmenter
 from samlite_ros.segmenter.pytorch.decoder import TextFeatures, cut, decode, image_features
 from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
@@ -31,7 +31,7 @@ class DecodeSides:
         self._model = network.model
         self._decoder = SharedDecoder(self._model)
         self._texts: list[TextFeatures] = [
-            cut(segmenter.embed_text(phrases(count)).features, place, 1) for place in range(count)
+            cut(segmenter.embed_prompts(prompts(count)).features, place, 1) for place in range(count)
         ]
         self.finish = waiting_for(network.device)
         self._kept = torch.arange(kept, device=network.device)

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from samlite_ros.bench.figures import Figure, derived, figure
 from samlite_ros.bench.options import BenchOptions, SkippedPart
 from samlite_ros.bench.timing import measure
-from samlite_ros.bench.workload import camera_frame, phrases, segmenter_options, waiting_for
+from samlite_ros.bench.workload import camera_frame, phrases, prompts, segmenter_options, waiting_for
 from samlite_ros.segmenter import load_segmenter
 from samlite_ros.segmenter.pytorch.decoder import cut, image_features
 from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
@@ -44,7 +44,7 @@ class NetworkParts:
         self._pixels = to_pixel_values(camera_frame().image, network.image_size, network.device, network.dtype)
         tokens = [network.tokenizer(p, padding="max_length", max_length=32).input_ids for p in phrases(16)]
         self._ids = torch.tensor(tokens, device=network.device)
-        self._text = segmenter.embed_text(phrases(16)).features
+        self._text = segmenter.embed_prompts(prompts(16)).features
         self._decoder = SharedDecoder(network.model)
 
     def calls(self, counts: Sequence[int], compile_it: Compile) -> dict[str, Call]:

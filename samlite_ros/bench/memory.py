@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from samlite_ros.bench.figures import Figure, derived
 from samlite_ros.bench.options import BenchOptions
-from samlite_ros.bench.workload import camera_frame, phrases, segmenter_options
+from samlite_ros.bench.workload import camera_frame, prompts, segmenter_options
 from samlite_ros.live.memory import peak_mib, resident_mib
 from samlite_ros.segmenter import SegmenterOptions, load_segmenter
 from samlite_ros.types import DecodeOptions
@@ -58,12 +58,12 @@ def answer_one_frame(options: SegmenterOptions) -> dict[str, float]:
     sizes = {"libraries": resident_mib()}
     segmenter = load_segmenter(options)
     sizes["loaded"] = resident_mib()
-    text = segmenter.embed_text(phrases(_PHRASES))
+    embedded = segmenter.embed_prompts(prompts(_PHRASES))
     model = segmenter.checkpoint.model
     if not options.keep_text_encoder:
         model.text_encoder = None  # the segmenter did it, but for random weights, which have no file to come back from
         gc.collect()
-    segmenter.segment(segmenter.embed_image(camera_frame()), text, [DecodeOptions()] * _PHRASES)
+    segmenter.segment(segmenter.embed_image(camera_frame()), embedded, [DecodeOptions()] * _PHRASES)
     sizes["after a frame"] = resident_mib()
     sizes["peak"] = peak_mib()
     sizes["weights"] = sum(p.numel() * p.element_size() for p in model.parameters()) / _MIB

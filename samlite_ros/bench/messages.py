@@ -25,7 +25,7 @@ from samlite_ros.pixels.decode import decode_compressed_image, decode_image
 from samlite_ros.pixels.masks import label_images
 from samlite_ros.segmenter.pytorch.upsample import upsample_mask
 from samlite_ros.streaming.answer import answer_keyframe
-from samlite_ros.types import Frame, PhraseResult, Query, QueryKey, Vocabulary
+from samlite_ros.types import Frame, Prompt, PromptResult, Query, QueryKey, Vocabulary
 
 INSTANCES = 8
 CELLS = 288
@@ -136,10 +136,10 @@ def mask_logits(cells: int = CELLS) -> torch.Tensor:
 def our_messages(logits: torch.Tensor, frame: Frame) -> list[Any]:
     """All that the node publishes for one answer but the overlay."""
     names = phrases(len(logits))
-    queries = tuple(Query(QueryKey("bench", name), name, class_id) for class_id, name in enumerate(names))
+    queries = tuple(Query(QueryKey("bench", name), Prompt(name), class_id) for class_id, name in enumerate(names))
     score, box = np.ones(1, np.float32), np.zeros((1, 4), np.float32)
     results = [
-        PhraseResult(name, 1.0, score, box, (upsample_mask(mask, frame.size),))
+        PromptResult(Prompt(name), 1.0, score, box, (upsample_mask(mask, frame.size),))
         for name, mask in zip(names, logits, strict=True)
     ]
     answer = answer_keyframe(frame, results, "bench", Vocabulary(1, queries))

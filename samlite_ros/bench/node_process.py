@@ -13,7 +13,7 @@ from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.node.main import main
 from samlite_ros.segmenter.load import load_network
 from samlite_ros.segmenter.options import SegmenterOptions
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, Segmenter, TextEmbedding
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PromptEmbedding, PromptResult, Segmenter
 
 LOG_VARIABLE = "SAMLITE_BENCH_LOG"
 """Names the log's path; a line has a frame's stamp [ns], and the network's elapsed and CPU time for it [s]."""
@@ -56,13 +56,13 @@ class LoggedSegmenter(WrappedSegmenter):
     def segment(
         self,
         image: ImageEmbedding,
-        text: TextEmbedding,
+        prompts: PromptEmbedding,
         options: Sequence[DecodeOptions],
         on_step: Callable[[], None] | None = None,
-    ) -> list[PhraseResult]:
+    ) -> list[PromptResult]:
         """As the inner segmenter."""
         start = _now()
-        results = self._inner.segment(image, text, options, on_step)
+        results = self._inner.segment(image, prompts, options, on_step)
         decoding = _since(start)
         wall_s, cpu_s = (a + b for a, b in zip(self._embedding, decoding, strict=True))
         self._log.write(f"{image.stamp_ns} {wall_s} {cpu_s}\n")

@@ -11,7 +11,7 @@ import torch
 
 from samlite_ros.bench.figures import Figure, derived
 from samlite_ros.bench.options import BenchOptions
-from samlite_ros.bench.workload import camera_frame, phrases, segmenter_options
+from samlite_ros.bench.workload import camera_frame, prompts, segmenter_options
 from samlite_ros.pixels.masks import mask_iou
 from samlite_ros.segmenter import SegmenterOptions, load_segmenter
 from samlite_ros.segmenter.pytorch.segmenter import Sam3LiteTextSegmenter
@@ -112,7 +112,7 @@ def drawn_masks(
     """
     decoder = SharedDecoder(segmenter.checkpoint.model)
     shared = decoder.prepare(segmenter.embed_image(frame).features)
-    proposals = decoder.propose(shared, segmenter.embed_text(phrases(_PHRASES)).features)
+    proposals = decoder.propose(shared, segmenter.embed_prompts(prompts(_PHRASES)).features)
     scores = proposals.scores
     if like is not None:
         chosen = [[m.query for m in like if m.phrase == row] for row in range(len(scores))]

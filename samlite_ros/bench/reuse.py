@@ -20,11 +20,11 @@ from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.peers import Peers
 from samlite_ros.bench.still import measure_still, still_frames
 from samlite_ros.bench.timing import Sample, interleave
-from samlite_ros.bench.workload import camera_frame, late_phrase, phrases, segmenter_options, waiting_for
+from samlite_ros.bench.workload import camera_frame, late_phrase, phrases, prompts, segmenter_options, waiting_for
 from samlite_ros.segmenter import load_segmenter
 from samlite_ros.segmenter.pytorch.decoder import decode
 from samlite_ros.segmenter.pytorch.segmenter import Sam3LiteTextSegmenter
-from samlite_ros.types import DecodeOptions, Frame, PhraseResult
+from samlite_ros.types import DecodeOptions, Frame, Prompt, PromptResult
 
 Samples = Mapping[str, Sequence[Sample]]
 
@@ -68,17 +68,17 @@ class Sides:
         self._peers = Peers(segmenter.checkpoint, kept)
         self._options = DecodeOptions(score_threshold=0.0, max_instances=kept)
         self._image = segmenter.embed_image(frame)
-        self._text = segmenter.embed_text(phrases(1))
+        self._text = segmenter.embed_prompts(prompts(1))
         self._unheard = counter()
         self.finish = waiting_for(segmenter.checkpoint.device)
 
     def constant_phrases(self, count: int) -> dict[str, Callable[[], object]]:
         """The same phrases every frame: the peers' ways, ours, and the parts of the bound."""
         asked = phrases(count)
-        self._segmenter.embed_text(asked)  # constant phrases were embedded with an earlier frame
+        self._segmenter.embed_prompts(prompts(count))  # constant phrases were embedded with an earlier frame
         return {
             "whole model": lambda: self._peers.whole_model(self._frame, asked),
-            "ours": lambda: self.ours(asked),
+            "ours": lambda: self.ours(prompts(count)),
             "shared image": lambda: self._peers.shared_image(self._frame, asked),
             **self.parts(),
         }
@@ -86,18 +86,18 @@ class Sides:
     def late_query(self) -> dict[str, Callable[[], object]]:
         """A phrase never seen before: over the image embedding that is there, and in a full pass."""
         return {
-            "late query": lambda: self._segment_on_cached(late_phrase(next(self._unheard))),
-            "full pass": lambda: self.ours((late_phrase(next(self._unheard)),)),
+            "late query": lambda: self._segment_on_cached(Prompt(late_phrase(next(self._unheard)))),
+            "full pass": lambda: self.ours([Prompt(late_phrase(next(self._unheard)))]),
         }
 
     def parts(self) -> dict[str, Callable[[], object]]:
         """The reference's image encoder with its resize, decoder for one phrase, and text encoder with its tokens."""
         return {"image": self._image_part, "decode": self._decode_part, "text": self._text_part}
 
-    def ours(self, asked: Sequence[str]) -> list[PhraseResult]:
-        """A new frame: one image embedding for all phrases, phrases from the bank."""
+    def ours(self, asked: Sequence[Prompt]) -> list[PromptResult]:
+        """A new frame: one image embedding for all prompts, prompts from the bank."""
         image = self._segmenter.embed_image(self._frame)
-        return self._segmenter.segment(image, self._segmenter.embed_text(asked), [self._options] * len(asked))
+        return self._segmenter.segment(image, self._segmenter.embed_prompts(asked), [self._options] * len(asked))
 
     def longest_block_s(self) -> float:
         """The longest time between two moments of a pass at which a late query is looked for [s]."""
@@ -106,8 +106,8 @@ class Sides:
         moments.append(time.perf_counter())
         return max(end - start for start, end in pairwise(moments))
 
-    def _segment_on_cached(self, phrase: str) -> list[PhraseResult]:
-        return self._segmenter.segment(self._image, self._segmenter.embed_text((phrase,)), [self._options])
+    def _segment_on_cached(self, prompt: Prompt) -> list[PromptResult]:
+        return self._segmenter.segment(self._image, self._segmenter.embed_prompts([prompt]), [self._options])
 
     @torch.inference_mode()
     def _image_part(self) -> object:

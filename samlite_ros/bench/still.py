@@ -10,7 +10,7 @@ from samlite_ros.bench.workload import phrases
 from samlite_ros.scenes.sequence import Sequence as SceneSequence
 from samlite_ros.scenes.sequence import SequenceOptions
 from samlite_ros.streaming.pipeline import KeyframeResult, StreamingOptions, StreamingPipeline
-from samlite_ros.types import Frame, Query, QueryKey, Segmenter, Vocabulary
+from samlite_ros.types import Frame, Prompt, Query, QueryKey, Segmenter, Vocabulary
 
 FRAMES = 60
 
@@ -31,7 +31,7 @@ def measure_still(model: str, segmenter: Segmenter, frames: Sequence[Frame], phr
         phrase_count: Number of standing queries.
     """
     names = phrases(phrase_count)
-    vocabulary = Vocabulary(1, tuple(Query(QueryKey("bench", n), n, i) for i, n in enumerate(names)))
+    vocabulary = Vocabulary(1, tuple(Query(QueryKey("bench", n), Prompt(n), i) for i, n in enumerate(names)))
     pipeline = StreamingPipeline(StreamingOptions(propagate=True))
     pipeline.set_vocabulary(vocabulary)
 
@@ -57,5 +57,5 @@ def run_job(pipeline: StreamingPipeline, segmenter: Segmenter) -> None:
     if job is None:
         return
     image = segmenter.embed_image(job.frame)
-    results = segmenter.segment(image, segmenter.embed_text(job.phrases), job.options)
+    results = segmenter.segment(image, segmenter.embed_prompts(job.prompts), job.options)
     pipeline.deliver(KeyframeResult(job, tuple(results), segmenter.model_id))

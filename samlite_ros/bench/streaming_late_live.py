@@ -24,7 +24,7 @@ from samlite_ros.bench.streaming_clips import RATE_HZ, pendulum
 from samlite_ros.bench.workload import late_phrase, segmenter_options
 from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.errors import SamliteError
-from samlite_ros.live.network_worker import WARM_UP_PHRASE, NetworkWorker
+from samlite_ros.live.network_worker import WARM_UP_PROMPT, NetworkWorker
 from samlite_ros.live.stream_worker import StreamWorker
 from samlite_ros.network.host import NetworkHost
 from samlite_ros.network.place import NetworkPlace
@@ -36,12 +36,13 @@ from samlite_ros.types import (
     DecodeOptions,
     Frame,
     ImageEmbedding,
-    PhraseResult,
+    Prompt,
+    PromptEmbedding,
+    PromptResult,
     Query,
     QueryKey,
     Segmentation,
     Segmenter,
-    TextEmbedding,
     Vocabulary,
 )
 
@@ -50,7 +51,7 @@ MOST_QUERIES, LEAST_QUERIES, BUDGET_S = 40, 8, 240.0
 KEPT = 2
 """Masks of a phrase, whatever their score: random weights find nothing."""
 LIMIT_S = 300.0
-_ALWAYS = "object"
+_ALWAYS = Prompt("object")
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,12 @@ class Call:
     """One decoding, on `time.perf_counter` [s], which all processes of Linux share.
 
     Args:
-        phrases: What was decoded.
+        prompts: What was decoded.
         late: The image had been decoded before.
         begins_s, ends_s: When.
     """
 
-    phrases: tuple[str, ...]
+    prompts: tuple[Prompt, ...]
     late: bool
     begins_s: float
     ends_s: float
@@ -73,7 +74,7 @@ class Call:
 class NewText:
     """A phrase was embedded for the first time, in so long [s]."""
 
-    phrase: str
+    prompt: Prompt
     took_s: float
 
 
@@ -98,16 +99,16 @@ class RecordingSegmenter(WrappedSegmenter):
     def __init__(self, inner: Segmenter, tell: Callable[[Note], None]) -> None:
         super().__init__(inner)
         self._tell = tell
-        self._phrases: set[str] = set()
+        self._prompts: set[Prompt] = set()
         self._decoded_stamps: set[int] = set()
 
-    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
+    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
         """Tells how long each new phrase took."""
         began_s = time.perf_counter()
-        text = self._inner.embed_text(phrases)
-        if len(phrases) == 1 and phrases[0] not in self._phrases:
-            self._phrases.add(phrases[0])
-            self._tell(NewText(phrases[0], time.perf_counter() - began_s))
+        text = self._inner.embed_prompts(prompts)
+        if len(prompts) == 1 and prompts[0] not in self._prompts:
+            self._prompts.add(prompts[0])
+            self._tell(NewText(prompts[0], time.perf_counter() - began_s))
         return text
 
     def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
@@ -128,16 +129,16 @@ class RecordingSegmenter(WrappedSegmenter):
     def segment(
         self,
         image: ImageEmbedding,
-        text: TextEmbedding,
+        prompts: PromptEmbedding,
         options: Sequence[DecodeOptions],
         on_step: Callable[[], None] | None = None,
-    ) -> list[PhraseResult]:
+    ) -> list[PromptResult]:
         """Tells when, and what."""
         began_s = time.perf_counter()
-        results = self._inner.segment(image, text, options, on_step)
+        results = self._inner.segment(image, prompts, options, on_step)
         late = image.stamp_ns in self._decoded_stamps
         self._decoded_stamps.add(image.stamp_ns)
-        self._tell(Call(text.phrases, late, began_s, time.perf_counter()))
+        self._tell(Call(prompts.prompts, late, began_s, time.perf_counter()))
         return results
 
 
@@ -147,16 +148,16 @@ class Notes:
     def __init__(self) -> None:
         self._reader, self._writer = Pipe(duplex=False)
         self._decodes: list[Call] = []
-        self._texts_s: dict[str, float] = {}
+        self._texts_s: dict[Prompt, float] = {}
         self._longest_blocks_s: list[float] = []
 
     def tell(self, note: Note) -> None:
         """Take a note."""
         self._writer.send(note)
 
-    def first_decode(self, phrase: str, of_pass: bool = False) -> Call | None:
+    def first_decode(self, prompt: Prompt, of_pass: bool = False) -> Call | None:
         """The first decoding of a phrase; or the first that was part of a full pass."""
-        return next((c for c in self.decodes() if phrase in c.phrases and not (of_pass and c.late)), None)
+        return next((c for c in self.decodes() if prompt in c.prompts and not (of_pass and c.late)), None)
 
     def decodes(self) -> list[Call]:
         """All decodings so far."""
@@ -165,14 +166,14 @@ class Notes:
             if isinstance(note, Call):
                 self._decodes.append(note)
             elif isinstance(note, NewText):
-                self._texts_s[note.phrase] = note.took_s
+                self._texts_s[note.prompt] = note.took_s
             else:
                 self._longest_blocks_s.append(note.longest_block_s)
         return self._decodes
 
-    def text_s(self, phrase: str) -> float:
+    def text_s(self, prompt: Prompt) -> float:
         """How long embedding a phrase took [s]."""
-        return self._texts_s[phrase]
+        return self._texts_s[prompt]
 
     def pass_s(self) -> float:
         """Median time from one full pass's end to the next one's [s]."""
@@ -182,7 +183,7 @@ class Notes:
     def bound(self) -> Bound:
         """Medians of what the parts took; of each pass its longest block."""
         decodes = [c.ends_s - c.begins_s for c in self.decodes() if c.late]
-        texts = [s for phrase, s in self._texts_s.items() if phrase not in (_ALWAYS, WARM_UP_PHRASE)]
+        texts = [s for prompt, s in self._texts_s.items() if prompt not in (_ALWAYS, WARM_UP_PROMPT)]
         return Bound(*(1e3 * float(np.median(v)) for v in (self._longest_blocks_s[1:], texts, decodes)))
 
 
@@ -190,7 +191,7 @@ class FirstMasks:
     """Where the stream's answers go: notes when a phrase is first seen in one. See `stream_worker.Outputs`."""
 
     def __init__(self) -> None:
-        self.shown_s: dict[str, float] = {}
+        self.shown_s: dict[Prompt, float] = {}
 
     def wanted(self) -> bool:
         """Always."""
@@ -200,7 +201,7 @@ class FirstMasks:
         """Look for phrases."""
         for instance in answer.instances:
             for match in instance.matches:
-                self.shown_s.setdefault(match.query.phrase, time.perf_counter())
+                self.shown_s.setdefault(match.query.prompt, time.perf_counter())
 
     def forget(self) -> None:
         """Nothing."""
@@ -226,15 +227,15 @@ class LiveStream:
             on_answer=lambda _: None,
             on_failure=self._failures.append,
         )
-        self._network = NetworkWorker([self._stream], self._on_phrase, self._failures.append)
-        self._wanted: tuple[str, ...] = ()
+        self._network = NetworkWorker([self._stream], self._on_prompt, self._failures.append)
+        self._wanted: tuple[Prompt, ...] = ()
 
-    def ask(self, *phrases: str) -> None:
+    def ask(self, *prompts: Prompt) -> None:
         """Search for these: each is embedded first, as the node does it."""
-        new = [p for p in phrases if p not in self._wanted]
-        self._wanted = phrases
+        new = [p for p in prompts if p not in self._wanted]
+        self._wanted = prompts
         if new:
-            self._network.embed_phrases(new)
+            self._network.embed_prompts(new)
         else:
             self._tell()
 
@@ -256,7 +257,7 @@ class LiveStream:
         """On the stream's thread; the network's worker is made after the stream."""
         self._network.poke()
 
-    def _on_phrase(self, phrase: str, error: Exception | None) -> None:
+    def _on_prompt(self, prompt: Prompt, error: Exception | None) -> None:
         if error is not None:
             self._failures.append(str(error))
         self._tell()
@@ -264,7 +265,7 @@ class LiveStream:
     def _tell(self) -> None:
         self._epoch += 1
         queries = tuple(
-            Query(QueryKey("bench", p), p, i, score_threshold=0.0, max_instances=KEPT)
+            Query(QueryKey("bench", p.key), p, i, score_threshold=0.0, max_instances=KEPT)
             for i, p in enumerate(self._wanted)
         )
         self._stream.set_vocabulary(Vocabulary(self._epoch, queries))
@@ -338,24 +339,24 @@ def _ask_at_random(live: LiveStream, notes: Notes, seed: int, budget_s: float, l
         live.ask(_ALWAYS)
         live.wait_for("the first pass", lambda: notes.first_decode(_ALWAYS) is not None)
         while len(waits) < MOST_QUERIES and (len(waits) < least or time.monotonic() < until_s):
-            waits.append(_ask_late(live, notes, late_phrase(len(waits)), float(rng.uniform())))
+            waits.append(_ask_late(live, notes, Prompt(late_phrase(len(waits))), float(rng.uniform())))
     return waits
 
 
-def _ask_late(live: LiveStream, notes: Notes, phrase: str, moment: float) -> Waits:
+def _ask_late(live: LiveStream, notes: Notes, prompt: Prompt, moment: float) -> Waits:
     """Ask at a moment of a pass, 0 to 1; wait for its masks and for the full pass; withdraw it."""
     time.sleep(moment * notes.pass_s())
     asked_s = time.perf_counter()
-    live.ask(_ALWAYS, phrase)
-    live.wait_for(f"the masks of {phrase!r}", lambda: notes.first_decode(phrase) is not None)
-    live.wait_for(f"a full pass with {phrase!r}", lambda: notes.first_decode(phrase, of_pass=True) is not None)
-    first, full = notes.first_decode(phrase), notes.first_decode(phrase, of_pass=True)
+    live.ask(_ALWAYS, prompt)
+    live.wait_for(f"the masks of {prompt.display!r}", lambda: notes.first_decode(prompt) is not None)
+    live.wait_for(f"a full pass with {prompt.display!r}", lambda: notes.first_decode(prompt, of_pass=True) is not None)
+    first, full = notes.first_decode(prompt), notes.first_decode(prompt, of_pass=True)
     live.ask(_ALWAYS)
     if first is None or full is None:
-        raise SamliteError(f"the masks of {phrase!r} are gone")
-    held_up_s = notes.text_s(phrase) + (first.ends_s - first.begins_s) if first.late else 0.0
+        raise SamliteError(f"the masks of {prompt.display!r} are gone")
+    held_up_s = notes.text_s(prompt) + (first.ends_s - first.begins_s) if first.late else 0.0
     return Waits(
         1e3 * (first.ends_s - asked_s),
-        1e3 * (live.outputs.shown_s.get(phrase, float("nan")) - asked_s),
+        1e3 * (live.outputs.shown_s.get(prompt, float("nan")) - asked_s),
         1e3 * (full.ends_s - asked_s - held_up_s),
     )

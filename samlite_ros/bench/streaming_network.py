@@ -11,11 +11,12 @@ from samlite_ros.types import (
     DecodeOptions,
     Frame,
     ImageEmbedding,
-    PhraseResult,
+    Prompt,
+    PromptEmbedding,
+    PromptResult,
     Query,
     QueryKey,
     Segmenter,
-    TextEmbedding,
     Vocabulary,
 )
 from samlite_ros.virtual.latency import LatencyProfile
@@ -34,7 +35,7 @@ class RememberingSegmenter(WrappedSegmenter):
 
     def __init__(self, inner: Segmenter) -> None:
         super().__init__(inner)
-        self._results: dict[tuple[int, tuple[str, ...], tuple[DecodeOptions, ...]], list[PhraseResult]] = {}
+        self._results: dict[tuple[int, tuple[Prompt, ...], tuple[DecodeOptions, ...]], list[PromptResult]] = {}
 
     def forget(self) -> None:
         """Another sequence begins, with stamps of its own."""
@@ -47,14 +48,14 @@ class RememberingSegmenter(WrappedSegmenter):
     def segment(
         self,
         image: ImageEmbedding,
-        text: TextEmbedding,
+        prompts: PromptEmbedding,
         options: Sequence[DecodeOptions],
         on_step: Callable[[], None] | None = None,
-    ) -> list[PhraseResult]:
+    ) -> list[PromptResult]:
         """As the inner segmenter, the first time."""
-        key = image.stamp_ns, text.phrases, tuple(options)
+        key = image.stamp_ns, prompts.prompts, tuple(options)
         if key not in self._results:
-            self._results[key] = self._inner.segment(self._inner.embed_image(image.features), text, options)
+            self._results[key] = self._inner.segment(self._inner.embed_image(image.features), prompts, options)
         return self._results[key]
 
 
@@ -69,6 +70,6 @@ def run_with_network(
         truth: The frames and their truth.
         profile_ms: Time of a pass [ms].
     """
-    query = Query(QueryKey("bench", PHRASE), PHRASE, 0, score_threshold=SCORE_THRESHOLD)
+    query = Query(QueryKey("bench", PHRASE), Prompt(PHRASE), 0, score_threshold=SCORE_THRESHOLD)
     asked = network, Vocabulary(1, (query,))
     return run_sequence(name, truth, LatencyProfile.of_total_ms(profile_ms), network=asked)

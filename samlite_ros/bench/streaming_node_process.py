@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from samlite_ros.bench.streaming.busy_segmenter import BusySegmenter
 from samlite_ros.bench.streaming.oracle import SCORE, OracleSegmenter
 from samlite_ros.scenes.hard_sequences import TruthFrame
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, TextEmbedding
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt, PromptEmbedding, PromptResult
 from samlite_ros.virtual.latency import LatencyProfile
 
 SCRIPT_VARIABLE = "SAMLITE_BENCH_SCRIPT"
@@ -70,9 +70,9 @@ class ContentOracle:
         """As the oracle."""
         return OracleSegmenter.interruptible
 
-    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
-        """Nothing but the phrases."""
-        return TextEmbedding(tuple(phrases), self.model_id, None)
+    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
+        """Nothing but the prompts."""
+        return PromptEmbedding(tuple(prompts), self.model_id, None)
 
     def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
         """The truth itself; None for an image that was never announced, such as the node's warm-up."""
@@ -83,15 +83,15 @@ class ContentOracle:
     def segment(
         self,
         image: ImageEmbedding,
-        text: TextEmbedding,
+        prompts: PromptEmbedding,
         options: Sequence[DecodeOptions],
         on_step: Callable[[], None] | None = None,
-    ) -> list[PhraseResult]:
+    ) -> list[PromptResult]:
         """The truth of that image; nothing where it is not known."""
         if image.features is None:
-            nothing = PhraseResult("", 1 - SCORE, np.zeros(0, np.float32), np.zeros((0, 4), np.float32), ())
-            return [replace(nothing, phrase=phrase) for phrase in text.phrases]
-        results: list[PhraseResult] = image.features.segment(image, text, options)
+            nothing = PromptResult(Prompt(""), 1 - SCORE, np.zeros(0, np.float32), np.zeros((0, 4), np.float32), ())
+            return [replace(nothing, prompt=prompt) for prompt in prompts.prompts]
+        results: list[PromptResult] = image.features.segment(image, prompts, options)
         return results
 
 

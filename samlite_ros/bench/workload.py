@@ -15,7 +15,7 @@ from samlite_ros.bench.options import BenchOptions
 from samlite_ros.errors import SamliteError
 from samlite_ros.scenes.render import render_scene
 from samlite_ros.segmenter import SegmenterOptions
-from samlite_ros.types import Frame
+from samlite_ros.types import Frame, Prompt
 
 MODELS: dict[str, SegmenterOptions] = {
     "demo": SegmenterOptions("demo"),
@@ -69,6 +69,11 @@ def phrases(count: int) -> tuple[str, ...]:
     if not 1 <= count <= len(PHRASES):
         raise SamliteError(f"{count} phrases were asked for, there are 1 to {len(PHRASES)}")
     return PHRASES[:count]
+
+
+def prompts(count: int) -> tuple[Prompt, ...]:
+    """`phrases` as prompts."""
+    return tuple(map(Prompt, phrases(count)))
 
 
 def late_phrase(number: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from samlite_ros.types import Segmenter, TextEmbedding
+from samlite_ros.types import Prompt, PromptEmbedding, Segmenter
 
 
 class WrappedSegmenter:
@@ -27,6 +27,6 @@ class WrappedSegmenter:
         """As the inner segmenter."""
         return self._inner.interruptible
 
-    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
+    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
         """As the inner segmenter."""
-        return self._inner.embed_text(phrases)
+        return self._inner.embed_prompts(prompts)

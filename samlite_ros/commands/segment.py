@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from samlite_ros.commands.image_arguments import split_arguments
 from samlite_ros.errors import ImageDecodeError
 from samlite_ros.pixels.masks import encode_rle
-from samlite_ros.types import DecodeOptions, Frame, Instance, PhraseResult, Query, QueryKey, QueryMatch
+from samlite_ros.types import DecodeOptions, Frame, Instance, Prompt, PromptResult, Query, QueryKey, QueryMatch
 
 if TYPE_CHECKING:
     from samlite_ros.segmenter.pytorch.segmenter import Sam3LiteTextSegmenter
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"samlite segment: {error}", file=sys.stderr)
         return 2
     segmenter = _load(arguments)
-    text = segmenter.embed_text(phrases)
+    prompts = segmenter.embed_prompts([Prompt(phrase) for phrase in phrases])
     options = [DecodeOptions(arguments.threshold)] * len(phrases)
     names = _output_names(images)
     entries: list[dict[str, Any]] = []
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"samlite segment: {error}", file=sys.stderr)
             failed = True
             continue
-        results = segmenter.segment(segmenter.embed_image(Frame(image, 0)), text, options)
+        results = segmenter.segment(segmenter.embed_image(Frame(image, 0)), prompts, options)
         entries += [_entry(path, result) for result in results]
         if not arguments.json:
             print("\n".join(_table(path, results)))
@@ -107,7 +107,7 @@ def _share(text: str) -> float:
     return value
 
 
-def _entry(path: Path, result: PhraseResult) -> dict[str, Any]:
+def _entry(path: Path, result: PromptResult) -> dict[str, Any]:
     """One element of the JSON list."""
     instances = [
         {
@@ -120,23 +120,23 @@ def _entry(path: Path, result: PhraseResult) -> dict[str, Any]:
     ]
     return {
         "image": str(path),
-        "phrase": result.phrase,
+        "phrase": result.prompt.display,
         "presence": round(result.presence, 6),
         "instances": instances,
     }
 
 
-def _table(path: Path, results: Sequence[PhraseResult]) -> Iterator[str]:
+def _table(path: Path, results: Sequence[PromptResult]) -> Iterator[str]:
     """One line per instance, and one for each phrase that was not found."""
-    width = max(len("label"), *(len(r.phrase) for r in results))
+    width = max(len("label"), *(len(r.prompt.display) for r in results))
     yield f"{path}"
     yield f"  {'label':{width}}  score  {'box x0 y0 x1 y1 [px]':>23}  area [px]"
     for result in results:
         if not len(result.scores):
-            yield f"  {result.phrase:{width}}  not found (presence {result.presence:.2f})"
+            yield f"  {result.prompt.display:{width}}  not found (presence {result.presence:.2f})"
         for score, box, mask in zip(result.scores, result.boxes_xyxy, result.masks, strict=True):
             corners = " ".join(f"{v:5.0f}" for v in box)
-            yield f"  {result.phrase:{width}}  {score:5.2f}  {corners}  {mask.area:9d}"
+            yield f"  {result.prompt.display:{width}}  {score:5.2f}  {corners}  {mask.area:9d}"
 
 
 def _output_names(images: Sequence[Path]) -> dict[Path, str]:
@@ -151,7 +151,7 @@ def _output_names(images: Sequence[Path]) -> dict[Path, str]:
     return names
 
 
-def _write_pictures(folder: Path, name: str, image: NDArray[np.uint8], results: Sequence[PhraseResult]) -> None:
+def _write_pictures(folder: Path, name: str, image: NDArray[np.uint8], results: Sequence[PromptResult]) -> None:
     """NAME_overlay.png, and NAME_PHRASE_NUMBER.png for each mask: 255 inside."""
     from samlite_ros.pixels.overlay import draw_overlay
 
@@ -160,7 +160,7 @@ def _write_pictures(folder: Path, name: str, image: NDArray[np.uint8], results: 
         folder / f"{name}_overlay.png", cv2.cvtColor(draw_overlay(image, _instances(results)), cv2.COLOR_RGB2BGR)
     )
     for result in results:
-        words = "-".join("".join(c if c.isalnum() else " " for c in result.phrase).split())[:60]
+        words = "-".join("".join(c if c.isalnum() else " " for c in result.prompt.display).split())[:60]
         for number, mask in enumerate(result.masks, 1):
             _write_png(folder / f"{name}_{words}_{number}.png", mask.full().astype(np.uint8) * 255)
 
@@ -170,11 +170,11 @@ def _write_png(path: Path, image: NDArray[Any]) -> None:
     data.tofile(path)
 
 
-def _instances(results: Sequence[PhraseResult]) -> list[Instance]:
+def _instances(results: Sequence[PromptResult]) -> list[Instance]:
     """As the overlay wants them: one class per phrase."""
     out = []
     for class_id, result in enumerate(results):
-        query = Query(QueryKey("samlite", result.phrase), result.phrase, class_id)
+        query = Query(QueryKey("samlite", result.prompt.display), result.prompt, class_id)
         for score, box, mask in zip(result.scores, result.boxes_xyxy, result.masks, strict=True):
             x0, y0, x1, y1 = (float(v) for v in box)
             match = QueryMatch(query, float(score))

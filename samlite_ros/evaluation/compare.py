@@ -117,9 +117,11 @@ def _store(path: Path) -> tuple[dict[FrameKey, dict[str, list[_PackedMask]]], tu
 
 def _masks_by_phrase(answer: Segmentation) -> dict[str, list[Mask]]:
     """Of every phrase that was searched by then, found or not."""
-    masks: dict[str, list[Mask]] = {r.query.phrase: [] for r in answer.results if r.keyframe_stamp_ns != NO_STAMP}
+    masks: dict[str, list[Mask]] = {
+        r.query.prompt.display: [] for r in answer.results if r.keyframe_stamp_ns != NO_STAMP
+    }
     for instance in answer.instances:
-        for phrase in dict.fromkeys(m.query.phrase for m in instance.matches):
+        for phrase in dict.fromkeys(m.query.prompt.display for m in instance.matches):
             masks.setdefault(phrase, []).append(instance.mask)
     return masks
 

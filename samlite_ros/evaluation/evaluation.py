@@ -133,10 +133,10 @@ class _Judge:
         segmentation = answer.segmentation
         self.first_stamp_ns = self.first_stamp_ns or segmentation.stamp_ns
         self.model_id = segmentation.model_id or self.model_id
-        self.asked.update(r.query.phrase for r in segmentation.results)
+        self.asked.update(r.query.prompt.display for r in segmentation.results)
         camera = self._camera(segmentation.camera)
         self._see_until(camera, answer.published_ns - self.options.grace_ns)
-        known = [r.query.phrase for r in segmentation.results if r.keyframe_stamp_ns != NO_STAMP]
+        known = [r.query.prompt.display for r in segmentation.results if r.keyframe_stamp_ns != NO_STAMP]
         self.searched.update((segmentation.camera, phrase) for phrase in known)
         camera.newest = segmentation
         key = FrameKey(camera.name, segmentation.stamp_ns)
@@ -202,7 +202,7 @@ class _Judge:
 
     def _judged(self, answer: Segmentation) -> list[str]:
         """Phrases of an answer that truth knows, from when they were first searched on."""
-        asked = dict.fromkeys(r.query.phrase for r in answer.results)
+        asked = dict.fromkeys(r.query.prompt.display for r in answer.results)
         return [p for p in asked if p in self.truth.phrases and (answer.camera, p) in self.searched]
 
     def _compare(self, key: FrameKey, phrase: str, answer: Segmentation, contours: bool) -> Case:
@@ -230,7 +230,7 @@ class _Judge:
 
 def _found(answer: Segmentation, phrase: str) -> Iterator[FoundInstance]:
     for instance in answer.instances:
-        scores = [m.score for m in instance.matches if m.query.phrase == phrase]
+        scores = [m.score for m in instance.matches if m.query.prompt.display == phrase]
         if scores:
             age_ms = (answer.stamp_ns - instance.keyframe_stamp_ns) / 1e6
             yield FoundInstance(instance.mask, max(scores), instance.track_id, age_ms)

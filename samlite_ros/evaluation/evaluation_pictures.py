@@ -90,7 +90,7 @@ def draw_worst_frames(
     for key, (camera, stamp_ns, error) in zip(wanted, worst, strict=True):
         drawn = draw_answer(pixels.get(key), answers[key])
         frame = truth.frames[FrameKey(truth.camera_for(camera), stamp_ns)]
-        asked = dict.fromkeys(r.query.phrase for r in answers[key].results)
+        asked = dict.fromkeys(r.query.prompt.display for r in answers[key].results)
         masks = [t.mask for phrase in asked for t in frame.instances(phrase)]
         tiles.append(Tile(f"{camera} {stamp_ns} ns  error {error:.2f}".strip(), outline(drawn, masks)))
     save(path, sheet(tiles, columns=min(3, len(tiles))))

@@ -1,4 +1,4 @@
-"""The only thread that touches the network: it loads the model, embeds phrases and images, and decodes."""
+"""The only thread that touches the network: it loads the model, embeds prompts and images, and decodes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from samlite_ros.network.remote import RemoteSegmenter
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.streaming.pipeline import KeyframeResult
 from samlite_ros.streaming.turns import Stream, Turns
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Segmenter
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt, Segmenter
 
-WARM_UP_PHRASE = "thing"
+WARM_UP_PROMPT = Prompt("thing")
 FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_LOAD_PAUSE_S = 0.1, 2.0, 30.0
 """After a failure the worker rests, doubling from the first pause to the longest [s]; loading costs more than a job."""
 LOOK_S = 1.0
@@ -50,9 +50,9 @@ class NetworkCounters:
     """Written by the worker only.
 
     Args:
-        phrases_embedded: Phrases that were asked of the text encoder or its bank.
+        prompts_embedded: Prompts that were asked of the text encoder or its bank.
         images_embedded: Passes of the image encoder.
-        phrases_decoded: Phrases decoded over an image.
+        prompts_decoded: Prompts decoded over an image.
         late_jobs: Jobs decoded on an image that was embedded before.
         failures: Jobs that raised, and times that the network's process ended.
         reloads: Times that the network was loaded again since its process had ended.
@@ -61,9 +61,9 @@ class NetworkCounters:
         last_failure: In words.
     """
 
-    phrases_embedded: int = 0
+    prompts_embedded: int = 0
     images_embedded: int = 0
-    phrases_decoded: int = 0
+    prompts_decoded: int = 0
     late_jobs: int = 0
     failures: int = 0
     reloads: int = 0
@@ -78,30 +78,30 @@ class NetworkWorker:
 
     Args:
         streams: Where jobs come from.
-        on_phrase: Called on this worker's thread when a phrase was embedded (error None) or could not be.
+        on_prompt: Called on this worker's thread when a prompt was embedded (error None) or could not be.
         on_failure: Called on this worker's thread with what went wrong, in words.
     """
 
     def __init__(
         self,
         streams: Sequence[JobSource],
-        on_phrase: Callable[[str, Exception | None], None],
+        on_prompt: Callable[[Prompt, Exception | None], None],
         on_failure: Callable[[str], None],
     ) -> None:
         self.counters = NetworkCounters()
         self._streams, self._turns = tuple(streams), Turns(streams)
-        self._on_phrase = on_phrase
+        self._on_prompt = on_prompt
         self._on_failure = on_failure
         self._condition = threading.Condition()
         self._commands: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
-        self._phrases: dict[str, None] = {}
+        self._prompts: dict[Prompt, None] = {}
         self._poked = False
         self._stopping = False
         self._segmenter: Segmenter | None = None
         self._factory: Callable[[], Segmenter] | None = None
         self._embeddings: dict[str, ImageEmbedding] = {}
         self._failures_in_a_row = 0
-        self._suspect_phrase = ""
+        self._suspect_prompt: Prompt | None = None
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
 
     @property
@@ -133,10 +133,10 @@ class NetworkWorker:
         """Let the segmenter and its memory go."""
         return self._post(self._unload)
 
-    def embed_phrases(self, phrases: Iterable[str]) -> None:
-        """Embed these phrases as soon as possible, instead of those that still wait."""
+    def embed_prompts(self, prompts: Iterable[Prompt]) -> None:
+        """Embed these prompts as soon as possible, instead of those that still wait."""
         with self._condition:
-            self._phrases = dict.fromkeys(phrases)
+            self._prompts = dict.fromkeys(prompts)
             self._wake()
 
     def poke(self) -> None:
@@ -169,7 +169,7 @@ class NetworkWorker:
             self._run_commands()
             try:
                 self._check_process()
-                self._embed_waiting_phrases()
+                self._embed_waiting_prompts()
                 self._run_next_job()
             except NetworkEndedError as error:
                 self._lose(error)
@@ -177,7 +177,7 @@ class NetworkWorker:
         self._cancel_commands()
 
     def _has_something(self) -> bool:
-        embeddable = bool(self._phrases) and self._segmenter is not None
+        embeddable = bool(self._prompts) and self._segmenter is not None
         return self._stopping or self._poked or bool(self._commands) or embeddable or self._is_lost()
 
     def _run_commands(self) -> None:
@@ -204,9 +204,9 @@ class NetworkWorker:
         return segmenter.model_id
 
     def _warm_up(self, segmenter: Segmenter) -> None:
-        text = segmenter.embed_text([WARM_UP_PHRASE])
+        prompts = segmenter.embed_prompts([WARM_UP_PROMPT])
         image = segmenter.embed_image(Frame(np.zeros((480, 640, 3), np.uint8), 1), self._check_cancelled)
-        segmenter.segment(image, text, [DecodeOptions()])
+        segmenter.segment(image, prompts, [DecodeOptions()])
 
     def _unload(self) -> None:
         segmenter, self._segmenter, self._factory = self._segmenter, None, None
@@ -258,37 +258,37 @@ class NetworkWorker:
         if self._stopping or self._commands:
             raise Cancelled("the network is wanted for something else")
 
-    def _embed_waiting_phrases(self) -> bool:
-        """Embed phrases that wait; returns whether there were any."""
+    def _embed_waiting_prompts(self) -> bool:
+        """Embed prompts that wait; returns whether there were any."""
         segmenter, any_done = self._segmenter, False
-        while segmenter is not None and (phrase := self._next_phrase()) is not None:
+        while segmenter is not None and (prompt := self._next_prompt()) is not None:
             error: Exception | None = None
             try:
-                segmenter.embed_text([phrase])
-                self.counters.phrases_embedded += 1
-                self._suspect_phrase = ""
+                segmenter.embed_prompts([prompt])
+                self.counters.prompts_embedded += 1
+                self._suspect_prompt = None
             except NetworkEndedError as raised:
-                if phrase != self._suspect_phrase:  # not its fault, unless it happens again
-                    self._suspect_phrase = phrase
-                    self._requeue(phrase)
+                if prompt != self._suspect_prompt:  # not its fault, unless it happens again
+                    self._suspect_prompt = prompt
+                    self._requeue(prompt)
                     raise
                 error = raised
             except Exception as raised:  # a worker lives on; whoever asked is told
                 error = raised
-            self._on_phrase(phrase, error)
+            self._on_prompt(prompt, error)
             any_done = True
         return any_done
 
-    def _next_phrase(self) -> str | None:
+    def _next_prompt(self) -> Prompt | None:
         with self._condition:
-            phrase = None if self._stopping else next(iter(self._phrases), None)
-            if phrase is not None:
-                del self._phrases[phrase]
-            return phrase
+            prompt = None if self._stopping else next(iter(self._prompts), None)
+            if prompt is not None:
+                del self._prompts[prompt]
+            return prompt
 
-    def _requeue(self, phrase: str) -> None:
+    def _requeue(self, prompt: Prompt) -> None:
         with self._condition:
-            self._phrases = {phrase: None, **self._phrases}
+            self._prompts = {prompt: None, **self._prompts}
 
     def _run_next_job(self) -> None:
         segmenter = self._segmenter
@@ -323,27 +323,27 @@ class NetworkWorker:
         known = self._embeddings.get(job.frame.camera)
         if job.late and known is not None and known.stamp_ns == job.frame.stamp_ns:
             self.counters.late_jobs += 1
-            text = segmenter.embed_text(job.phrases)
-            found = Found(known, segmenter.segment(known, text, job.options), 0.0)
+            prompts = segmenter.embed_prompts(job.prompts)
+            found = Found(known, segmenter.segment(known, prompts, job.options), 0.0)
         else:
             found = self._search(job, segmenter)
             self.counters.images_embedded += 1
         self._embeddings[job.frame.camera] = found.image  # not before: late queries within the pass need the last one
         counters = self.counters
         counters.encode_s, counters.decode_s = found.encode_s, time.monotonic() - began_s - found.encode_s
-        counters.phrases_decoded += len(job.phrases)
+        counters.prompts_decoded += len(job.prompts)
         return KeyframeResult(job, tuple(found.results), segmenter.model_id)
 
     def _search(self, job: KeyframeJob, segmenter: Segmenter) -> Found:
-        text = segmenter.embed_text(job.phrases)
+        prompts = segmenter.embed_prompts(job.prompts)
         if isinstance(segmenter, RemoteSegmenter):
-            return segmenter.search(job.frame, text, job.options, self._within_pass)
-        return search(segmenter, job.frame, text, job.options, self._within_pass)
+            return segmenter.search(job.frame, prompts, job.options, self._within_pass)
+        return search(segmenter, job.frame, prompts, job.options, self._within_pass)
 
     def _within_pass(self) -> None:
-        """Called between the parts of a pass: give way to commands, to new phrases and to late queries."""
+        """Called between the parts of a pass: give way to commands, to new prompts and to late queries."""
         self._check_cancelled()
-        if self._embed_waiting_phrases():
+        if self._embed_waiting_prompts():
             self._wait_for_late_job()
         for stream, job in self._turns.late_jobs():
             self._run_late_job(stream, job)

@@ -96,7 +96,7 @@ def _match_message(make: MessageFactory, match: QueryMatch) -> Any:
         "samlite_ros/msg/QueryMatch",
         client=match.query.key.client,
         query_id=match.query.key.id,
-        text=match.query.text or match.query.phrase,
+        text=match.query.text or match.query.prompt.display,
         class_id=int(match.query.class_id),
         score=float(match.score),
     )
@@ -119,7 +119,7 @@ def label_info_message(make: MessageFactory, vocabulary: Vocabulary, stamp_ns: i
         stamp_ns: Stamp of the epoch's first frame [ns].
         frame_id: Of that frame.
     """
-    names = {q.class_id: q.phrase for q in vocabulary.queries}
+    names = {q.class_id: q.prompt.display for q in vocabulary.queries}
     return make.new(
         "vision_msgs/msg/LabelInfo",
         header=header_message(make, stamp_ns, frame_id),
@@ -153,7 +153,9 @@ def _detection_message(make: MessageFactory, header: Any, instance: Instance) ->
 
 
 def _hypothesis_message(make: MessageFactory, match: QueryMatch) -> Any:
-    hypothesis = make.new("vision_msgs/msg/ObjectHypothesis", class_id=match.query.phrase, score=float(match.score))
+    hypothesis = make.new(
+        "vision_msgs/msg/ObjectHypothesis", class_id=match.query.prompt.display, score=float(match.score)
+    )
     return make.new("vision_msgs/msg/ObjectHypothesisWithPose", hypothesis=hypothesis, pose=_no_pose(make))
 
 

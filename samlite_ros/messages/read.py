@@ -11,7 +11,7 @@ from typing import Any
 from samlite_ros.messages.fill import NS_PER_S, stamp_ns
 from samlite_ros.pixels.masks import decode_rle, mask_from_array
 from samlite_ros.queries.requests import QueryRequest
-from samlite_ros.types import Instance, Mask, Query, QueryKey, QueryMatch, QueryResult, Segmentation
+from samlite_ros.types import Instance, Mask, Prompt, Query, QueryKey, QueryMatch, QueryResult, Segmentation
 
 
 def read_mask(message: Any) -> Mask:
@@ -43,13 +43,13 @@ def read_instance(message: Any) -> Instance:
 
 
 def read_segmentation(message: Any) -> Segmentation:
-    """A Segmentation message. The phrase of a result is that of an instance of the same class id; empty if none.
+    """A Segmentation message. The prompt of a result is that of an instance of the same class id; empty if none.
 
     Raises:
         ValueError: As `read_mask`.
     """
     instances = tuple(read_instance(instance) for instance in message.instances)
-    phrases = {match.query.class_id: match.query.phrase for instance in instances for match in instance.matches}
+    prompts = {match.query.class_id: match.query.prompt for instance in instances for match in instance.matches}
     return Segmentation(
         stamp_ns=stamp_ns(message.header.stamp),
         frame_id=message.header.frame_id,
@@ -58,7 +58,7 @@ def read_segmentation(message: Any) -> Segmentation:
         model_id=message.model_id,
         vocabulary_epoch=int(message.vocabulary_epoch),
         keyframe_stamp_ns=stamp_ns(message.keyframe_stamp),
-        results=tuple(_read_result(result, phrases) for result in message.results),
+        results=tuple(_read_result(result, prompts) for result in message.results),
         instances=instances,
     )
 
@@ -91,10 +91,10 @@ def read_requests(message: Any) -> list[QueryRequest]:
 
 def _read_match(message: Any) -> QueryMatch:
     key = QueryKey(message.client, message.query_id)
-    return QueryMatch(Query(key, message.text, int(message.class_id), text=message.text), float(message.score))
+    return QueryMatch(Query(key, Prompt(message.text), int(message.class_id), text=message.text), float(message.score))
 
 
-def _read_result(message: Any, phrases: dict[int, str]) -> QueryResult:
+def _read_result(message: Any, prompts: dict[int, Prompt]) -> QueryResult:
     class_id = int(message.class_id)
-    query = Query(QueryKey(message.client, message.query_id), phrases.get(class_id, ""), class_id)
+    query = Query(QueryKey(message.client, message.query_id), prompts.get(class_id, Prompt("")), class_id)
     return QueryResult(query, stamp_ns(message.keyframe_stamp), float(message.presence), int(message.count))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, Segmenter, TextEmbedding
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PromptEmbedding, PromptResult, Segmenter
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,32 +15,32 @@ class Found:
 
     Args:
         image: The embedding.
-        results: One per phrase.
+        results: One per prompt.
         encode_s: Time that the embedding took [s].
     """
 
     image: ImageEmbedding
-    results: list[PhraseResult]
+    results: list[PromptResult]
     encode_s: float
 
 
 def search(
     segmenter: Segmenter,
     frame: Frame,
-    text: TextEmbedding,
+    prompts: PromptEmbedding,
     options: Sequence[DecodeOptions],
     between: Callable[[], None] | None,
 ) -> Found:
-    """Embed a frame and decode phrases over it.
+    """Embed a frame and decode prompts over it.
 
     Args:
         segmenter: What computes.
         frame: The frame.
-        text: The phrases.
-        options: One per phrase.
+        prompts: The prompts.
+        options: One per prompt.
         between: Called between two blocks and between two layers, where the segmenter is interruptible.
     """
     began_s = time.monotonic()
     image = segmenter.embed_image(frame, between)
     encode_s = time.monotonic() - began_s
-    return Found(image, segmenter.segment(image, text, options, between), encode_s)
+    return Found(image, segmenter.segment(image, prompts, options, between), encode_s)

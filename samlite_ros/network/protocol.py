@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from samlite_ros.errors import NetworkError, SamliteError
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, TextEmbedding
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt, PromptEmbedding
 
 FOLLOW_UP_S = 0.02
-"""Within a pass both sides wait so long [s] between a new phrase's embedding and its decoding, which another thread has
+"""Within a pass both sides wait so long [s] between a new prompt's embedding and its decoding, which another thread has
 to ask for, and which would otherwise wait for one block more."""
 
 
@@ -26,10 +26,10 @@ class Load:
 
 
 @dataclass(frozen=True)
-class EmbedText:
+class EmbedPrompts:
     """The answer is the embedding without its features, which are kept under the request's number."""
 
-    phrases: tuple[str, ...]
+    prompts: tuple[Prompt, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,15 +47,15 @@ class EmbedImage:
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """The answer is a list of `PhraseResult`.
+    """The answer is a list of `PromptResult`.
 
     Args:
-        image, text: With the numbers of the requests that made them for features.
-        options: One per phrase.
+        image, prompts: With the numbers of the requests that made them for features.
+        options: One per prompt.
     """
 
     image: ImageEmbedding
-    text: TextEmbedding
+    prompts: PromptEmbedding
     options: tuple[DecodeOptions, ...]
 
 
@@ -65,18 +65,18 @@ class SearchImage:
 
     Args:
         frame: The frame.
-        text: With the number of the request that made it for features.
-        options: One per phrase.
+        prompts: With the number of the request that made it for features.
+        options: One per prompt.
         in_parts: Requests may be answered between two blocks or layers.
     """
 
     frame: Frame
-    text: TextEmbedding
+    prompts: PromptEmbedding
     options: tuple[DecodeOptions, ...]
     in_parts: bool
 
 
-Call = Load | EmbedText | EmbedImage | Segment | SearchImage
+Call = Load | EmbedPrompts | EmbedImage | Segment | SearchImage
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,18 @@ from typing import Any
 from samlite_ros.errors import NetworkEndedError
 from samlite_ros.network.link import Link, LinkClosedError
 from samlite_ros.network.local import Found
-from samlite_ros.network.protocol import Call, Cancel, EmbedImage, EmbedText, Load, Reply, Request, SearchImage, Segment
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, TextEmbedding
+from samlite_ros.network.protocol import (
+    Call,
+    Cancel,
+    EmbedImage,
+    EmbedPrompts,
+    Load,
+    Reply,
+    Request,
+    SearchImage,
+    Segment,
+)
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt, PromptEmbedding, PromptResult
 
 LOOK_S = 0.05
 """While the network computes, `on_block` and `on_part` are called so often [s], and when `look` is called. The network
@@ -63,7 +73,7 @@ class RemoteSegmenter:
         self._replies: dict[int, Reply] = {}
         self._abandoned: set[int] = set()
         self._released: deque[int] = deque()
-        self._last_text: TextEmbedding | None = None
+        self._last_prompts: PromptEmbedding | None = None
         self._model_id: str = self._answer(Load(parameters)).value
 
     @property
@@ -89,13 +99,13 @@ class RemoteSegmenter:
         if not self.is_alive:
             raise self._lost()
 
-    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
-        """See `samlite_ros.types.Segmenter`; the same phrases as last time are not asked for again."""
-        wanted = tuple(phrases)
-        text = self._last_text
-        if text is None or text.phrases != wanted:
-            text = self._last_text = self._embedding(self._answer(EmbedText(wanted)))
-        return text
+    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
+        """See `samlite_ros.types.Segmenter`; the same prompts as last time are not asked for again."""
+        wanted = tuple(prompts)
+        embedding = self._last_prompts
+        if embedding is None or embedding.prompts != wanted:
+            embedding = self._last_prompts = self._embedding(self._answer(EmbedPrompts(wanted)))
+        return embedding
 
     def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
         """See `samlite_ros.types.Segmenter`."""
@@ -104,23 +114,27 @@ class RemoteSegmenter:
     def segment(
         self,
         image: ImageEmbedding,
-        text: TextEmbedding,
+        prompts: PromptEmbedding,
         options: Sequence[DecodeOptions],
         on_step: Callable[[], None] | None = None,
-    ) -> list[PhraseResult]:
+    ) -> list[PromptResult]:
         """See `samlite_ros.types.Segmenter`; `on_step` is not called: what others may interrupt is done by `search`."""
-        wanted = Segment(self._numbered(image), self._numbered(text), tuple(options))
-        results: list[PhraseResult] = self._answer(wanted).value
+        wanted = Segment(self._numbered(image), self._numbered(prompts), tuple(options))
+        results: list[PromptResult] = self._answer(wanted).value
         return results
 
     def search(
-        self, frame: Frame, text: TextEmbedding, options: Sequence[DecodeOptions], on_part: Callable[[], None] | None
+        self,
+        frame: Frame,
+        prompts: PromptEmbedding,
+        options: Sequence[DecodeOptions],
+        on_part: Callable[[], None] | None,
     ) -> Found:
         """`embed_image` and `segment` in one, which spares a way to the process and back.
 
         `on_part` is called meanwhile as `on_block` is.
         """
-        reply = self._answer(SearchImage(frame, self._numbered(text), tuple(options), on_part is not None), on_part)
+        reply = self._answer(SearchImage(frame, self._numbered(prompts), tuple(options), on_part is not None), on_part)
         found: Found = reply.value
         return replace(found, image=replace(found.image, features=self._kept(reply.number)))
 
@@ -205,7 +219,7 @@ class RemoteSegmenter:
         return NetworkEndedError(self._ended)
 
     def _finish(self) -> str:
-        self._last_text = None
+        self._last_prompts = None
         how = self._end()
         self._link.close()
         return how

@@ -15,14 +15,14 @@ from samlite_ros.network.protocol import (
     FOLLOW_UP_S,
     Cancel,
     EmbedImage,
-    EmbedText,
+    EmbedPrompts,
     Failure,
     Load,
     Reply,
     Request,
     SearchImage,
 )
-from samlite_ros.types import Segmenter, TextEmbedding
+from samlite_ros.types import PromptEmbedding, Segmenter
 
 MOST_TRACEBACKS = 20
 """The traceback of an unexpected error is told once for each place that raises, and no more than so many."""
@@ -70,7 +70,7 @@ class NetworkServer:
         number = message.number
         self._running.append(number)
         reply = self._reply(message)
-        has_sequel = isinstance(message.call, EmbedText) and reply.failure is None
+        has_sequel = isinstance(message.call, EmbedPrompts) and reply.failure is None
         del message  # so that the reply gives its image's shared memory back
         self._running.pop()
         self._cancelled.discard(number)
@@ -103,24 +103,24 @@ class NetworkServer:
             return self._segmenter.model_id
         if self._segmenter is None:
             raise ValueError("no network is loaded")
-        if isinstance(call, EmbedText):
-            return self._keep(number, self._segmenter.embed_text(call.phrases))
+        if isinstance(call, EmbedPrompts):
+            return self._keep(number, self._segmenter.embed_prompts(call.prompts))
         if isinstance(call, EmbedImage):
             on_block = self._between(number) if call.in_blocks else None
             return self._keep(number, self._segmenter.embed_image(call.frame, on_block))
         if isinstance(call, SearchImage):
             return self._search(self._segmenter, number, call)
         image = replace(call.image, features=self._kept[call.image.features])
-        return self._segmenter.segment(image, self._whole(call.text), call.options)
+        return self._segmenter.segment(image, self._whole(call.prompts), call.options)
 
     def _search(self, segmenter: Segmenter, number: int, call: SearchImage) -> Found:
         between = self._between(number) if call.in_parts else None
-        found = search(segmenter, call.frame, self._whole(call.text), call.options, between)
+        found = search(segmenter, call.frame, self._whole(call.prompts), call.options, between)
         return replace(found, image=self._keep(number, found.image))
 
-    def _whole(self, text: TextEmbedding) -> TextEmbedding:
+    def _whole(self, prompts: PromptEmbedding) -> PromptEmbedding:
         """With its features instead of their number."""
-        return replace(text, features=self._kept[text.features])
+        return replace(prompts, features=self._kept[prompts.features])
 
     def _keep(self, number: int, embedding: Any) -> Any:
         """Keep the features; returns the embedding without them."""

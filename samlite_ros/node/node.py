@@ -41,7 +41,7 @@ from samlite_ros.node.qos import CAMERA, LATCHED, QUERY, QUERY_SET, QosWatch
 from samlite_ros.parameters.table import Parameters, updated
 from samlite_ros.queries.registry import PARAMETER_CLIENT, TEXT_CLIENT, QueryRegistry, QueryStatus, Reason, State
 from samlite_ros.segmenter.load import SegmenterFactory, load_network
-from samlite_ros.types import NO_STAMP, Segmentation
+from samlite_ros.types import NO_STAMP, Prompt, Segmentation
 
 TICK_S = 0.1
 STATUS_REFRESH_S = 1.0
@@ -102,7 +102,7 @@ class SamliteNode(LifecycleNode):
         self._streams = [self._make_stream(output) for output in self._outputs]
         self._network = NetworkWorker(
             self._streams,
-            on_phrase=lambda phrase, error: self._post(lambda: self._on_phrase(phrase, error)),
+            on_prompt=lambda prompt, error: self._post(lambda: self._on_prompt(prompt, error)),
             on_failure=partial(self._on_failure, "network"),
         )
         self._report = Report(self._streams)
@@ -289,19 +289,19 @@ class SamliteNode(LifecycleNode):
         self._on_queries_changed()
 
     def _on_queries_changed(self) -> None:
-        self._network.embed_phrases(self._registry.pending_phrases)
+        self._network.embed_prompts(self._registry.pending_prompts)
         if self._registry.vocabulary is not self._vocabulary:
             self._vocabulary = self._registry.vocabulary
             for stream in self._streams:
                 stream.set_vocabulary(self._vocabulary)
 
-    def _on_phrase(self, phrase: str, error: Exception | None) -> None:
+    def _on_prompt(self, prompt: Prompt, error: Exception | None) -> None:
         if error is None:
-            self._registry.phrase_ready(phrase)
+            self._registry.prompt_ready(prompt)
         else:
             reason = Reason.TEXT_TOO_LONG if isinstance(error, PhraseTooLongError) else Reason.MODEL_ERROR
-            self._registry.phrase_failed(phrase, reason, str(error), self._now_ns())
-            self.get_logger().warning(f"phrase {phrase!r} is refused: {error}")
+            self._registry.prompt_failed(prompt, reason, str(error), self._now_ns())
+            self.get_logger().warning(f"phrase {prompt.display!r} is refused: {error}")
         self._on_queries_changed()
 
     def _tell_refusal(self, status: QueryStatus) -> None:

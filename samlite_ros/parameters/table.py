@@ -204,7 +204,7 @@ class Parameters:
             propagate=self.propagate,
             keyframe_period_s=self.keyframe_period,
             max_mask_age_s=self.max_mask_age,
-            merge_phrases=self.merge_phrases,
+            merge_prompts=self.merge_phrases,
         )
 
     def query_options(self) -> QueryOptions:

@@ -150,7 +150,7 @@ def _label_text(instance: Instance) -> str:
 
 
 def _ascii(query: Query) -> str:
-    return (query.text or query.phrase).encode("ascii", "replace").decode()  # OpenCV's fonts have no more
+    return (query.text or query.prompt.display).encode("ascii", "replace").decode()  # OpenCV's fonts have no more
 
 
 def _free_place(

@@ -36,11 +36,11 @@ class Hysteresis:
 
 @dataclass(frozen=True)
 class Search:
-    """One search for one phrase in one image.
+    """One search for one prompt in one image.
 
     Args:
         stamp_ns: Stamp of the image [ns].
-        presence: Probability that the phrase is there, 0 to 1.
+        presence: Probability that the prompt is there, 0 to 1.
         seen: At least one instance was found.
     """
 

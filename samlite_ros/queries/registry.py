@@ -20,11 +20,11 @@ from samlite_ros.queries.requests import (
     QueryOptions,
     QueryRequest,
     Reason,
-    normalise_phrase,
+    text_prompt,
     text_requests,
     validate_request,
 )
-from samlite_ros.types import NO_STAMP, Query, QueryKey, Segmentation, Vocabulary
+from samlite_ros.types import NO_STAMP, Prompt, Query, QueryKey, Segmentation, Vocabulary
 
 __all__ = [
     "PARAMETER_CLIENT",
@@ -38,7 +38,7 @@ __all__ = [
     "Reason",
     "State",
     "embed_pending",
-    "normalise_phrase",
+    "text_prompt",
     "validate_request",
 ]
 
@@ -98,7 +98,7 @@ class _Ended:
 class QueryRegistry:
     """All standing queries of all clients.
 
-    A query is PENDING until its phrase is embedded (`phrase_ready`), then ACTIVE and part of `vocabulary`. A refused
+    A query is PENDING until its prompt is embedded (`prompt_ready`), then ACTIVE and part of `vocabulary`. A refused
     replacement leaves the query of its name as it was; both have a status then, told apart by their request stamps.
     """
 
@@ -107,7 +107,7 @@ class QueryRegistry:
         self._class_ids = ClassIds()
         self._standing: dict[QueryKey, _Standing] = {}
         self._ended: dict[QueryKey, _Ended] = {}
-        self._ready: set[str] = set()
+        self._ready: set[Prompt] = set()
         self._now_ns = 0
         self._vocabulary = Vocabulary()
         self.revision = 0
@@ -119,16 +119,16 @@ class QueryRegistry:
         return self._vocabulary
 
     @property
-    def pending_phrases(self) -> tuple[str, ...]:
-        """Phrases that wait for their embedding, first asked first."""
-        phrases = dict.fromkeys(s.query.phrase for s in self._standing.values())
-        return tuple(phrase for phrase in phrases if phrase not in self._ready)
+    def pending_prompts(self) -> tuple[Prompt, ...]:
+        """Prompts that wait for their embedding, first asked first."""
+        prompts = dict.fromkeys(s.query.prompt for s in self._standing.values())
+        return tuple(prompt for prompt in prompts if prompt not in self._ready)
 
     def configure(self, options: QueryOptions) -> None:
         """Use other defaults, for standing queries too."""
         self._options = options
         for standing in self._standing.values():
-            standing.query = self._to_query(standing.request, standing.query.phrase)
+            standing.query = self._to_query(standing.request, standing.query.prompt)
         self._changed()
 
     def apply(self, request: QueryRequest, now_ns: int) -> QueryStatus | None:
@@ -161,16 +161,16 @@ class QueryRegistry:
         """Make these phrases the client's queries; see `text_requests`."""
         self.replace_set(client, text_requests(client, texts), now_ns)
 
-    def phrase_ready(self, phrase: str) -> None:
-        """The phrase is embedded: its queries become ACTIVE."""
-        if any(s.query.phrase == phrase for s in self._standing.values()):
-            self._ready.add(phrase)
+    def prompt_ready(self, prompt: Prompt) -> None:
+        """The prompt is embedded: its queries become ACTIVE."""
+        if any(s.query.prompt == prompt for s in self._standing.values()):
+            self._ready.add(prompt)
             self._changed()
 
-    def phrase_failed(self, phrase: str, reason: Reason, message: str, now_ns: int) -> None:
-        """The phrase cannot be embedded: its queries are REJECTED."""
+    def prompt_failed(self, prompt: Prompt, reason: Reason, message: str, now_ns: int) -> None:
+        """The prompt cannot be embedded: its queries are REJECTED."""
         self.advance(now_ns)
-        for key, standing in [(k, s) for k, s in self._standing.items() if s.query.phrase == phrase]:
+        for key, standing in [(k, s) for k, s in self._standing.items() if s.query.prompt == prompt]:
             self._drop(key)
             self._reject(standing.request, reason, message)
         self._changed()
@@ -198,7 +198,7 @@ class QueryRegistry:
         """Count what an answered frame says about each query; results of queries that were replaced are ignored."""
         for result in answer.results:
             standing = self._standing.get(result.query.key)
-            if standing is None or standing.query.phrase != result.query.phrase:
+            if standing is None or standing.query.prompt != result.query.prompt:
                 continue
             if result.keyframe_stamp_ns == NO_STAMP or math.isnan(result.presence):
                 continue
@@ -231,22 +231,22 @@ class QueryRegistry:
         before = self._standing.get(request.key)
         if before is None and len(self._standing) >= self._options.max_queries:
             raise QueryRejected(Reason.TOO_MANY_QUERIES, f"there are {len(self._standing)} queries, the most allowed")
-        phrase = normalise_phrase(request.text)
-        self._class_ids.take(phrase, self._now_ns, Reason.CLASS_IDS_EXHAUSTED)
-        query = self._to_query(request, phrase)
+        prompt = text_prompt(request.text)
+        self._class_ids.take(prompt, self._now_ns, Reason.CLASS_IDS_EXHAUSTED)
+        query = self._to_query(request, prompt)
         evidence = before.evidence if before and _same_search(before.query, query) else Evidence()
         expires_ns = self._now_ns + request.lifetime_ns if request.lifetime_ns else 0
         self._ended.pop(request.key, None)
         self._standing[request.key] = _Standing(request, query, expires_ns, evidence)
         if before is not None:
-            self._release(before.query.phrase)
+            self._release(before.query.prompt)
 
-    def _to_query(self, request: QueryRequest, phrase: str) -> Query:
+    def _to_query(self, request: QueryRequest, prompt: Prompt) -> Query:
         defaults = self._options
         return Query(
             key=request.key,
-            phrase=phrase,
-            class_id=self._class_ids[phrase],
+            prompt=prompt,
+            class_id=self._class_ids[prompt],
             text=request.text,
             score_threshold=request.score_threshold or defaults.score_threshold,
             mask_threshold=request.mask_threshold or defaults.mask_threshold,
@@ -262,7 +262,7 @@ class QueryRegistry:
         self._keep_ended(status)
 
     def _drop(self, key: QueryKey) -> None:
-        self._release(self._standing.pop(key).query.phrase)
+        self._release(self._standing.pop(key).query.prompt)
 
     def _reject(self, request: QueryRequest, reason: Reason, message: str) -> QueryStatus:
         status = QueryStatus(
@@ -277,10 +277,10 @@ class QueryRegistry:
         if len(self._ended) > MAX_ENDED:
             del self._ended[next(iter(self._ended))]
 
-    def _release(self, phrase: str) -> None:
-        if not any(s.query.phrase == phrase for s in self._standing.values()):
-            self._class_ids.release(phrase, self._now_ns)
-            self._ready.discard(phrase)
+    def _release(self, prompt: Prompt) -> None:
+        if not any(s.query.prompt == prompt for s in self._standing.values()):
+            self._class_ids.release(prompt, self._now_ns)
+            self._ready.discard(prompt)
 
     def _shift(self, delta_ns: int) -> None:
         self._class_ids.shift(delta_ns)
@@ -298,7 +298,7 @@ class QueryRegistry:
             key=query.key,
             request_stamp_ns=standing.request.stamp_ns,
             text=query.text,
-            state=State.ACTIVE if query.phrase in self._ready else State.PENDING,
+            state=State.ACTIVE if query.prompt in self._ready else State.PENDING,
             outcome=self._outcome(standing),
             class_id=query.class_id,
             presence=evidence.presence,
@@ -310,7 +310,7 @@ class QueryRegistry:
 
     def _changed(self) -> None:
         self.revision += 1
-        active = tuple(s.query for s in self._standing.values() if s.query.phrase in self._ready)
+        active = tuple(s.query for s in self._standing.values() if s.query.prompt in self._ready)
         vocabulary = Vocabulary(self._class_ids.epoch, active)
         if vocabulary != self._vocabulary:
             self._vocabulary = vocabulary
@@ -320,23 +320,23 @@ def _same_search(a: Query, b: Query) -> bool:
     """The evidence for one says the same of the other."""
 
     def searched(query: Query) -> tuple[object, ...]:
-        return query.phrase, query.score_threshold, query.mask_threshold, query.cameras
+        return query.prompt, query.score_threshold, query.mask_threshold, query.cameras
 
     return searched(a) == searched(b)
 
 
-def embed_pending(registry: QueryRegistry, embed: Callable[[Sequence[str]], object], now_ns: int) -> None:
-    """Embed every pending phrase at once and say so to the registry; for callers without a worker of their own.
+def embed_pending(registry: QueryRegistry, embed: Callable[[Sequence[Prompt]], object], now_ns: int) -> None:
+    """Embed every pending prompt at once and say so to the registry; for callers without a worker of their own.
 
     Args:
         registry: The registry.
-        embed: `Segmenter.embed_text`.
+        embed: `Segmenter.embed_prompts`.
         now_ns: The time [ns].
     """
-    for phrase in registry.pending_phrases:
+    for prompt in registry.pending_prompts:
         try:
-            embed([phrase])
+            embed([prompt])
         except PhraseTooLongError as error:
-            registry.phrase_failed(phrase, Reason.TEXT_TOO_LONG, str(error), now_ns)
+            registry.prompt_failed(prompt, Reason.TEXT_TOO_LONG, str(error), now_ns)
         else:
-            registry.phrase_ready(phrase)
+            registry.prompt_ready(prompt)

@@ -10,7 +10,7 @@ from enum import IntEnum
 
 from samlite_ros.errors import QueryRejected
 from samlite_ros.queries.evidence import Hysteresis
-from samlite_ros.types import NO_STAMP, QueryKey
+from samlite_ros.types import NO_STAMP, Prompt, QueryKey
 
 MAX_TEXT_CHARACTERS = 1000
 MAX_NAME_CHARACTERS = 256
@@ -85,6 +85,11 @@ def normalise_phrase(text: str) -> str:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     printable = "".join(c if c.isprintable() else " " for c in folded)
     return " ".join(printable.split())
+
+
+def text_prompt(text: str) -> Prompt:
+    """What a client's text asks for; spellings of one phrase are one prompt."""
+    return Prompt(normalise_phrase(text))
 
 
 def text_requests(client: str, texts: Iterable[str]) -> list[QueryRequest]:

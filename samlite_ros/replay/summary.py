@@ -54,7 +54,7 @@ class ReplayRecord:
         self.model_id = answer.model_id or self.model_id
         known = answer.keyframe_stamp_ns != NO_STAMP
         age_ms = (answer.stamp_ns - answer.keyframe_stamp_ns) / 1e6 if known else math.nan
-        counts = {r.query.phrase: r.count for r in answer.results if r.keyframe_stamp_ns != NO_STAMP}
+        counts = {r.query.prompt.display: r.count for r in answer.results if r.keyframe_stamp_ns != NO_STAMP}
         self.answers.append(AnswerRecord(answer.camera, answer.stamp_ns, item.at_ns, age_ms, counts))
 
 
@@ -101,7 +101,7 @@ def _passes(passes: list[KeyframePass]) -> dict[str, Any]:
     return {
         "keyframes": sum(not p.late for p in passes),
         "late": sum(p.late for p in passes),
-        "phrases_decoded": sum(p.phrases for p in passes),
+        "phrases_decoded": sum(p.prompts for p in passes),
     }
 
 

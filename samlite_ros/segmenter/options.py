@@ -20,10 +20,10 @@ class SegmenterOptions:
         image_size: Side of the square network input [px]; None = the checkpoint's own.
         threads: Threads of torch on the CPU; 0 = one for a small network, which more threads only slow down, else
             as many as torch takes.
-        decode_batch: Phrases decoded at once.
-        text_bank_size: Phrases whose embeddings are kept in memory.
-        text_bank_folder: Where embeddings of phrases are kept between runs; None = nowhere.
-        keep_text_encoder: False frees the text encoder's memory; it is loaded again when a phrase is new.
+        decode_batch: Prompts decoded at once.
+        text_bank_size: Prompts whose embeddings are kept in memory.
+        text_bank_folder: Where embeddings of prompts are kept between runs; None = nowhere.
+        keep_text_encoder: False frees the text encoder's memory; it is loaded again when a prompt is new.
 
     Raises:
         ValueError: A number is below its least value.

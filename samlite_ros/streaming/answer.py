@@ -14,7 +14,8 @@ from samlite_ros.types import (
     Frame,
     Instance,
     Mask,
-    PhraseResult,
+    Prompt,
+    PromptResult,
     Query,
     QueryKey,
     QueryMatch,
@@ -31,50 +32,50 @@ FULL_AGREEMENT = 0.7
 
 @dataclass(frozen=True)
 class Search:
-    """The last search for a phrase.
+    """The last search for a prompt.
 
     Args:
         keyframe_ns: Stamp of the image that was searched [ns].
-        presence: Probability that the phrase is in it.
+        presence: Probability that the prompt is in it.
     """
 
     keyframe_ns: int
     presence: float
 
 
-def decode_plan(queries: Sequence[Query]) -> tuple[tuple[str, ...], tuple[DecodeOptions, ...]]:
-    """Distinct phrases, highest priority first, each with the loosest options that its queries need."""
-    by_phrase: dict[str, list[Query]] = {}
+def decode_plan(queries: Sequence[Query]) -> tuple[tuple[Prompt, ...], tuple[DecodeOptions, ...]]:
+    """Distinct prompts, highest priority first, each with the loosest options that its queries need."""
+    by_prompt: dict[Prompt, list[Query]] = {}
     for query in sorted(queries, key=lambda q: -q.priority):
-        by_phrase.setdefault(query.phrase, []).append(query)
+        by_prompt.setdefault(query.prompt, []).append(query)
     options = tuple(
         DecodeOptions(min(q.score_threshold for q in group), max(q.max_instances for q in group))
-        for group in by_phrase.values()
+        for group in by_prompt.values()
     )
-    return tuple(by_phrase), options
+    return tuple(by_prompt), options
 
 
-def mask_thresholds(queries: Sequence[Query]) -> dict[str, int]:
-    """By phrase the least pixel probability inside a mask, 1 to 255; of several queries the lowest."""
-    thresholds: dict[str, int] = {}
+def mask_thresholds(queries: Sequence[Query]) -> dict[Prompt, int]:
+    """By prompt the least pixel probability inside a mask, 1 to 255; of several queries the lowest."""
+    thresholds: dict[Prompt, int] = {}
     for query in queries:
         level = min(max(round(query.mask_threshold * 255), 1), 255)
-        thresholds[query.phrase] = min(thresholds.get(query.phrase, 255), level)
+        thresholds[query.prompt] = min(thresholds.get(query.prompt, 255), level)
     return thresholds
 
 
 def answer_keyframe(
-    frame: Frame, results: Sequence[PhraseResult], model_id: str, vocabulary: Vocabulary
+    frame: Frame, results: Sequence[PromptResult], model_id: str, vocabulary: Vocabulary
 ) -> Segmentation:
     """The answer for a keyframe itself: what the network found, for the queries that are active now."""
     thresholds = mask_thresholds(vocabulary.queries)
-    searches = {r.phrase: Search(frame.stamp_ns, r.presence) for r in results}
+    searches = {r.prompt: Search(frame.stamp_ns, r.presence) for r in results}
     things = [
-        _Thing(((r.phrase, float(score)),), 0, 1.0, False, frame.stamp_ns, _to_box(box), mask)
+        _Thing(((r.prompt, float(score)),), 0, 1.0, False, frame.stamp_ns, _to_box(box), mask)
         for r in results
-        if r.phrase in thresholds
+        if r.prompt in thresholds
         for score, box, mask in zip(
-            r.scores, r.boxes_xyxy, (replace(m, threshold=thresholds[r.phrase]) for m in r.masks), strict=True
+            r.scores, r.boxes_xyxy, (replace(m, threshold=thresholds[r.prompt]) for m in r.masks), strict=True
         )
     ]
     return _segmentation(frame, model_id, vocabulary, searches, things)
@@ -85,7 +86,7 @@ def answer_carried(
     drawn: Sequence[tuple[Track, Mask]],
     model_id: str,
     vocabulary: Vocabulary,
-    searches: Mapping[str, Search],
+    searches: Mapping[Prompt, Search],
     max_age_s: float,
 ) -> Segmentation:
     """The answer for a frame to which masks were carried.
@@ -95,7 +96,7 @@ def answer_carried(
         drawn: Tracks and their masks in it.
         model_id: Names the weights.
         vocabulary: The active queries.
-        searches: The last search of each phrase.
+        searches: The last search of each prompt.
         max_age_s: Confidence falls to half towards this age [s].
     """
     things = []
@@ -104,7 +105,7 @@ def answer_carried(
         if box is None:
             continue
         factor = reliability(track, frame.stamp_ns, max_age_s)
-        matches = tuple((m.phrase, m.score) for m in track.matches)
+        matches = tuple((m.prompt, m.score) for m in track.matches)
         stamp = track.keyframe_ns
         things.append(_Thing(matches, track.track_id, factor, stamp != frame.stamp_ns, stamp, box, mask))
     return _segmentation(frame, model_id, vocabulary, searches, things)
@@ -121,7 +122,7 @@ def reliability(track: Track, stamp_ns: int, max_age_s: float) -> float:
 class _Thing:
     """An instance before the queries had their say; `factor` scales the best score to the confidence."""
 
-    scores: tuple[tuple[str, float], ...]
+    scores: tuple[tuple[Prompt, float], ...]
     track_id: int
     factor: float
     propagated: bool
@@ -136,7 +137,7 @@ def _to_box(box: Sequence[float]) -> tuple[float, float, float, float]:
 
 
 def _segmentation(
-    frame: Frame, model_id: str, vocabulary: Vocabulary, searches: Mapping[str, Search], things: Sequence[_Thing]
+    frame: Frame, model_id: str, vocabulary: Vocabulary, searches: Mapping[Prompt, Search], things: Sequence[_Thing]
 ) -> Segmentation:
     counts = dict.fromkeys((q.key for q in vocabulary.queries), 0)
     instances = []
@@ -154,7 +155,7 @@ def _segmentation(
         )
     instances.sort(key=lambda i: -i.confidence)
     unknown = Search(NO_STAMP, math.nan)
-    found = [(q, searches.get(q.phrase, unknown)) for q in vocabulary.queries]
+    found = [(q, searches.get(q.prompt, unknown)) for q in vocabulary.queries]
     return Segmentation(
         stamp_ns=frame.stamp_ns,
         frame_id=frame.frame_id,
@@ -172,9 +173,9 @@ def _matches(thing: _Thing, queries: Sequence[Query], counts: Mapping[QueryKey, 
     """The queries that a thing answers and that have not had enough yet, best score first."""
     matches = [
         QueryMatch(query, score)
-        for phrase, score in thing.scores
+        for prompt, score in thing.scores
         for query in queries
-        if query.phrase == phrase and score >= query.score_threshold and counts[query.key] < query.max_instances
+        if query.prompt == prompt and score >= query.score_threshold and counts[query.key] < query.max_instances
     ]
     return tuple(sorted(matches, key=lambda m: -m.score))
 

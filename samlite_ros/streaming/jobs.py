@@ -12,22 +12,22 @@ from dataclasses import dataclass
 
 from samlite_ros.streaming.answer import Search, decode_plan
 from samlite_ros.streaming.carry.snapshot import Snapshot
-from samlite_ros.types import DecodeOptions, Frame, PhraseResult, Query, Vocabulary
+from samlite_ros.types import DecodeOptions, Frame, Prompt, PromptResult, Query, Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
 class KeyframeJob:
-    """Work for the network: find these phrases in this frame.
+    """Work for the network: find these prompts in this frame.
 
     Args:
         frame: The frame.
-        phrases: Distinct phrases, in the order in which to decode them.
-        options: One per phrase.
+        prompts: Distinct prompts, in the order in which to decode them.
+        options: One per prompt.
         late: The frame's image embedding exists already: only decode.
     """
 
     frame: Frame
-    phrases: tuple[str, ...]
+    prompts: tuple[Prompt, ...]
     options: tuple[DecodeOptions, ...]
     late: bool = False
 
@@ -46,11 +46,11 @@ class Asked:
 
     Args:
         vocabulary: The queries.
-        searches: The last search for each phrase; never changed, only replaced.
+        searches: The last search for each prompt; never changed, only replaced.
     """
 
     vocabulary: Vocabulary
-    searches: dict[str, Search]
+    searches: dict[Prompt, Search]
 
 
 class JobBook:
@@ -71,8 +71,8 @@ class JobBook:
 
     def _forget(self) -> None:
         self.now_ns: int | None = None
-        self._searches: dict[str, Search] = {}
-        self._submitted_ns: dict[str, int] = {}
+        self._searches: dict[Prompt, Search] = {}
+        self._submitted_ns: dict[Prompt, int] = {}
         self._forget_jobs()
 
     def _forget_jobs(self) -> None:
@@ -80,7 +80,7 @@ class JobBook:
         self._late_in_flight: Running | None = None
         self._late_done: list[Running] = []
         self._embedded: Snapshot | None = None
-        self._decoded: set[str] = set()
+        self._decoded: set[Prompt] = set()
 
     def forget(self) -> None:
         """Forget every frame and job; the vocabulary stays."""
@@ -109,8 +109,8 @@ class JobBook:
         with self._lock:
             self._vocabulary = vocabulary
             active = self._active()
-            self._searches = {phrase: s for phrase, s in self._searches.items() if phrase in active}
-            self._submitted_ns = {phrase: s for phrase, s in self._submitted_ns.items() if phrase in active}
+            self._searches = {prompt: s for prompt, s in self._searches.items() if prompt in active}
+            self._submitted_ns = {prompt: s for prompt, s in self._submitted_ns.items() if prompt in active}
             self._decoded &= active
 
     def is_too_old(self, stamp_ns: int) -> bool:
@@ -122,7 +122,7 @@ class JobBook:
         """Queries whose rate allows a search at this stamp [ns]; whether one of them was never searched."""
         with self._lock:
             queries = self._due(stamp_ns)
-            return queries, any(q.phrase not in self._submitted_ns for q in queries)
+            return queries, any(q.prompt not in self._submitted_ns for q in queries)
 
     def begin_pass(self, job: KeyframeJob, snapshot: Snapshot | None) -> None:
         """The network begins with a keyframe."""
@@ -131,12 +131,12 @@ class JobBook:
             self._note_submission(job)
 
     def begin_late(self) -> KeyframeJob | None:
-        """Phrases to decode on the image that the last finished pass embedded, None = none. The job counts as begun."""
+        """Prompts to decode on the image that the last finished pass embedded, None = none. The job counts as begun."""
         with self._lock:
             snapshot = self._embedded
             if snapshot is None or self._late_in_flight is not None or self.is_too_old(snapshot.stamp_ns):
                 return None
-            queries = [q for q in self._due(snapshot.stamp_ns) if q.phrase not in self._decoded]
+            queries = [q for q in self._due(snapshot.stamp_ns) if q.prompt not in self._decoded]
             if not queries:
                 return None
             job = KeyframeJob(snapshot.frame, *decode_plan(queries), late=True)
@@ -159,14 +159,14 @@ class JobBook:
                 self._late_done.append(late)
                 self._note_decoded(late)
 
-    def finish(self, job: KeyframeJob, results: Sequence[PhraseResult]) -> Running | None:
+    def finish(self, job: KeyframeJob, results: Sequence[PromptResult]) -> Running | None:
         """Take a job off the list of those that run, and note what it found; None = it is not on the list."""
         with self._lock:
             running = self._take_off(job)
             if running is None:
                 return None
             active = self._active()
-            found = {r.phrase: Search(job.frame.stamp_ns, r.presence) for r in results if r.phrase in active}
+            found = {r.prompt: Search(job.frame.stamp_ns, r.presence) for r in results if r.prompt in active}
             self._searches = {**self._searches, **found}
             if job.late:
                 self._note_decoded(running)
@@ -175,11 +175,11 @@ class JobBook:
             return running
 
     def give_up(self, job: KeyframeJob) -> Running | None:
-        """Take a job that came to nothing off the list: its phrases wait again. None = it is not on the list."""
+        """Take a job that came to nothing off the list: its prompts wait again. None = it is not on the list."""
         with self._lock:
             running = self._take_off(job)
-            for phrase in job.phrases if running is not None else ():
-                self._submitted_ns.pop(phrase, None)
+            for prompt in job.prompts if running is not None else ():
+                self._submitted_ns.pop(prompt, None)
             return running
 
     @property
@@ -189,27 +189,27 @@ class JobBook:
             running = [r.snapshot for r in (self._in_flight, self._late_in_flight, *self._late_done) if r is not None]
             return [s for s in (*running, self._embedded) if s is not None]
 
-    def _active(self) -> set[str]:
-        return {q.phrase for q in self._vocabulary.queries}
+    def _active(self) -> set[Prompt]:
+        return {q.prompt for q in self._vocabulary.queries}
 
     def _use_embedding(self, running: Running) -> None:
         """What was withdrawn meanwhile counts as not decoded: if it comes back, it is decoded anew."""
-        self._embedded, self._decoded = running.snapshot, self._active().intersection(running.job.phrases)
+        self._embedded, self._decoded = running.snapshot, self._active().intersection(running.job.prompts)
 
     def _note_decoded(self, late: Running) -> None:
         if late.snapshot is self._embedded:
-            self._decoded |= self._active().intersection(late.job.phrases)
+            self._decoded |= self._active().intersection(late.job.prompts)
 
     def _due(self, stamp_ns: int) -> list[Query]:
         def allowed(query: Query) -> bool:
-            last = self._submitted_ns.get(query.phrase)
+            last = self._submitted_ns.get(query.prompt)
             return last is None or query.max_rate_hz <= 0 or stamp_ns - last >= 1e9 / query.max_rate_hz
 
         return [q for q in self._vocabulary.queries if allowed(q)]
 
     def _note_submission(self, job: KeyframeJob) -> None:
         """What was withdrawn meanwhile is searched as if for the first time, if it comes back."""
-        self._submitted_ns.update(dict.fromkeys(self._active().intersection(job.phrases), job.frame.stamp_ns))
+        self._submitted_ns.update(dict.fromkeys(self._active().intersection(job.prompts), job.frame.stamp_ns))
 
     def _take_off(self, job: KeyframeJob) -> Running | None:
         candidates = (self._in_flight, self._late_in_flight, *self._late_done)

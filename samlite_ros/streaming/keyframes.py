@@ -49,7 +49,7 @@ class KeyframeSchedule:
             stamp_ns: Stamp of the frame [ns].
             image: The frame; None = not known, then other scenes are not noticed within the period.
             still: It shows what the last keyframe showed.
-            query_waits: A phrase was never searched.
+            query_waits: A prompt was never searched.
         """
         if self._last_ns is None:
             return Reason.FIRST

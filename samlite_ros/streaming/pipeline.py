@@ -17,7 +17,7 @@ from samlite_ros.streaming.image.change import is_still
 from samlite_ros.streaming.image.work_image import prepare
 from samlite_ros.streaming.jobs import JobBook, KeyframeJob
 from samlite_ros.streaming.keyframes import KeyframeSchedule
-from samlite_ros.types import Frame, PhraseResult, Segmentation, Vocabulary
+from samlite_ros.types import Frame, Prompt, PromptResult, Segmentation, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -30,21 +30,21 @@ class StreamingOptions:
         keyframe_period_s: Least time between two keyframes [s]; 0 = as fast as the network goes. Another scene and
             waiting queries do not wait for it.
         max_mask_age_s: Masks older than this are withdrawn [s].
-        merge_phrases: What two phrases both find is one thing with two matches. False: two things.
+        merge_prompts: What two prompts both find is one thing with two matches. False: two things.
     """
 
     propagate: bool = False
     keyframe_period_s: float = 0.0
     max_mask_age_s: float = 2.0
-    merge_phrases: bool = True
+    merge_prompts: bool = True
 
 
 @dataclass(frozen=True, eq=False)
 class KeyframeResult:
-    """The network's answer to one job; `results` are in the order of the job's phrases."""
+    """The network's answer to one job; `results` are in the order of the job's prompts."""
 
     job: KeyframeJob
-    results: tuple[PhraseResult, ...]
+    results: tuple[PromptResult, ...]
     model_id: str
 
 
@@ -91,7 +91,7 @@ class StreamingPipeline:
         self.camera = camera
         self.counters = StreamingCounters()
         self._jobs = JobBook(options.max_mask_age_s)
-        self._carrier = Carrier(options.merge_phrases, options.keyframe_period_s, options.max_mask_age_s)
+        self._carrier = Carrier(options.merge_prompts, options.keyframe_period_s, options.max_mask_age_s)
         self._schedule = KeyframeSchedule(options.keyframe_period_s, options.max_mask_age_s)
         self._forget()
 
@@ -142,14 +142,14 @@ class StreamingPipeline:
     def take_job(self) -> KeyframeJob | None:
         """What the network, being free, should do now; None = nothing worth doing. The job counts as begun.
 
-        A phrase that an existing image embedding can answer comes first.
+        A prompt that an existing image embedding can answer comes first.
         """
         if self._jobs.has_running_pass:
             return None
         return self.take_late_job() or self._take_keyframe()
 
     def take_late_job(self) -> KeyframeJob | None:
-        """Phrases to decode on the last image embedding, None = none; may be called while a pass is running.
+        """Prompts to decode on the last image embedding, None = none; may be called while a pass is running.
 
         The job's frame is the one that the last finished pass embedded. The job counts as begun.
         """
@@ -198,7 +198,7 @@ class StreamingPipeline:
         newest = self._carrier.snapshots[-1] if self._carrier.snapshots else None
         self._still = newest is not None and newest.changed is not None and is_still(newest.changed)
         self.counters.still_frames += self._still
-        self._withdraw({q.phrase for q in asked.vocabulary.queries})
+        self._withdraw({q.prompt for q in asked.vocabulary.queries})
         drawn = self._carrier.draw()
         answer = answer_carried(
             frame, drawn, self._model_id, asked.vocabulary, asked.searches, self.options.max_mask_age_s
@@ -206,9 +206,9 @@ class StreamingPipeline:
         self.counters.carried_frames += any(i.propagated for i in answer.instances)
         return answer
 
-    def _withdraw(self, active: set[str]) -> None:
+    def _withdraw(self, active: set[Prompt]) -> None:
         """End the tracks that nobody asks for any more, and those that are too old."""
-        unwanted = [t for t in self._carrier.tracks if not any(m.phrase in active for m in t.matches)]
+        unwanted = [t for t in self._carrier.tracks if not any(m.prompt in active for m in t.matches)]
         old = [t for t in self._carrier.tracks if t not in unwanted and self._jobs.is_too_old(t.keyframe_ns)]
         self.counters.withdrawn += len(old)
         self._carrier.end([*unwanted, *old])
@@ -238,9 +238,9 @@ class StreamingPipeline:
             mask_thresholds(vocabulary.queries),
             snapshot.stamp_ns,
             snapshot.image.size,
-            self.options.merge_phrases,
+            self.options.merge_prompts,
         )
-        self._carrier.deliver(snapshot, detections, frozenset(job.phrases))
+        self._carrier.deliver(snapshot, detections, frozenset(job.prompts))
         if not job.late:  # a late query's models are yet to be learnt
             self._prune()
 

@@ -17,7 +17,7 @@ from samlite_ros.scenes.render import Scene, render_scene
 from samlite_ros.scenes.vocabulary import HELD_OUT_PAIRS
 from samlite_ros.scenes.world import WorldOptions
 from samlite_ros.training.scene_questions import Question, questions
-from samlite_ros.types import DecodeOptions, Frame, Mask, PhraseResult, Segmenter
+from samlite_ros.types import DecodeOptions, Frame, Mask, Prompt, PromptResult, Segmenter
 
 LEAST_AREA_PX = 48 * 48
 """Smaller objects, and detections smaller than this without an object, count neither for nor against."""
@@ -112,7 +112,7 @@ def scene_seed(seed: int, index: int) -> int:
     return seed * _SEEDS_PER_SET + index
 
 
-def answer(scene: Scene, question: Question, result: PhraseResult, presence_threshold: float = 0.5) -> Answer:
+def answer(scene: Scene, question: Question, result: PromptResult, presence_threshold: float = 0.5) -> Answer:
     """Compare a result with the truth.
 
     Detections are taken best score first; each takes the not yet taken named object of highest IoU, if that is at
@@ -185,7 +185,7 @@ def ask(segmenter: Segmenter, scene: Scene, asked: Sequence[Question], timing: T
     timing.image_s.append(time.perf_counter() - start)
     answers = []
     for question in asked:
-        text = segmenter.embed_text([question.phrase])
+        text = segmenter.embed_prompts([Prompt(question.phrase)])
         start = time.perf_counter()
         (result,) = segmenter.segment(image, text, [DecodeOptions()])
         timing.decode_s.append(time.perf_counter() - start)

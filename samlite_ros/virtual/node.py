@@ -2,7 +2,7 @@
 
 The frames' stamps are the clock; the network takes the time that a latency profile says, and the work of the streams
 none, so that the outcome is the same every time. `streaming.runner` is the simpler driver of one camera with fixed
-phrases.
+prompts.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class KeyframePass:
     stamp_ns: int
     begins_ns: int
     ends_ns: int
-    phrases: int
+    prompts: int
     late: bool
 
 
@@ -162,10 +162,10 @@ class VirtualNode:
             yield from self._deliver(ended, now_ns)
 
     def _update_queries(self, now_ns: int) -> Iterator[Published]:
-        """Embed new phrases, tell the cameras what to search for, and the clients what became of their queries."""
+        """Embed new prompts, tell the cameras what to search for, and the clients what became of their queries."""
         registry = self._registry
         registry.advance(now_ns)
-        embed_pending(registry, self._segmenter.embed_text, now_ns)
+        embed_pending(registry, self._segmenter.embed_prompts, now_ns)
         if registry.vocabulary is not self._vocabulary:
             self._vocabulary = registry.vocabulary
             for camera in self._cameras.values():
@@ -202,7 +202,7 @@ class VirtualNode:
         return _Running(self._compute(job), now_ns, ends_ns, encode_ends_ns, decode_ns, look_ns)
 
     def _look_for_late_job(self, running: _Running, now_ns: int) -> None:
-        """Between two parts of a pass: decode waiting phrases on an embedding that exists, which delays the pass."""
+        """Between two parts of a pass: decode waiting prompts on an embedding that exists, which delays the pass."""
         delay_ns = 0
         job = self._take_late_job() if self._late is None else None
         if job is not None:
@@ -222,7 +222,7 @@ class VirtualNode:
         return None
 
     def _decode_ns(self, job: KeyframeJob) -> int:
-        return int(self._profile.decode_s * len(job.phrases) * 1e9)
+        return int(self._profile.decode_s * len(job.prompts) * 1e9)
 
     def _compute(self, job: KeyframeJob) -> KeyframeResult:
         """The network's own answer to a job."""
@@ -231,15 +231,15 @@ class VirtualNode:
             for stamp_ns in tuple(embeddings)[:-1]:
                 del embeddings[stamp_ns]
             embeddings[frame.stamp_ns] = self._segmenter.embed_image(frame)
-        text = self._segmenter.embed_text(job.phrases)
-        results = self._segmenter.segment(embeddings[frame.stamp_ns], text, job.options)
+        prompts = self._segmenter.embed_prompts(job.prompts)
+        results = self._segmenter.segment(embeddings[frame.stamp_ns], prompts, job.options)
         return KeyframeResult(job, tuple(results), self._segmenter.model_id)
 
     def _deliver(self, ended: _Running, now_ns: int) -> Iterator[Published]:
         job = ended.result.job
         frame = job.frame
         self.passes.append(
-            KeyframePass(frame.camera, frame.stamp_ns, ended.begins_ns, now_ns, len(job.phrases), job.late)
+            KeyframePass(frame.camera, frame.stamp_ns, ended.begins_ns, now_ns, len(job.prompts), job.late)
         )
         answer = self._cameras[frame.camera].pipeline.deliver(ended.result)
         if answer is not None:

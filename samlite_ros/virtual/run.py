@@ -192,7 +192,7 @@ class VirtualRun:
         self._pass = _Pass(self._compute(job), now_ns, ends_ns, encode_ends_ns, decode_ns, look_ns)
 
     def _look_for_late_query(self, now_ns: int) -> None:
-        """Between two parts of a running pass: decode waiting phrases on the last embedding."""
+        """Between two parts of a running pass: decode waiting prompts on the last embedding."""
         running = self._pass
         if running is None:
             return
@@ -208,7 +208,7 @@ class VirtualRun:
         )
 
     def _decode_ns(self, job: KeyframeJob) -> int:
-        return int(self._profile.decode_s * len(job.phrases) * 1e9)
+        return int(self._profile.decode_s * len(job.prompts) * 1e9)
 
     def _compute(self, job: KeyframeJob) -> KeyframeResult:
         """The network's own answer to a job."""
@@ -217,6 +217,6 @@ class VirtualRun:
             self._embeddings = dict(list(self._embeddings.items())[-1:])
             self._embeddings[stamp_ns] = self._segmenter.embed_image(job.frame)
             self.record.embeddings += 1
-        text = self._segmenter.embed_text(job.phrases)
-        results = self._segmenter.segment(self._embeddings[stamp_ns], text, job.options)
+        prompts = self._segmenter.embed_prompts(job.prompts)
+        results = self._segmenter.segment(self._embeddings[stamp_ns], prompts, job.options)
         return KeyframeResult(job, tuple(results), self._segmenter.model_id)

@@ -13,7 +13,7 @@ from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE
 from samlite_ros.bags.writer import BagWriter
 from samlite_ros.messages.fill import image_message
 from samlite_ros.pixels.masks import encode_rle, mask_bounds_xyxy, mask_from_array
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Mask, PhraseResult, TextEmbedding
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Mask, Prompt, PromptEmbedding, PromptResult
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 60, 220), "yellow": (220, 210, 40)}
 PERIOD_NS = 100_000_000
@@ -31,8 +31,8 @@ class ColourSegmenter:
     def __init__(self) -> None:
         self.embedded: list[int] = []
 
-    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
-        return TextEmbedding(tuple(phrases), self.model_id, None)
+    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
+        return PromptEmbedding(tuple(prompts), self.model_id, None)
 
     def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
         self.embedded.append(frame.stamp_ns)
@@ -41,19 +41,19 @@ class ColourSegmenter:
     def segment(
         self,
         image: ImageEmbedding,
-        text: TextEmbedding,
+        prompts: PromptEmbedding,
         options: Sequence[DecodeOptions],
         on_step: Callable[[], None] | None = None,
-    ) -> list[PhraseResult]:
-        return [_find(phrase, image.features) for phrase in text.phrases]
+    ) -> list[PromptResult]:
+        return [_find(prompt, image.features) for prompt in prompts.prompts]
 
 
-def _find(phrase: str, image: np.ndarray) -> PhraseResult:
-    colour = COLOURS.get(phrase.split(maxsplit=1)[0])
+def _find(prompt: Prompt, image: np.ndarray) -> PromptResult:
+    colour = COLOURS.get(prompt.text.split(maxsplit=1)[0])
     patches = patches_of(image, colour) if colour else []
     boxes = np.array([mask_bounds_xyxy(m) for m in patches], np.float32).reshape(-1, 4)
     scores = np.linspace(0.9, 0.8, len(patches), dtype=np.float32)
-    return PhraseResult(phrase, 0.9 if patches else 0.05, scores, boxes, tuple(patches))
+    return PromptResult(prompt, 0.9 if patches else 0.05, scores, boxes, tuple(patches))
 
 
 def patches_of(image: np.ndarray, colour: tuple[int, int, int]) -> list[Mask]:

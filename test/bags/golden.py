@@ -64,7 +64,7 @@ def to_coco(result: Path) -> dict:
                     {
                         "id": len(annotations) + 1,
                         "image_id": image_id,
-                        "category_id": PHRASES.index(match.query.phrase) + 1,
+                        "category_id": PHRASES.index(match.query.prompt.display) + 1,
                         "score": round(match.score, 4),
                         "segmentation": {"size": [height, width], "counts": encode_rle(instance.mask).tolist()},
                     }

@@ -39,7 +39,7 @@ from samlite_ros.messages.fill import image_message, label_info_message
 from samlite_ros.parameters.table import Parameters
 from samlite_ros.replay.outputs import OutputOptions
 from samlite_ros.replay.replay import ReplayOptions, replay
-from samlite_ros.types import Query, QueryKey, Vocabulary
+from samlite_ros.types import Prompt, Query, QueryKey, Vocabulary
 from samlite_ros.virtual.latency import LatencyProfile
 
 PHRASES = ("red thing", "green thing", "yellow thing")
@@ -71,10 +71,10 @@ class WrongSegmenter(ColourSegmenter):
         found = super().segment(image, text, options)
         if len(self.embedded) <= 7:
             return found
-        by_phrase = {r.phrase: r for r in found}
+        by_phrase = {r.prompt.text: r for r in found}
         green = by_phrase["green thing"]
         swapped = {"yellow thing": green, "green thing": by_phrase["yellow thing"]}
-        return [type(r)(r.phrase, *_content(swapped.get(r.phrase, r))) for r in found]
+        return [type(r)(r.prompt, *_content(swapped.get(r.prompt.text, r))) for r in found]
 
 
 def _content(result):  # type: ignore[no-untyped-def]
@@ -189,7 +189,7 @@ def dump(path: Path, content: dict) -> Path:
 
 
 def label_bag(folder: Path) -> Path:
-    queries = tuple(Query(QueryKey("t", c), f"{c} thing", n) for n, c in enumerate(COLOURS))
+    queries = tuple(Query(QueryKey("t", c), Prompt(f"{c} thing"), n) for n, c in enumerate(COLOURS))
     with BagWriter(folder) as bag:
         bag.add_topic("/truth/label_image", IMAGE)
         bag.add_topic("/truth/label_info", LABEL_INFO)

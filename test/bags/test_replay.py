@@ -37,7 +37,7 @@ from samlite_ros.parameters.file import read_parameter_file
 from samlite_ros.parameters.table import Parameters
 from samlite_ros.replay.outputs import OutputOptions
 from samlite_ros.replay.replay import ReplayOptions, check, replay
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, TextEmbedding
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PromptEmbedding, PromptResult
 from samlite_ros.virtual.latency import LatencyProfile, parse_profile
 
 PHRASES = ("red thing", "green thing", "yellow thing")
@@ -67,7 +67,7 @@ def test_every_frame_is_answered_once_with_its_own_stamp(recording: Recording, t
     assert [a.segmentation.stamp_ns for a in answers] == [stamp_of(i) for i in range(10)]
     assert {a.segmentation.frame_id for a in answers} == {f"frame_of{TOPIC}"}
     for index, answer in enumerate(answers):
-        red = [i.mask.full() for i in answer.segmentation.instances if i.matches[0].query.phrase == "red thing"]
+        red = [i.mask.full() for i in answer.segmentation.instances if i.matches[0].query.prompt.display == "red thing"]
         assert len(red) == 1
         assert np.array_equal(red[0], patches_of(draw_world(index), COLOURS["red"])[0].full())
     assert not outcome.faults
@@ -143,7 +143,7 @@ SCRIPT = """
 
 
 def phrases_by_frame(answers: Sequence[Answer]) -> list[list[str]]:
-    return [[r.query.phrase for r in a.segmentation.results] for a in answers]
+    return [[r.query.prompt.display for r in a.segmentation.results] for a in answers]
 
 
 def test_script_adds_replaces_removes_and_expires(recording: Recording, tmp_path: Path) -> None:
@@ -271,7 +271,8 @@ def test_recorded_texts_replace_no_query_of_another_client(tmp_path: Path) -> No
     options = keyframes_only(phrases=("green thing", " "), parameters=parameters, queries_from_bag=True)
     replay(tmp_path / "in", tmp_path / "out", options, ColourSegmenter())
     asked = [
-        {(r.query.key.client, r.query.phrase) for r in a.segmentation.results} for a in answers_of(tmp_path / "out")
+        {(r.query.key.client, r.query.prompt.display) for r in a.segmentation.results}
+        for a in answers_of(tmp_path / "out")
     ]
     standing = {("parameters", "red thing"), ("command", "green thing")}
     assert asked == [standing] * 3 + [standing | {("text", "blue thing")}] * 3
@@ -334,13 +335,13 @@ class FailingSegmenter(ColourSegmenter):
     def segment(
         self,
         image: ImageEmbedding,
-        text: TextEmbedding,
+        prompts: PromptEmbedding,
         options: Sequence[DecodeOptions],
         on_step: Callable[[], None] | None = None,
-    ) -> list[PhraseResult]:
+    ) -> list[PromptResult]:
         if len(self.embedded) == 5:
             raise SamliteError("the network is tired")
-        return super().segment(image, text, options)
+        return super().segment(image, prompts, options)
 
 
 def test_failure_of_the_network_keeps_the_results_so_far(recording: Recording, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from bag_world import TOPIC, ColourSegmenter, draw_world, stamp_of
+from prompts import prompts
 
 from samlite_ros.bags.frames import index_stamps, read_frames
 from samlite_ros.bags.message_types import BAG_MESSAGES, COMPRESSED_IMAGE
@@ -93,7 +94,7 @@ def test_replay_is_as_fast_as_the_network(tmp_path: Path) -> None:
     def alone() -> float:
         began_s = time.perf_counter()
         for frame in frames:
-            text = segmenter.embed_text(["green cone", "red box"])
+            text = segmenter.embed_prompts(prompts("green cone", "red box"))
             segmenter.segment(segmenter.embed_image(frame), text, [DecodeOptions()] * 2)
         return time.perf_counter() - began_s
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from prompts import prompts
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
@@ -85,16 +86,16 @@ class SlowSegmenter:
     model_id = "slow"
     interruptible = True
 
-    def embed_text(self, phrases):
-        return tuple(phrases)
+    def embed_prompts(self, prompts):
+        return tuple(prompts)
 
     def embed_image(self, frame, on_block=None):
         if on_block is not None:
             on_block()
         return frame
 
-    def segment(self, image, text, options, on_step=None):
-        return list(text)
+    def segment(self, image, prompts, options, on_step=None):
+        return list(prompts)
 
 
 def test_log_has_the_networks_time_of_each_frame(tmp_path):
@@ -103,7 +104,7 @@ def test_log_has_the_networks_time_of_each_frame(tmp_path):
         segmenter = LoggedSegmenter(SlowSegmenter(), log)
         for stamp_ns in (5, 7):
             image = segmenter.embed_image(Frame(np.zeros((2, 2, 3), np.uint8), stamp_ns), lambda: seen.append(1))
-            assert segmenter.segment(image, segmenter.embed_text(["a"]), [DecodeOptions()]) == ["a"]
+            assert segmenter.segment(image, segmenter.embed_prompts(prompts("a")), [DecodeOptions()]) == [*prompts("a")]
         log.write("9 0.1")
     found = read_log(path)
     assert list(found) == [5, 7]

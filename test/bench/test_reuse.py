@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from prompts import prompts
 from small_networks import Shape, make_frame, make_segmenter
 
 from samlite_ros.bench.decode import DecodeSides, figures_of_decode
@@ -76,7 +77,7 @@ def test_peers_find_what_we_find(segmenter, way):
     every = Shape().queries  # random scores lie close together: which of them are best is not what is tested
     theirs = getattr(Peers(segmenter.checkpoint, every), way)(frame, asked)
     options = [DecodeOptions(0.0, every)] * len(asked)
-    ours = segmenter.segment(segmenter.embed_image(frame), segmenter.embed_text(asked), options)
+    ours = segmenter.segment(segmenter.embed_image(frame), segmenter.embed_prompts(prompts(*asked)), options)
     for peer, own in zip(theirs, ours, strict=True):
         boxes = peer.boxes_xyxy.clip(0, [128, 96, 128, 96])
         a, b = _order(boxes), _order(own.boxes_xyxy)

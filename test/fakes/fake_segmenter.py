@@ -14,7 +14,7 @@ import numpy as np
 
 from samlite_ros.errors import ModelLoadError, PhraseTooLongError
 from samlite_ros.pixels.masks import mask_bounds_xyxy, mask_from_array
-from samlite_ros.types import ImageEmbedding, PhraseResult, TextEmbedding
+from samlite_ros.types import ImageEmbedding, PromptEmbedding, PromptResult
 
 SCORE = 0.9
 WARM_UP_NS = 1  # stamp of the image that the node warms the network up with
@@ -30,11 +30,11 @@ class FakeSegmenter:
     def __init__(self, blocks: int = 1, block_s: float = 0.0) -> None:
         self.blocks, self.block_s = blocks, block_s
 
-    def embed_text(self, phrases):
-        for phrase in phrases:
-            if phrase == "toolong":
-                raise PhraseTooLongError(phrase, 40, 32)
-        return TextEmbedding(tuple(phrases), self.model_id, None)
+    def embed_prompts(self, prompts):
+        for prompt in prompts:
+            if prompt.text == "toolong":
+                raise PhraseTooLongError(prompt.text, 40, 32)
+        return PromptEmbedding(tuple(prompts), self.model_id, None)
 
     def embed_image(self, frame, on_block=None):
         for _ in range(self.blocks if frame.stamp_ns > WARM_UP_NS else 1):
@@ -43,23 +43,23 @@ class FakeSegmenter:
             burn(self.block_s)
         return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, frame.image)
 
-    def segment(self, image, text, options, on_step=None):
+    def segment(self, image, prompts, options, on_step=None):
         if on_step is not None:
             on_step()
-        return [self._find(image.features, phrase) for phrase in text.phrases]
+        return [self._find(image.features, prompt) for prompt in prompts.prompts]
 
-    def _find(self, image, phrase):
-        if phrase == "fail":
+    def _find(self, image, prompt):
+        if prompt.text == "fail":
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        channel = next((i for i, color in enumerate(COLORS) if phrase.startswith(color)), None)
+        channel = next((i for i, color in enumerate(COLORS) if prompt.text.startswith(color)), None)
         inside = np.zeros(image.shape[:2], bool)
         if channel is not None:
             inside = (image[..., channel] > 150) & (np.delete(image, channel, 2).max(2) < 100)
         if not inside.any():
-            return PhraseResult(phrase, 0.1, np.zeros(0, np.float32), np.zeros((0, 4), np.float32), ())
+            return PromptResult(prompt, 0.1, np.zeros(0, np.float32), np.zeros((0, 4), np.float32), ())
         mask = mask_from_array(inside)
         boxes = np.array([mask_bounds_xyxy(mask)], np.float32)
-        return PhraseResult(phrase, 0.95, np.array([SCORE], np.float32), boxes, (mask,))
+        return PromptResult(prompt, 0.95, np.array([SCORE], np.float32), boxes, (mask,))
 
 
 def burn(seconds: float) -> None:

@@ -3,6 +3,7 @@
 from concurrent.futures import Future
 
 import numpy as np
+from prompts import prompts
 
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.types import DecodeOptions, Frame
@@ -18,7 +19,7 @@ class Source:
 
     def add(self, stamp_ns, phrase="ball", late=False):
         frame = Frame(np.zeros((4, 4, 3), np.uint8), stamp_ns, camera=self.camera)
-        (self.late_jobs if late else self.jobs).append(KeyframeJob(frame, (phrase,), (DecodeOptions(),), late))
+        (self.late_jobs if late else self.jobs).append(KeyframeJob(frame, prompts(phrase), (DecodeOptions(),), late))
         fate = self.fate[stamp_ns, late] = Future()
         self.may_have_late_job |= late
         return fate

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from samlite_ros.streaming.carry.tracks import PhraseMatch, Track
+from samlite_ros.streaming.carry.tracks import PromptMatch, Track
 from samlite_ros.streaming.image.geometry import identity
 from samlite_ros.streaming.image.work_image import prepare
 from samlite_ros.streaming.model.appearance import KeyframeMask, PaddedKeyframe, build_model
-from samlite_ros.types import Frame, Mask
+from samlite_ros.types import Frame, Mask, Prompt
 
 RED, FLOOR = (200, 40, 40), (110, 115, 120)
 
@@ -40,7 +40,7 @@ def track(model, track_id=1, pose=None, **settings):
         model=model,
         keyframe_ns=1,
         keyframe_mask=NO_MASK,
-        matches=(PhraseMatch("thing", 0.9, 1),),
+        matches=(PromptMatch(Prompt("thing"), 0.9, 1),),
         pose=identity() if pose is None else pose,
         velocity=np.zeros(2, np.float32),
         inliers=np.ones(96, bool),

@@ -8,11 +8,12 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+from prompts import prompts
 
 from samlite_ros.errors import ModelLoadError, PhraseTooLongError
 from samlite_ros.network import host as network_host
 from samlite_ros.network.host import NetworkHost
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Mask, PhraseResult, TextEmbedding
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Mask, Prompt, PromptEmbedding, PromptResult
 
 DEADLINE_S = 20.0
 
@@ -27,15 +28,15 @@ class Network:
         self.blocks, self.block_s = blocks, block_s
         self.living = 0
 
-    def embed_text(self, phrases):
-        for phrase in phrases:
+    def embed_prompts(self, prompts):
+        for phrase in (prompt.text for prompt in prompts):
             if phrase == "toolong":
                 raise PhraseTooLongError(phrase, 40, 32)
             if phrase == "strange":
                 raise StrangeError(lambda: None)
             if phrase == "die":
                 os._exit(7)
-        return TextEmbedding(tuple(phrases), self.model_id, [phrase.upper() for phrase in phrases])
+        return PromptEmbedding(tuple(prompts), self.model_id, [prompt.text.upper() for prompt in prompts])
 
     def embed_image(self, frame, on_block=None):
         is_warm_up = frame.size == (480, 640)  # it need not take long
@@ -44,13 +45,13 @@ class Network:
             time.sleep(self.block_s)
         return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, Features(self, frame.image))
 
-    def segment(self, image, text, options, on_step=None):
-        if not image.model_id == text.model_id == self.model_id:
+    def segment(self, image, prompts, options, on_step=None):
+        if not image.model_id == prompts.model_id == self.model_id:
             raise ValueError(f"image of {image.model_id!r}")
         for _ in range(self.blocks if on_step is not None else 0):
             on_step()
             time.sleep(self.block_s)
-        return [self._result(image, phrase, o) for phrase, o in zip(text.features, options, strict=True)]
+        return [self._result(image, phrase, o) for phrase, o in zip(prompts.features, options, strict=True)]
 
     def _result(self, image, phrase, options):
         pixels = image.features.image
@@ -58,7 +59,7 @@ class Network:
         box = np.array([[1, 2, 3, 4]], np.float32)
         score = np.array([options.score_threshold], np.float32)
         name = f"{phrase} {image.stamp_ns} {image.camera} {self.living} living"
-        return PhraseResult(name, float(pixels.mean()), score, box, (mask,))
+        return PromptResult(Prompt(name), float(pixels.mean()), score, box, (mask,))
 
 
 class Features:
@@ -80,8 +81,8 @@ class PlainNetwork(Network):
     def embed_image(self, frame, on_block=None):
         return super().embed_image(frame)
 
-    def segment(self, image, text, options, on_step=None):
-        return super().segment(image, text, options)
+    def segment(self, image, prompts, options, on_step=None):
+        return super().segment(image, prompts, options)
 
 
 class StrangeError(Exception):
@@ -113,7 +114,9 @@ def frame(stamp_ns=7, size=(6, 8)):
 
 
 def ask(network, image, *phrases, **options):
-    return network.segment(image, network.embed_text(phrases), [DecodeOptions(0.25)] * len(phrases), **options)
+    return network.segment(
+        image, network.embed_prompts(prompts(*phrases)), [DecodeOptions(0.25)] * len(phrases), **options
+    )
 
 
 def wait_until(condition, what):

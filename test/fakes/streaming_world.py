@@ -15,11 +15,12 @@ from samlite_ros.types import (
     DecodeOptions,
     Frame,
     ImageEmbedding,
-    PhraseResult,
+    Prompt,
+    PromptEmbedding,
+    PromptResult,
     Query,
     QueryKey,
     Segmentation,
-    TextEmbedding,
     Vocabulary,
 )
 
@@ -29,7 +30,7 @@ START_NS = 1_000_000_000
 
 def query(phrase: str, class_id: int = 0, client: str = "test", **settings: float) -> Query:
     """A query whose id is its phrase."""
-    return Query(QueryKey(client, phrase), phrase, class_id, **settings)  # type: ignore[arg-type]
+    return Query(QueryKey(client, phrase), Prompt(phrase), class_id, **settings)  # type: ignore[arg-type]
 
 
 def vocabulary(*phrases: str, epoch: int = 1) -> Vocabulary:
@@ -145,8 +146,8 @@ class TruthSegmenter:
     model_id: str = "truth"
     interruptible: bool = False
 
-    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
-        return TextEmbedding(tuple(phrases), self.model_id, None)
+    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
+        return PromptEmbedding(tuple(prompts), self.model_id, None)
 
     def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
         self.embedded.append(index_of(frame.stamp_ns))
@@ -155,15 +156,15 @@ class TruthSegmenter:
     def segment(
         self,
         image: ImageEmbedding,
-        text: TextEmbedding,
+        prompts: PromptEmbedding,
         options: Sequence[DecodeOptions],
         on_step: Callable[[], None] | None = None,
-    ) -> list[PhraseResult]:
+    ) -> list[PromptResult]:
         index = index_of(image.stamp_ns)
-        self.decoded.append((index, text.phrases))
-        return [self.result(index, phrase) for phrase in text.phrases]
+        self.decoded.append((index, tuple(prompt.text for prompt in prompts.prompts)))
+        return [self.result(index, prompt.text) for prompt in prompts.prompts]
 
-    def result(self, index: int, phrase: str) -> PhraseResult:
+    def result(self, index: int, phrase: str) -> PromptResult:
         """The truth for one phrase."""
         wanted = self.also.get(phrase, phrase)
         masks = [
@@ -172,8 +173,8 @@ class TruthSegmenter:
             if disc.phrase == wanted and truth.any() and not self.misses(index, number)
         ]
         boxes = [(m.x0, m.y0, m.x0 + m.probability.shape[1], m.y0 + m.probability.shape[0]) for m in masks]
-        return PhraseResult(
-            phrase,
+        return PromptResult(
+            Prompt(phrase),
             0.95 if masks else 0.02,
             np.full(len(masks), 0.9, np.float32),
             np.array(boxes, np.float32).reshape(-1, 4),

@@ -4,10 +4,11 @@ import time
 import numpy as np
 import pytest
 from job_source import Source
+from prompts import prompts
 
 from samlite_ros.errors import ModelLoadError, PhraseTooLongError
-from samlite_ros.live.network_worker import WARM_UP_PHRASE, NetworkWorker
-from samlite_ros.types import ImageEmbedding, PhraseResult, TextEmbedding
+from samlite_ros.live.network_worker import WARM_UP_PROMPT, NetworkWorker
+from samlite_ros.types import ImageEmbedding, Prompt, PromptEmbedding, PromptResult
 
 DEADLINE_S = 20.0
 
@@ -24,11 +25,11 @@ class ScriptedSegmenter:
         self.at_block = self.in_segment = lambda *_: None
         self.steps = 0
 
-    def embed_text(self, phrases):
-        self._note("text", *phrases)
-        if "long" in phrases:
+    def embed_prompts(self, prompts):
+        self._note("text", *(prompt.text for prompt in prompts))
+        if Prompt("long") in prompts:
             raise PhraseTooLongError("long", 40, 32)
-        return TextEmbedding(tuple(phrases), self.model_id, None)
+        return PromptEmbedding(tuple(prompts), self.model_id, None)
 
     def embed_image(self, frame, on_block=None):
         self._note("image", frame.stamp_ns)
@@ -38,17 +39,17 @@ class ScriptedSegmenter:
                 on_block()
         return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, None)
 
-    def segment(self, image, text, options, on_step=None):
-        self._note("segment", image.stamp_ns, *text.phrases)
-        self.in_segment(image, text)
+    def segment(self, image, prompts, options, on_step=None):
+        self._note("segment", image.stamp_ns, *(prompt.text for prompt in prompts.prompts))
+        self.in_segment(image, prompts)
         for _ in range(self.steps if on_step is not None else 0):
             on_step()
         nothing = np.zeros(0, np.float32), np.zeros((0, 4), np.float32), ()
-        return [PhraseResult(phrase, 0.5, *nothing) for phrase in text.phrases]
+        return [PromptResult(prompt, 0.5, *nothing) for prompt in prompts.prompts]
 
     def _note(self, *call):
         self.threads.add(threading.current_thread().name)
-        if call[1:] != (WARM_UP_PHRASE,):
+        if call[1:] != (WARM_UP_PROMPT.text,):
             self.calls.append(call)
 
 
@@ -57,13 +58,13 @@ class Bench:
 
     def __init__(self, *cameras, blocks=1):
         self.sources = [Source(camera) for camera in cameras or ("",)]
-        self.phrases, self.failures = [], []
+        self.prompts, self.failures = [], []
         self.told = threading.Event()
         self.segmenter = ScriptedSegmenter(blocks)
-        self.worker = NetworkWorker(self.sources, self._on_phrase, self.failures.append)
+        self.worker = NetworkWorker(self.sources, self._on_prompt, self.failures.append)
 
-    def _on_phrase(self, phrase, error):
-        self.phrases.append((phrase, error))
+    def _on_prompt(self, prompt, error):
+        self.prompts.append((prompt, error))
         self.told.set()
 
     def run(self, *fates):
@@ -91,11 +92,11 @@ def make_bench():
 def test_a_job_is_computed_and_delivered_on_one_thread(make_bench):
     bench = make_bench()
     (result,) = bench.run(bench.sources[0].add(7))
-    assert (result.model_id, [r.phrase for r in result.results]) == ("scripted", ["ball"])
+    assert (result.model_id, [r.prompt.display for r in result.results]) == ("scripted", ["ball"])
     assert bench.segmenter.calls == [("text", "ball"), ("image", 7), ("segment", 7, "ball")]
     assert bench.segmenter.threads == {"network"}
     counters = bench.worker.counters
-    assert (counters.images_embedded, counters.phrases_decoded, counters.failures) == (1, 1, 0)
+    assert (counters.images_embedded, counters.prompts_decoded, counters.failures) == (1, 1, 0)
 
 
 def test_cameras_take_turns(make_bench):
@@ -122,7 +123,7 @@ def test_a_camera_that_is_answering_a_frame_keeps_its_turn(make_bench):
 def test_a_failing_job_is_told_and_the_worker_lives_on(make_bench):
     bench = make_bench()
 
-    def fail_once(image, text):
+    def fail_once(image, asked):
         if image.stamp_ns == 1:
             raise RuntimeError("CUDA out of memory")
 
@@ -147,7 +148,7 @@ def test_a_late_job_is_decoded_between_two_blocks_on_the_earlier_image(make_benc
     bench.segmenter.at_block = ask_in_the_second_block
     (result,) = bench.run(source.add(2))
     assert result.job.frame.stamp_ns == 2
-    assert late[0].result(DEADLINE_S).results[0].phrase == "cone"
+    assert late[0].result(DEADLINE_S).results[0].prompt.display == "cone"
     calls = [call for call in bench.segmenter.calls if call[0] != "text"]
     assert calls[-3:] == [("image", 2), ("segment", 1, "cone"), ("segment", 2, "ball")]
     assert (bench.worker.counters.late_jobs, bench.worker.counters.images_embedded) == (1, 2)
@@ -161,14 +162,14 @@ def test_a_late_job_is_decoded_within_the_decoding_of_a_pass_on_the_image_before
     segmenter.steps = 3
     fates = {}
 
-    def ask(image, text):
-        if text.phrases == ("ball",):
+    def ask(image, asked):
+        if asked.prompts == prompts("ball"):
             fates[image.stamp_ns] = source.add(image.stamp_ns - 1, "cup", late=True)
 
     segmenter.in_segment = ask
     bench.run(source.add(2))
     bench.run(source.add(3))
-    assert [fates[stamp].result(DEADLINE_S).results[0].phrase for stamp in (2, 3)] == ["cup", "cup"]
+    assert [fates[stamp].result(DEADLINE_S).results[0].prompt.display for stamp in (2, 3)] == ["cup", "cup"]
     segments = [call[1:] for call in segmenter.calls if call[0] == "segment"]
     assert segments == [(2, "ball"), (1, "cup"), (3, "ball"), (2, "cup")]
 
@@ -182,13 +183,13 @@ def test_a_segmenter_whose_decoding_cannot_be_interrupted_is_used_as_it_is(make_
         def embed_image(self, frame, on_block=None):
             return super().embed_image(frame)
 
-        def segment(self, image, text, options, on_step=None):
-            return super().segment(image, text, options)
+        def segment(self, image, prompts, options, on_step=None):
+            return super().segment(image, prompts, options)
 
     plain = Plain()
     bench.worker.load(lambda: plain).result(DEADLINE_S)
     (result,) = bench.run(bench.sources[0].add(3))
-    assert [r.phrase for r in result.results] == ["ball"]
+    assert [r.prompt.display for r in result.results] == ["ball"]
 
 
 def test_a_late_job_of_an_image_that_was_let_go_is_abandoned_within_a_pass(make_bench):
@@ -202,9 +203,9 @@ def test_a_late_job_of_an_image_that_was_let_go_is_abandoned_within_a_pass(make_
 
 def test_a_new_phrase_is_embedded_between_two_blocks(make_bench):
     bench = make_bench(blocks=3)
-    bench.segmenter.at_block = lambda frame, block: block == 1 and bench.worker.embed_phrases(["cone"])
+    bench.segmenter.at_block = lambda frame, block: block == 1 and bench.worker.embed_prompts(prompts("cone"))
     bench.run(bench.sources[0].add(1))
-    assert bench.phrases == [("cone", None)]
+    assert bench.prompts == [(Prompt("cone"), None)]
     calls = bench.segmenter.calls
     assert calls.index(("text", "cone")) < calls.index(("segment", 1, "ball"))
 
@@ -212,13 +213,13 @@ def test_a_new_phrase_is_embedded_between_two_blocks(make_bench):
 def test_phrases_wait_for_the_model_and_bad_ones_are_told():
     bench = Bench()
     bench.worker.start()
-    bench.worker.embed_phrases(["long", "cone"])
+    bench.worker.embed_prompts(prompts("long", "cone"))
     bench.worker.load(lambda: bench.segmenter).result(DEADLINE_S)
-    while len(bench.phrases) < 2:
+    while len(bench.prompts) < 2:
         assert bench.told.wait(DEADLINE_S)
         bench.told.clear()
-    assert isinstance(bench.phrases[0][1], PhraseTooLongError)
-    assert bench.phrases[1] == ("cone", None)
+    assert isinstance(bench.prompts[0][1], PhraseTooLongError)
+    assert bench.prompts[1] == (Prompt("cone"), None)
     assert bench.worker.stop(DEADLINE_S)
 
 

@@ -9,11 +9,13 @@ import time
 import pytest
 from job_source import Source
 from network_process import DEADLINE_S, Network, a_host, runs, wait_until
+from prompts import prompts
 
 from samlite_ros.errors import ModelLoadError, NetworkEndedError
 from samlite_ros.live import network_worker
 from samlite_ros.live.network_worker import NetworkWorker
 from samlite_ros.network import remote as remote_segmenter
+from samlite_ros.types import Prompt
 
 KILLED = "the network's process was ended by signal 9 (SIGKILL); it is started again"
 
@@ -23,9 +25,9 @@ class Bench:
 
     def __init__(self, host):
         self.host, self.source = host, Source("left")
-        self.phrases, self.failures, self.loads = [], [], []
+        self.prompts, self.failures, self.loads = [], [], []
         self.load_error, self.told = None, threading.Event()
-        self.worker = NetworkWorker([self.source], self._on_phrase, self.failures.append)
+        self.worker = NetworkWorker([self.source], self._on_prompt, self.failures.append)
         self.worker.start()
 
     def load(self, blocks=1, block_s=0.0):
@@ -38,8 +40,8 @@ class Bench:
         assert self.worker.load(make).result(DEADLINE_S) == "net"
         return self.worker.process_id
 
-    def _on_phrase(self, phrase, error):
-        self.phrases.append((phrase, error))
+    def _on_prompt(self, prompt, error):
+        self.prompts.append((prompt, error))
         self.told.set()
 
     def run(self, stamp_ns):
@@ -70,7 +72,7 @@ def bench(host):
 
 
 def phrase_of(result):
-    return result.results[0].phrase
+    return result.results[0].prompt.display
 
 
 def test_a_network_killed_while_idle_is_loaded_again_before_there_is_work(bench):
@@ -102,7 +104,7 @@ def test_a_phrase_wakes_the_worker_within_a_pass(bench, monkeypatch):
     bench.worker.poke()
     wait_until(lambda: not bench.source.jobs, "the pass does not begin")
     time.sleep(0.1)  # the worker waits for the network
-    bench.worker.embed_phrases(["cone"])
+    bench.worker.embed_prompts(prompts("cone"))
     assert bench.told.wait(1.0) and not fate.done()
     assert fate.result(DEADLINE_S) is not None
 
@@ -110,13 +112,13 @@ def test_a_phrase_wakes_the_worker_within_a_pass(bench, monkeypatch):
 def test_a_phrase_waits_for_the_next_network_unless_it_ends_that_too(bench):
     pid = bench.load()
     os.kill(pid, signal.SIGKILL)
-    bench.worker.embed_phrases(["cone"])
+    bench.worker.embed_prompts(prompts("cone"))
     assert bench.told.wait(DEADLINE_S)
-    assert bench.phrases == [("cone", None)]
+    assert bench.prompts == [(Prompt("cone"), None)]
     bench.told.clear()
-    bench.worker.embed_phrases(["die", "cup"])
-    wait_until(lambda: ("cup", None) in bench.phrases, "the next phrase waits for ever")
-    assert [(phrase, type(error)) for phrase, error in bench.phrases[1:]] == [
+    bench.worker.embed_prompts(prompts("die", "cup"))
+    wait_until(lambda: (Prompt("cup"), None) in bench.prompts, "the next phrase waits for ever")
+    assert [(prompt.text, type(error)) for prompt, error in bench.prompts[1:]] == [
         ("die", NetworkEndedError),
         ("cup", type(None)),
     ]

@@ -4,15 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from prompts import prompts
 
 from samlite_ros.errors import ImageDecodeError
 from samlite_ros.live.stream_worker import StreamWorker
 from samlite_ros.streaming.pipeline import KeyframeResult, StreamingOptions, StreamingPipeline
-from samlite_ros.types import Frame, PhraseResult, Query, QueryKey, Vocabulary
+from samlite_ros.types import Frame, Prompt, PromptResult, Query, QueryKey, Vocabulary
 
 DEADLINE_S = 20.0
 OPTIONS = StreamingOptions(propagate=False)
-VOCABULARY = Vocabulary(1, (Query(QueryKey("c", "q"), "ball", 0),))
+VOCABULARY = Vocabulary(1, (Query(QueryKey("c", "q"), Prompt("ball"), 0),))
 
 
 def frame(stamp_ns):
@@ -85,7 +86,7 @@ class Rig:
 
     def answer(self, job):
         nothing = np.zeros(0, np.float32), np.zeros((0, 4), np.float32), ()
-        results = tuple(PhraseResult(phrase, 0.5, *nothing) for phrase in job.phrases)
+        results = tuple(PromptResult(prompt, 0.5, *nothing) for prompt in job.prompts)
         self.stream.deliver(KeyframeResult(job, results, "m"))
 
 
@@ -190,7 +191,7 @@ def test_other_options_begin_afresh_and_keep_counters_and_queries(rig):
     rig.take_job()
     rig.stream.set_options(StreamingOptions(propagate=False, keyframe_period_s=9.0), search_always=False)
     rig.send(frame(6))
-    assert rig.take_job().phrases == ("ball",)
+    assert rig.take_job().prompts == prompts("ball")
     assert rig.stream.reuse.keyframes == 2
 
 
@@ -216,7 +217,7 @@ def test_an_error_in_taking_a_job_is_told_and_the_stream_goes_on(rig, monkeypatc
     assert rig.take_job().frame.stamp_ns == 6
 
 
-WITH_CUP = Vocabulary(2, (*VOCABULARY.queries, Query(QueryKey("c", "r"), "cup", 1)))
+WITH_CUP = Vocabulary(2, (*VOCABULARY.queries, Query(QueryKey("c", "r"), Prompt("cup"), 1)))
 
 
 @pytest.fixture
@@ -248,7 +249,7 @@ def test_a_late_query_does_not_wait_for_the_frame_at_hand(held):
     rig, _ = held
     rig.stream.set_vocabulary(WITH_CUP)
     assert rig.stream.may_have_late_job
-    assert rig.stream.take_late_job().phrases == ("cup",)
+    assert rig.stream.take_late_job().prompts == prompts("cup")
 
 
 def test_a_keyframe_is_not_waited_for_and_told_of_when_the_frame_is_answered(held):
@@ -275,9 +276,9 @@ def test_a_late_query_does_not_wait_for_the_result_of_another_to_be_taken_over(h
     rig.stream.set_vocabulary(WITH_CUP)
     rig.answer(rig.stream.take_late_job())
     assert rig.stream.may_have_late_job and rig.stream.take_late_job() is None
-    box = Query(QueryKey("c", "s"), "box", 2)
+    box = Query(QueryKey("c", "s"), Prompt("box"), 2)
     rig.stream.set_vocabulary(Vocabulary(3, (*WITH_CUP.queries, box)))
-    assert rig.stream.take_late_job().phrases == ("box",)
+    assert rig.stream.take_late_job().prompts == prompts("box")
 
 
 def test_a_stream_without_pause_stands_back_for_the_network(monkeypatch):
@@ -302,7 +303,7 @@ def test_a_late_job_does_not_outlive_a_flush(held):
     rig.wait_for(lambda: rig.stream.reuse.ignored_results == 1)
     assert rig.stream.reuse.resets == 2  # one of them when it became active
     rig.send(frame(7))
-    assert set(rig.take_job().phrases) == {"ball", "cup"}
+    assert set(rig.take_job().prompts) == {*prompts("ball", "cup")}
 
 
 def test_a_vocabulary_that_comes_while_a_late_job_is_looked_for_is_not_overlooked(rig, monkeypatch):
@@ -330,4 +331,4 @@ def test_other_options_keep_a_vocabulary_that_came_meanwhile(rig, monkeypatch):
     rig.stream.set_options(StreamingOptions(propagate=True), search_always=False)
     rig.wait_for(lambda: rig.stream._pipeline.options.propagate)
     rig.send(frame(8))
-    assert set(rig.take_job().phrases) == {"ball", "cup"}
+    assert set(rig.take_job().prompts) == {*prompts("ball", "cup")}

@@ -6,7 +6,7 @@ import pytest
 from samlite_ros.messages.fill import segmentation_message
 from samlite_ros.messages.read import read_segmentation
 from samlite_ros.pixels.masks import mask_from_array
-from samlite_ros.types import Instance, Query, QueryKey, QueryMatch, QueryResult, Segmentation
+from samlite_ros.types import Instance, Prompt, Query, QueryKey, QueryMatch, QueryResult, Segmentation
 
 
 class PlainMessages:
@@ -22,8 +22,8 @@ class PlainMessages:
 def make_answer():
     inside = np.zeros((20, 30), bool)
     inside[3:9, 5:14] = True
-    query = Query(QueryKey("planner", "q1"), "red ball", 3, text="red ball")
-    other = Query(QueryKey("planner", "q2"), "dragon", 4, text="dragon")
+    query = Query(QueryKey("planner", "q1"), Prompt("red ball"), 3, text="red ball")
+    other = Query(QueryKey("planner", "q2"), Prompt("dragon"), 4, text="dragon")
     instance = Instance(
         7, (QueryMatch(query, 0.8),), 0.7, True, 1_500_000_001, (5.0, 3.0, 14.0, 9.0), mask_from_array(inside)
     )
@@ -49,7 +49,7 @@ def test_an_answer_survives_the_way_through_a_message():
     assert (instance.mask.full() == expected.mask.full()).all()
     assert instance.box_xyxy == expected.box_xyxy
     assert (instance.track_id, instance.confidence, instance.propagated) == (7, 0.7, True)
-    assert instance.matches[0].query.phrase == "red ball" and instance.matches[0].score == 0.8
+    assert instance.matches[0].query.prompt.display == "red ball" and instance.matches[0].score == 0.8
     assert [(r.query.key, r.presence, r.count) for r in again.results] == [
         (r.query.key, r.presence, r.count) for r in answer.results
     ]

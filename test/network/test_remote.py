@@ -13,13 +13,14 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from network_process import DEADLINE_S, Network, PlainNetwork, a_host, ask, frame, make, runs, wait_until
+from prompts import prompts
 
 from samlite_ros.errors import Cancelled, ModelLoadError, NetworkEndedError, NetworkError, PhraseTooLongError
 from samlite_ros.network import host as network_host
 from samlite_ros.network import remote as remote_segmenter
 from samlite_ros.network.host import NetworkHost
 from samlite_ros.network.protocol import Failure
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, TextEmbedding
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PromptEmbedding
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def host():
 
 
 def assert_same(a, b):
-    assert (a.phrase, a.presence, len(a.masks)) == (b.phrase, b.presence, len(b.masks))
+    assert (a.prompt.display, a.presence, len(a.masks)) == (b.prompt.display, b.presence, len(b.masks))
     np.testing.assert_array_equal(a.scores, b.scores)
     np.testing.assert_array_equal(a.boxes_xyxy, b.boxes_xyxy)
     for one, other in zip(a.masks, b.masks, strict=True):
@@ -42,8 +43,8 @@ def test_all_three_calls_answer_as_within_the_process(host, size):
     remote, local = host.load((3,)), Network(3)
     shown = frame(size=size)
     for network in (remote, local):
-        text = network.embed_text(["a", "b"])
-        assert (text.phrases, text.model_id) == (("a", "b"), "net")
+        text = network.embed_prompts(prompts("a", "b"))
+        assert (text.prompts, text.model_id) == (prompts("a", "b"), "net")
         image = network.embed_image(shown, lambda: None)
         assert (image.stamp_ns, image.camera, image.size, image.model_id) == (7, "left", size, "net")
         del image
@@ -64,22 +65,22 @@ def test_image_and_decoding_can_be_had_in_one_call(host):
             late.extend(ask(remote, before, "late"))
 
     began_s = time.monotonic()
-    found = remote.search(frame(), remote.embed_text(["a"]), options, ask_in_the_second_half)
+    found = remote.search(frame(), remote.embed_prompts(prompts("a")), options, ask_in_the_second_half)
     took_s = time.monotonic() - began_s
     assert late and 0.5 <= found.encode_s <= took_s - 0.5
     (here,) = ask(local, local.embed_image(frame()), "a")
     (again,) = ask(remote, found.image, "a")
     np.testing.assert_array_equal(found.results[0].masks[0].probability, here.masks[0].probability)
-    assert again.phrase == "A 7 left 2 living"
+    assert again.prompt.display == "A 7 left 2 living"
 
 
 def test_where_decoding_fails_the_image_is_let_go(host):
     remote = host.load((1,))
-    text = remote.embed_text(["a"])
-    wrong = TextEmbedding(text.phrases, "other", text.features)
+    text = remote.embed_prompts(prompts("a"))
+    wrong = PromptEmbedding(text.prompts, "other", text.features)
     with pytest.raises(ValueError, match="image of 'net'"):
         remote.search(frame(), wrong, [DecodeOptions()], None)
-    assert ask(remote, remote.embed_image(frame(8)), "a")[0].phrase == "A 8 left 1 living"
+    assert ask(remote, remote.embed_image(frame(8)), "a")[0].prompt.display == "A 8 left 1 living"
 
 
 def test_arrays_that_are_not_contiguous_travel_too(host):
@@ -101,7 +102,7 @@ def test_a_query_is_answered_within_a_pass(host):
             late.append(time.monotonic())
 
     remote.embed_image(frame(2), ask_once)
-    assert late[0].phrase.startswith("LATE 1 left")
+    assert late[0].prompt.display.startswith("LATE 1 left")
     assert time.monotonic() - late[-1] > 0.5, "it waited for the pass"
 
 
@@ -143,22 +144,22 @@ def test_what_on_block_raises_ends_the_pass_on_both_sides(host):
     began_s = time.monotonic()  # a pass that nothing ends takes 10 s
     for run in (
         lambda: remote.embed_image(frame(2), cancel),
-        lambda: remote.search(frame(2), remote.embed_text(["b"]), [DecodeOptions()], cancel),
+        lambda: remote.search(frame(2), remote.embed_prompts(prompts("b")), [DecodeOptions()], cancel),
     ):
         with pytest.raises(Cancelled, match="stop"):
             run()
     with pytest.raises(ZeroDivisionError):
         remote.embed_image(frame(3), lambda: 1 / 0)
     (result,) = ask(remote, image, "c")
-    assert result.phrase.startswith("C 1 left")
+    assert result.prompt.display.startswith("C 1 left")
     assert time.monotonic() - began_s < 5.0, "the network went on with a pass that was given up"
 
 
 def test_a_network_without_steps_is_not_interrupted():
     with a_host(lambda parameters: PlainNetwork()) as host:
         remote = host.load(None)
-        found = remote.search(frame(), remote.embed_text(["a"]), [DecodeOptions()], lambda: None)
-    assert found.results[0].phrase.startswith("A 7")
+        found = remote.search(frame(), remote.embed_prompts(prompts("a")), [DecodeOptions()], lambda: None)
+    assert found.results[0].prompt.display.startswith("A 7")
 
 
 def test_errors_arrive_as_they_were_raised(capfd):
@@ -168,7 +169,7 @@ def test_errors_arrive_as_they_were_raised(capfd):
 
 def check_errors(host, remote, capfd):
     with pytest.raises(PhraseTooLongError, match="needs 40 tokens") as raised:
-        remote.embed_text(["toolong"])
+        remote.embed_prompts(prompts("toolong"))
     assert (raised.value.phrase, raised.value.tokens, raised.value.limit) == ("toolong", 40, 32)
     image = remote.embed_image(frame())
     other = ImageEmbedding(7, "left", (6, 8), "other", image.features)
@@ -177,9 +178,9 @@ def check_errors(host, remote, capfd):
     assert capfd.readouterr().err == ""
     for _ in range(2):
         with pytest.raises(NetworkError, match=r"^StrangeError: <function"):
-            remote.embed_text(["strange"])
+            remote.embed_prompts(prompts("strange"))
     assert capfd.readouterr().err.count("Traceback") == 1
-    assert remote.embed_text(["good"]).phrases == ("good",)
+    assert remote.embed_prompts(prompts("good")).prompts == prompts("good")
     with pytest.raises(ModelLoadError, match="no such folder"):
         host.load("missing")
     with pytest.raises(NetworkError, match="KeyError: 'weights'"):
@@ -204,11 +205,11 @@ def test_an_embedding_of_another_network_is_refused(host):
 def test_embeddings_are_let_go_with_the_nodes_objects(host):
     remote = host.load((200, 0.005))
     kept = [remote.embed_image(frame(stamp)) for stamp in (1, 2, 3)]
-    assert ask(remote, kept[0], "a")[0].phrase == "A 1 left 3 living"
+    assert ask(remote, kept[0], "a")[0].prompt.display == "A 1 left 3 living"
     del kept[1:]
     with pytest.raises(Cancelled):
         remote.embed_image(frame(4), lambda: (_ for _ in ()).throw(Cancelled("stop")))
-    assert ask(remote, kept[0], "a")[0].phrase == "A 1 left 1 living"
+    assert ask(remote, kept[0], "a")[0].prompt.display == "A 1 left 1 living"
 
 
 @pytest.mark.parametrize("in_pass", [False, True])
@@ -234,7 +235,7 @@ def test_a_killed_process_is_named_and_another_can_be_loaded(host, in_pass):
 def test_a_process_that_ends_by_itself_is_named(host):
     remote = host.load((1,))
     with pytest.raises(NetworkEndedError, match="ended by itself with status 7"):
-        remote.embed_text(["die"])
+        remote.embed_prompts(prompts("die"))
 
 
 def test_closing_ends_the_process_in_the_middle_of_a_pass(host):
@@ -250,7 +251,7 @@ def test_closing_ends_the_process_in_the_middle_of_a_pass(host):
     assert not runs(remote.pid) and not remote.is_alive
     assert time.monotonic() - began_s < 1.0
     with pytest.raises(NetworkEndedError, match="let go"):
-        remote.embed_text(["a"])
+        remote.embed_prompts(prompts("a"))
 
 
 def test_two_loads_in_a_row_leave_one_process_and_closing_the_host_none():
@@ -320,5 +321,5 @@ def test_an_interrupt_of_the_terminals_group_leaves_the_children_to_the_node():
         for number in (signal.SIGINT, signal.SIGTERM):
             for pid in (host.pid, remote.pid):
                 os.kill(pid, number)
-        assert remote.embed_text(["a"]).phrases == ("a",)
+        assert remote.embed_prompts(prompts("a")).prompts == prompts("a")
         assert host.load((1,)).is_alive

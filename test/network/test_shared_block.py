@@ -11,6 +11,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from network_process import Features, Network, a_host, ask, frame
+from prompts import prompts
 
 from samlite_ros.errors import Cancelled, NetworkEndedError
 from samlite_ros.network.link import Link, LinkBrokenError, LinkClosedError
@@ -200,7 +201,7 @@ def few_files():
 
 def test_a_network_that_cannot_map_an_image_within_a_pass_ends_and_says_why(capfd):
     with a_host(lambda parameters: FewFilesNetwork(*parameters)) as host, closing(host.load((2000, 0.002))) as remote:
-        remote.embed_text(["few files"])
+        remote.embed_prompts(prompts("few files"))
         asked = []
 
         def embed_another():
@@ -215,6 +216,6 @@ def test_a_network_that_cannot_map_an_image_within_a_pass_ends_and_says_why(capf
 class FewFilesNetwork(Network):
     """After a phrase no more files can be opened."""
 
-    def embed_text(self, phrases):
+    def embed_prompts(self, prompts):
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-        return super().embed_text(phrases)
+        return super().embed_prompts(prompts)

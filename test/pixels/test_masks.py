@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from samlite_ros.pixels.masks import decode_rle, encode_rle, label_images, mask_bounds_xyxy, mask_from_array, mask_iou
-from samlite_ros.types import Instance, Mask, Query, QueryKey, QueryMatch
+from samlite_ros.types import Instance, Mask, Prompt, Query, QueryKey, QueryMatch
 
 SHAPES = {
     "empty": np.zeros((7, 5), bool),
@@ -58,7 +58,7 @@ def test_overlap_of_windows_equals_overlap_of_whole_images():
 def _instance(class_id, confidence, window, probability=255):
     y0, y1, x0, x1 = window
     mask = Mask(x0, y0, np.full((y1 - y0, x1 - x0), probability, np.uint8), (6, 8))
-    match = QueryMatch(Query(QueryKey("c", str(class_id)), "x", class_id), confidence)
+    match = QueryMatch(Query(QueryKey("c", str(class_id)), Prompt("x"), class_id), confidence)
     return Instance(0, (match,), confidence, False, 0, (x0, y0, x1, y1), mask)
 
 

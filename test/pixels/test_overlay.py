@@ -7,7 +7,7 @@ import pytest
 
 from samlite_ros.pixels.masks import mask_from_array
 from samlite_ros.pixels.overlay import _result_text, class_color, draw_legend, draw_overlay
-from samlite_ros.types import Instance, Mask, Query, QueryKey, QueryMatch, QueryResult, Segmentation
+from samlite_ros.types import Instance, Mask, Prompt, Query, QueryKey, QueryMatch, QueryResult, Segmentation
 
 SIZE = (120, 160)
 
@@ -18,7 +18,7 @@ def disc(y, x, radius, size=SIZE):
 
 
 def make_instance(mask, class_id=0, text="ball", confidence=0.9, propagated=False, track_id=0):
-    query = Query(QueryKey("test", text), text.lower(), class_id, text)
+    query = Query(QueryKey("test", text), Prompt(text.lower()), class_id, text)
     y, x = mask.window
     box = (float(x.start), float(y.start), float(x.stop), float(y.stop))
     return Instance(track_id, (QueryMatch(query, confidence),), confidence, propagated, 1, box, mask)
@@ -120,7 +120,9 @@ def test_a_mask_of_another_image_is_refused():
 
 
 def test_the_legend_has_a_line_for_each_query():
-    queries = [Query(QueryKey("c", str(i)), text, i, text=text) for i, text in enumerate(["mug", "dragon", "sign"])]
+    queries = [
+        Query(QueryKey("c", str(i)), Prompt(text), i, text=text) for i, text in enumerate(["mug", "dragon", "sign"])
+    ]
     results = [
         QueryResult(queries[0], 1, 0.9, 2),
         QueryResult(queries[1], 1, 0.03, 0),
@@ -140,5 +142,5 @@ def test_the_legend_has_a_line_for_each_query():
 
 @pytest.mark.parametrize("count", [0, 500])
 def test_a_legend_that_is_too_long_is_cut(count):
-    query = Query(QueryKey("c", "q"), "x" * 90, 1)
+    query = Query(QueryKey("c", "q"), Prompt("x" * 90), 1)
     draw_legend(np.zeros((60, 50, 3), np.uint8), [QueryResult(query, 1, 0.5, 1)] * count)

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prompts import prompts
 
 from samlite_ros.errors import PhraseTooLongError
 from samlite_ros.queries.class_ids import REST_NS
@@ -19,8 +20,8 @@ from samlite_ros.queries.registry import (
     Reason,
     State,
     embed_pending,
-    normalise_phrase,
 )
+from samlite_ros.queries.requests import normalise_phrase
 from samlite_ros.types import QueryKey, QueryResult, Segmentation
 
 S = 1_000_000_000
@@ -34,7 +35,7 @@ def ready_registry(*requests, options=None, now_ns=S):
     registry = QueryRegistry(options)
     for request in requests:
         registry.apply(request, now_ns)
-    embed_pending(registry, lambda phrases: None, now_ns)
+    embed_pending(registry, lambda prompts: None, now_ns)
     return registry
 
 
@@ -81,12 +82,12 @@ def test_pending_until_embedded_then_active():
     registry.apply(ask(stamp_ns=7), S)
     assert status_of(registry).state == State.PENDING
     assert registry.vocabulary.queries == ()
-    embed_pending(registry, lambda phrases: None, S)
+    embed_pending(registry, lambda prompts: None, S)
     status = status_of(registry)
     assert (status.state, status.outcome, status.request_stamp_ns) == (State.ACTIVE, Outcome.UNKNOWN, 7)
     assert math.isnan(status.presence)
     (query,) = registry.vocabulary.queries
-    assert (query.phrase, query.class_id, query.score_threshold) == ("red ball", 0, 0.5)
+    assert (query.prompt.display, query.class_id, query.score_threshold) == ("red ball", 0, 0.5)
 
 
 def test_a_phrase_that_is_too_long_is_rejected_with_its_count():
@@ -94,8 +95,8 @@ def test_a_phrase_that_is_too_long_is_rejected_with_its_count():
     registry.apply(ask(text="short"), S)
     registry.apply(ask("r", "long"), S)
 
-    def embed(phrases):
-        if phrases == ["long"]:
+    def embed(new):
+        if new == [*prompts("long")]:
             raise PhraseTooLongError("long", 41, 32)
 
     embed_pending(registry, embed, S)
@@ -307,7 +308,7 @@ def test_results_of_replaced_queries_and_unsearched_ones_do_not_count():
     registry.apply(ask(text="cone"), S)
     registry.record(late)
     assert status_of(registry).last_searched_ns == 0
-    embed_pending(registry, lambda phrases: None, S)
+    embed_pending(registry, lambda prompts: None, S)
     registry.record(answer(registry, 6, [1], presence=math.nan))
     assert status_of(registry).last_searched_ns == 0
 
@@ -333,7 +334,7 @@ def test_suspended_queries_are_pending_again():
     registry = ready_registry(ask())
     registry.suspend()
     assert status_of(registry).state == State.PENDING
-    assert registry.pending_phrases == ("red ball",)
+    assert registry.pending_prompts == prompts("red ball")
 
 
 def test_a_flood_of_rejections_does_not_grow_without_bound():

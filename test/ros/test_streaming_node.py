@@ -12,11 +12,11 @@ from samlite_ros.messages.fill import segmentation_message
 from samlite_ros.node.messages import RCLPY
 from samlite_ros.pixels.masks import mask_bounds_xyxy, mask_from_array
 from samlite_ros.scenes.hard_sequences import DEVELOPMENT, StreamSequence
-from samlite_ros.types import Instance, Query, QueryKey, QueryMatch, Segmentation
+from samlite_ros.types import Instance, Prompt, Query, QueryKey, QueryMatch, Segmentation
 
 PERIOD_NS = 33_333_333
 START_NS = 1_700_000_000_000_000_000
-QUERY = Query(QueryKey("bench", "thing 0"), "thing 0", 0)
+QUERY = Query(QueryKey("bench", "thing 0"), Prompt("thing 0"), 0)
 
 
 @pytest.fixture(scope="module")

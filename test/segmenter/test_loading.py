@@ -14,6 +14,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from prompts import prompts
 from safetensors.torch import load_file, save_file
 from small_networks import Shape, make_checkpoint, make_frame, make_segmenter
 
@@ -169,7 +170,7 @@ def test_another_image_size_and_dtype_work():
     image = segmenter.embed_image(make_frame(0, 100, 140))
     assert image.features.maps[0].shape[-2:] == (64, 64)
     assert image.features.maps[0].dtype == torch.bfloat16
-    (result,) = segmenter.segment(image, segmenter.embed_text(["object"]), [DecodeOptions(0.0)])
+    (result,) = segmenter.segment(image, segmenter.embed_prompts(prompts("object")), [DecodeOptions(0.0)])
     assert np.isfinite(result.scores).all()
     assert len(result.masks) > 0
 
@@ -296,7 +297,7 @@ def out_of_memory(_forward):
 @pytest.fixture
 def prepared():
     segmenter = make_segmenter(decode_batch=3)
-    text = segmenter.embed_text(["red ball", "cone", "box", "object"])
+    text = segmenter.embed_prompts(prompts("red ball", "cone", "box", "object"))
     image = segmenter.embed_image(make_frame())
     return segmenter, image, text, [DecodeOptions(0.0)] * 4
 
@@ -306,7 +307,7 @@ def test_lack_of_memory_is_survived_once(prepared):
     wanted = segmenter.segment(image, text, options)
     Failing(segmenter.checkpoint.model.detr_decoder.layers[0], 1, out_of_memory)
     found = segmenter.segment(image, text, options)
-    assert [r.phrase for r in found] == list(text.phrases)
+    assert [r.prompt.display for r in found] == [p.display for p in text.prompts]
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
     Failing(segmenter.checkpoint.model.vision_encoder.neck, 1, out_of_memory)

@@ -6,6 +6,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
+from prompts import prompts
 from streaming_world import Disc, PaintedWorld, TruthSegmenter, best_iou, index_of, query, stamp_ns, vocabulary
 
 from samlite_ros.pixels.masks import mask_from_array
@@ -41,7 +42,7 @@ def run(world, count, profile=SLOW, options=CARRY, asked=None, segmenter=None, c
 
 
 def deliver(pipeline, segmenter, job):
-    results = tuple(segmenter.result(index_of(job.frame.stamp_ns), p) for p in job.phrases)
+    results = tuple(segmenter.result(index_of(job.frame.stamp_ns), p.text) for p in job.prompts)
     return pipeline.deliver(KeyframeResult(job, results, "truth"))
 
 
@@ -118,10 +119,10 @@ def test_a_removed_query_is_in_no_answer_from_the_next_frame_on():
     world = PaintedWorld([ball(at_rest()), ball(at_rest(220, 100), GREEN, phrase="cup")])
     changes = [(stamp_ns(30) - 1, vocabulary("cup", epoch=2))]
     answers, _ = run(world, 34, FAST, changes=changes)
-    assert {m.query.phrase for i in answers[29].instances for m in i.matches} == {"ball", "cup"}
+    assert {m.query.prompt.display for i in answers[29].instances for m in i.matches} == {"ball", "cup"}
     for n in range(30, 34):
-        assert {m.query.phrase for i in answers[n].instances for m in i.matches} == {"cup"}
-        assert [r.query.phrase for r in answers[n].results] == ["cup"] and answers[n].vocabulary_epoch == 2
+        assert {m.query.prompt.display for i in answers[n].instances for m in i.matches} == {"cup"}
+        assert [r.query.prompt.display for r in answers[n].results] == ["cup"] and answers[n].vocabulary_epoch == 2
 
 
 def test_a_late_query_is_decoded_on_the_last_embedding_and_carried_from_it():
@@ -139,16 +140,16 @@ def test_a_late_query_is_decoded_on_the_last_embedding_and_carried_from_it():
     assert pipeline.take_late_job() is None
     pipeline.set_vocabulary(vocabulary("ball", "cup", epoch=2))
     late = pipeline.take_late_job()
-    assert (late.late, late.phrases, index_of(late.frame.stamp_ns)) == (True, ("cup",), 0)
+    assert (late.late, late.prompts, index_of(late.frame.stamp_ns)) == (True, prompts("cup"), 0)
     assert pipeline.take_late_job() is None
     deliver(pipeline, segmenter, late)
     answer = pipeline.step(world.frame(12))
     assert best_iou(answer, world.truth(12)[1]) > 0.9
-    (cup,) = (i for i in answer.instances if i.matches[0].query.phrase == "cup")
+    (cup,) = (i for i in answer.instances if i.matches[0].query.prompt.display == "cup")
     assert cup.keyframe_stamp_ns == stamp_ns(0) and cup.propagated
     deliver(pipeline, segmenter, running)
     again = pipeline.take_job()
-    assert again.late and again.phrases == ("cup",)  # the newest embedding has not been asked for it yet
+    assert again.late and again.prompts == prompts("cup")  # the newest embedding has not been asked for it yet
     deliver(pipeline, segmenter, again)
     pipeline.step(world.frame(13))
     answer = pipeline.step(world.frame(14))
@@ -161,14 +162,14 @@ def test_one_thing_that_two_phrases_find_is_one_instance_with_two_matches():
     segmenter = TruthSegmenter(world, also={"sphere": "ball"})
     answers, _ = run(world, 30, FAST, asked=vocabulary("ball", "sphere"), segmenter=segmenter)
     (instance,) = answers[29].instances
-    assert {m.query.phrase for m in instance.matches} == {"ball", "sphere"}
+    assert {m.query.prompt.display for m in instance.matches} == {"ball", "sphere"}
     assert [r.count for r in answers[29].results] == [1, 1]
 
 
 def test_phrases_are_kept_apart_when_asked():
     world = PaintedWorld([ball(lambda i: (80 + 3.0 * i, 120.0))])
     segmenter = TruthSegmenter(world, also={"sphere": "ball"})
-    options = StreamingOptions(propagate=True, merge_phrases=False)
+    options = StreamingOptions(propagate=True, merge_prompts=False)
     answers, _ = run(world, 30, FAST, options, vocabulary("ball", "sphere"), segmenter)
     assert [len(i.matches) for i in answers[29].instances] == [1, 1]
     assert len({i.track_id for i in answers[29].instances}) == 2
@@ -298,7 +299,7 @@ def test_queries_of_other_cameras_are_left_out():
     queries = (query("ball", cameras=("left",)), query("cup", 1, cameras=("right",)), query("box", 2))
     pipeline.set_vocabulary(Vocabulary(1, queries))
     pipeline.step(PaintedWorld([]).frame(0))
-    assert pipeline.take_job().phrases == ("ball", "box")
+    assert pipeline.take_job().prompts == prompts("ball", "box")
 
 
 def test_a_query_is_not_searched_more_often_than_its_rate():
@@ -367,12 +368,12 @@ def test_a_late_query_may_find_what_is_still_to_be_learnt(known):
     deliver(pipeline, segmenter, pipeline.take_job())
     pipeline.set_vocabulary(vocabulary("ball", "sphere", epoch=2))
     late = pipeline.take_late_job()
-    assert late.phrases == ("sphere",)
+    assert late.prompts == prompts("sphere")
     deliver(pipeline, segmenter, late)
     for index in (first + 1, first + 2):
         answer = pipeline.step(world.frame(index))
         (instance,) = answer.instances
-        assert {m.query.phrase for m in instance.matches} == {"ball", "sphere"}
+        assert {m.query.prompt.display for m in instance.matches} == {"ball", "sphere"}
         assert instance.keyframe_stamp_ns == stamp_ns(first)
         assert best_iou(answer, world.truth(index)[0]) > 0.9
 
@@ -394,7 +395,7 @@ def test_what_was_found_first_is_learnt_where_a_late_query_finds_the_same_a_litt
     for index in range(9, 12):
         answer = pipeline.step(world.frame(index))
         (instance,) = answer.instances
-        assert {m.query.phrase for m in instance.matches} == {"ball", "sphere"}
+        assert {m.query.prompt.display for m in instance.matches} == {"ball", "sphere"}
         assert best_iou(answer, world.truth(index)[0]) > 0.9
 
 
@@ -410,9 +411,12 @@ def test_a_result_that_is_on_its_way_makes_room_for_other_late_queries_and_outli
     assert pipeline.take_late_job() is None
     pipeline.set_vocabulary(vocabulary("ball", "cup", "box", epoch=3))
     second = pipeline.take_late_job()
-    assert (first.phrases, second.phrases) == (("cup",), ("box",))
+    assert (first.prompts, second.prompts) == (prompts("cup"), prompts("box"))
     deliver(pipeline, segmenter, first)
-    assert {m.query.phrase for i in pipeline.step(world.frame(1)).instances for m in i.matches} == {"ball", "cup"}
+    assert {m.query.prompt.display for i in pipeline.step(world.frame(1)).instances for m in i.matches} == {
+        "ball",
+        "cup",
+    }
     pipeline.note_done(second)
     pipeline.reset()
     deliver(pipeline, segmenter, second)
@@ -428,17 +432,20 @@ def test_what_is_decoded_before_the_result_of_its_pass_is_taken_over_is_not_deco
     pipeline.note_done(job)
     pipeline.set_vocabulary(vocabulary("ball", "cup", epoch=2))
     late = pipeline.take_late_job()
-    assert late.phrases == ("cup",)
+    assert late.prompts == prompts("cup")
     pipeline.note_done(late)
     deliver(pipeline, segmenter, job)
     assert pipeline.take_late_job() is None
     deliver(pipeline, segmenter, late)
-    assert {m.query.phrase for i in pipeline.step(world.frame(1)).instances for m in i.matches} == {"ball", "cup"}
+    assert {m.query.prompt.display for i in pipeline.step(world.frame(1)).instances for m in i.matches} == {
+        "ball",
+        "cup",
+    }
 
 
 def test_two_things_of_two_phrases_on_one_image_stay_two_where_that_is_asked():
     world = PaintedWorld([ball(at_rest())])
-    options = StreamingOptions(propagate=True, merge_phrases=False)
+    options = StreamingOptions(propagate=True, merge_prompts=False)
     pipeline, segmenter = StreamingPipeline(options), TruthSegmenter(world, also={"sphere": "ball"})
     pipeline.set_vocabulary(vocabulary("ball"))
     pipeline.step(world.frame(0))
@@ -446,7 +453,7 @@ def test_two_things_of_two_phrases_on_one_image_stay_two_where_that_is_asked():
     pipeline.set_vocabulary(vocabulary("ball", "sphere", epoch=2))
     deliver(pipeline, segmenter, pipeline.take_late_job())
     answer = pipeline.step(world.frame(1))
-    assert sorted(m.query.phrase for i in answer.instances for m in i.matches) == ["ball", "sphere"]
+    assert sorted(m.query.prompt.display for i in answer.instances for m in i.matches) == ["ball", "sphere"]
     assert len({i.track_id for i in answer.instances}) == 2
 
 

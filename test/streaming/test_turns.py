@@ -1,6 +1,7 @@
 """Whose turn it is, over streams with lists of jobs."""
 
 from job_source import Source
+from prompts import prompts
 
 from samlite_ros.streaming.turns import Turns
 
@@ -39,8 +40,11 @@ def test_within_a_pass_each_camera_has_one_late_job_in_turn():
     left.add(1, "cone", late=True)
     left.add(1, "cup", late=True)
     right.add(11, "cone", late=True)
-    assert [(s.camera, job.phrases) for s, job in turns.late_jobs()] == [("right", ("cone",)), ("left", ("cone",))]
-    assert [(s.camera, job.phrases) for s, job in turns.late_jobs()] == [("left", ("cup",))]
+    assert [(s.camera, job.prompts) for s, job in turns.late_jobs()] == [
+        ("right", prompts("cone")),
+        ("left", prompts("cone")),
+    ]
+    assert [(s.camera, job.prompts) for s, job in turns.late_jobs()] == [("left", prompts("cup"))]
 
 
 def test_a_late_job_is_taken_when_the_one_before_is_done():

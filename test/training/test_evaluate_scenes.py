@@ -12,17 +12,17 @@ from samlite_ros.scenes.vocabulary import Meaning, matches
 from samlite_ros.scenes.world import WorldOptions
 from samlite_ros.training.evaluate_scenes import ANY_SIZE, Timing, answer, evaluate_scenes, report, scene_seed
 from samlite_ros.training.scene_questions import Question, questions
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Mask, PhraseResult, TextEmbedding
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Mask, Prompt, PromptEmbedding, PromptResult
 
 SCENES, SEED = 8, 3
 
 Masks = Callable[[Scene, str], list[np.ndarray]]
 
 
-def to_result(phrase: str, presence: float, masks: Sequence[np.ndarray]) -> PhraseResult:
+def to_result(prompt: Prompt, presence: float, masks: Sequence[np.ndarray]) -> PromptResult:
     scores = np.linspace(0.9, 0.6, len(masks), dtype=np.float32)
-    return PhraseResult(
-        phrase, presence, scores, np.zeros((len(masks), 4), np.float32), tuple(map(mask_from_array, masks))
+    return PromptResult(
+        prompt, presence, scores, np.zeros((len(masks), 4), np.float32), tuple(map(mask_from_array, masks))
     )
 
 
@@ -40,8 +40,8 @@ class FakeSegmenter:
     def _scene(index: int) -> Scene:
         return render_scene(scene_seed(SEED, index), options=WorldOptions() if index < SCENES else ANY_SIZE)
 
-    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
-        return TextEmbedding(tuple(phrases), self.model_id, None)
+    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
+        return PromptEmbedding(tuple(prompts), self.model_id, None)
 
     def embed_image(self, frame: Frame, on_block: Any = None) -> ImageEmbedding:
         return ImageEmbedding(frame.stamp_ns, "", frame.size, self.model_id, self._images[frame.image.tobytes()])
@@ -49,12 +49,12 @@ class FakeSegmenter:
     def segment(
         self,
         image: ImageEmbedding,
-        text: TextEmbedding,
+        prompts: PromptEmbedding,
         options: Sequence[DecodeOptions],
         on_step: Any = None,
-    ) -> list[PhraseResult]:
-        found = [self._masks(image.features, phrase) for phrase in text.phrases]
-        return [to_result(phrase, float(bool(m)), m) for phrase, m in zip(text.phrases, found, strict=True)]
+    ) -> list[PromptResult]:
+        found = [self._masks(image.features, prompt.text) for prompt in prompts.prompts]
+        return [to_result(prompt, float(bool(m)), m) for prompt, m in zip(prompts.prompts, found, strict=True)]
 
 
 def truth(scene: Scene, phrase: str) -> list[np.ndarray]:
@@ -137,7 +137,7 @@ def test_presence_of_small_objects_alone_is_not_judged(scene: Scene) -> None:
 def test_any_detection_of_an_absent_phrase_is_a_false_positive(scene: Scene) -> None:
     question = Question("x", Meaning(), "absent", ())
     tiny: Mask = mask_from_array(disc(5, 5, 3))
-    result = PhraseResult("x", 0.9, np.array([0.6], np.float32), np.zeros((1, 4), np.float32), (tiny,))
+    result = PromptResult(Prompt("x"), 0.9, np.array([0.6], np.float32), np.zeros((1, 4), np.float32), (tiny,))
     measures = report([answer(scene, question, result)], [], Timing())
     assert measures["absent_false_positive_rate"] == 1
     assert measures["presence_accuracy"] == 0

@@ -13,7 +13,7 @@ from samlite_ros.queries.registry import State
 from samlite_ros.queries.requests import QueryOptions, QueryRequest
 from samlite_ros.replay.script import ask_from_start
 from samlite_ros.streaming.pipeline import StreamingOptions
-from samlite_ros.types import Frame, QueryKey, Segmentation, TextEmbedding
+from samlite_ros.types import Frame, Prompt, PromptEmbedding, QueryKey, Segmentation
 from samlite_ros.virtual.latency import LatencyProfile
 from samlite_ros.virtual.node import NO_LATENCY, PublishedAnswer, PublishedStatus, VirtualNode
 from samlite_ros.virtual.run import drive
@@ -72,18 +72,20 @@ def test_late_query_is_decoded_between_two_blocks_of_a_running_pass() -> None:
     assert (late.begins_ns, late.ends_ns) == (stamp_of(5) + 20_000_000, stamp_of(5) + 30_000_000)
     second = [p for p in node.passes if not p.late][1]
     assert second.ends_ns - second.begins_ns == 430_000_000  # the late phrase delayed it
-    first = next(a for a in answers if any(i.matches[0].query.phrase == "blue thing" for i in a.answer.instances))
+    first = next(
+        a for a in answers if any(i.matches[0].query.prompt.display == "blue thing" for i in a.answer.instances)
+    )
     assert first.answer.stamp_ns == stamp_of(6)
 
 
 class NarrowSegmenter(ColourSegmenter):
     """Takes two words."""
 
-    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
-        for phrase in phrases:
-            if len(phrase.split()) > 2:
-                raise PhraseTooLongError(phrase, len(phrase.split()), 2)
-        return super().embed_text(phrases)
+    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
+        for prompt in prompts:
+            if len(prompt.text.split()) > 2:
+                raise PhraseTooLongError(prompt.text, len(prompt.text.split()), 2)
+        return super().embed_prompts(prompts)
 
 
 def test_statuses_are_published_when_they_change() -> None:
@@ -103,8 +105,8 @@ def test_class_ids_and_epoch_travel_with_the_answers() -> None:
     assert epochs == sorted(epochs)
     assert len(set(epochs)) == 2
     for answer in answers:
-        known = {q.class_id: q.phrase for q in answer.vocabulary.queries}
-        assert {r.query.class_id: r.query.phrase for r in answer.answer.results} == known
+        known = {q.class_id: q.prompt.display for q in answer.vocabulary.queries}
+        assert {r.query.class_id: r.query.prompt.display for r in answer.answer.results} == known
 
 
 def test_frames_without_a_question_cost_no_pass() -> None:

@@ -81,9 +81,11 @@ def test_a_late_query_is_decoded_between_two_blocks_and_delays_the_pass_by_its_d
     published = list(run.run(frames(world, 40)))
     (delivered_ns, *_) = run.record.late_delivered_ns
     assert delivered_ns - asked_ns <= (10 + 40) * 1e6  # one block and one decoding
-    first = next(p for p in published if any(m.query.phrase == "cup" for i in p.answer.instances for m in i.matches))
+    first = next(
+        p for p in published if any(m.query.prompt.display == "cup" for i in p.answer.instances for m in i.matches)
+    )
     assert first.at_ns - delivered_ns <= 34e6  # goes out with the next frame
-    stamps = {r.query.phrase: r.keyframe_stamp_ns for r in first.answer.results}
+    stamps = {r.query.prompt.display: r.keyframe_stamp_ns for r in first.answer.results}
     assert stamps["cup"] <= stamps["ball"]
     late = [phrases for _, phrases in segmenter.decoded if phrases == ("cup",)]
     assert late and len(segmenter.embedded) == run.record.embeddings

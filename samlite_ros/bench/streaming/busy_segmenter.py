@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.network.host import NICENESS
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, Segmenter, TextEmbedding
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PromptEmbedding, PromptResult, Segmenter
 from samlite_ros.virtual.latency import LatencyProfile
 
 HELD_SHARE = 0.5
@@ -61,18 +61,18 @@ class BusySegmenter(WrappedSegmenter):
     def segment(
         self,
         image: ImageEmbedding,
-        text: TextEmbedding,
+        prompts: PromptEmbedding,
         options: Sequence[DecodeOptions],
         on_step: Callable[[], None] | None = None,
-    ) -> list[PhraseResult]:
+    ) -> list[PromptResult]:
         """So long per phrase, in the profile's steps; what `on_step` does meanwhile comes on top."""
-        step_s = self._profile.decode_s * len(text.phrases) / self._profile.decode_steps
+        step_s = self._profile.decode_s * len(prompts.prompts) / self._profile.decode_steps
         for _ in range(self._profile.decode_steps - 1):
             if on_step is not None:
                 on_step()
             burn_until(time.perf_counter() + step_s, self._held_share)
         ends_s = time.perf_counter() + step_s
-        results = self._inner.segment(image, text, options)
+        results = self._inner.segment(image, prompts, options)
         burn_until(ends_s, self._held_share)
         return results
 

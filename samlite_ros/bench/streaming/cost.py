@@ -112,8 +112,8 @@ def _frame(pixels: bytes, like: Frame) -> Frame:
 
 
 def _computed(oracle: OracleSegmenter, job: KeyframeJob) -> KeyframeResult:
-    image, text = oracle.embed_image(job.frame), oracle.embed_text(job.phrases)
-    return KeyframeResult(job, tuple(oracle.segment(image, text, job.options)), oracle.model_id)
+    image, prompts = oracle.embed_image(job.frame), oracle.embed_prompts(job.prompts)
+    return KeyframeResult(job, tuple(oracle.segment(image, prompts, job.options)), oracle.model_id)
 
 
 def _serialiser() -> Callable[[Segmentation], object]:

@@ -18,7 +18,7 @@ from samlite_ros.bench.streaming_clips import pendulum
 from samlite_ros.scenes.hard_sequences import DEVELOPMENT, StreamSequence
 from samlite_ros.streaming.answer import Published
 from samlite_ros.streaming.pipeline import StreamingOptions
-from samlite_ros.types import Vocabulary
+from samlite_ros.types import Prompt, Vocabulary
 from samlite_ros.virtual.latency import LatencyProfile
 from samlite_ros.virtual.run import RunRecord, VirtualRun
 
@@ -112,7 +112,7 @@ def late_queries(seed: int, profile_ms: float, queries: int = QUERIES) -> dict[s
     waits = [
         Waits(
             _decoded_ms(asked_ns, record),
-            _published_ms(asked_ns, asked.queries[-1].phrase, published),
+            _published_ms(asked_ns, asked.queries[-1].prompt, published),
             _decoded_ms(asked_ns, usual),
         )
         for asked_ns, asked in changes[::2]
@@ -151,11 +151,11 @@ def _decoded_ms(asked_ns: int, record: RunRecord) -> float:
     return (min([*late[:1], *jobs[:1]]) - asked_ns) / 1e6
 
 
-def _published_ms(asked_ns: int, phrase: str, published: Sequence[Published]) -> float:
-    """Until the first answer with a mask of the phrase; NaN = never."""
-    shown = (e.at_ns for e in published if e.at_ns >= asked_ns and _answers(e, phrase))
+def _published_ms(asked_ns: int, prompt: Prompt, published: Sequence[Published]) -> float:
+    """Until the first answer with a mask of the prompt; NaN = never."""
+    shown = (e.at_ns for e in published if e.at_ns >= asked_ns and _answers(e, prompt))
     return (next(shown, float("nan")) - asked_ns) / 1e6
 
 
-def _answers(entry: Published, phrase: str) -> bool:
-    return any(m.query.phrase == phrase for i in entry.answer.instances for m in i.matches)
+def _answers(entry: Published, prompt: Prompt) -> bool:
+    return any(m.query.prompt == prompt for i in entry.answer.instances for m in i.matches)

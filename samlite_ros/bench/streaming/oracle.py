@@ -16,10 +16,11 @@ from samlite_ros.types import (
     Frame,
     ImageEmbedding,
     Mask,
-    PhraseResult,
+    Prompt,
+    PromptEmbedding,
+    PromptResult,
     Query,
     QueryKey,
-    TextEmbedding,
     Vocabulary,
 )
 
@@ -76,9 +77,9 @@ class OracleSegmenter:
         self._truth = {t.frame.stamp_ns: t for t in truth}
         self._phrase_count, self._imperfection = phrase_count, imperfection
 
-    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
-        """Nothing but the phrases."""
-        return TextEmbedding(tuple(phrases), self.model_id, None)
+    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
+        """Nothing but the prompts."""
+        return PromptEmbedding(tuple(prompts), self.model_id, None)
 
     def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
         """Nothing but the stamp."""
@@ -87,21 +88,21 @@ class OracleSegmenter:
     def segment(
         self,
         image: ImageEmbedding,
-        text: TextEmbedding,
+        prompts: PromptEmbedding,
         options: Sequence[DecodeOptions],
         on_step: Callable[[], None] | None = None,
-    ) -> list[PhraseResult]:
+    ) -> list[PromptResult]:
         """The truth of that stamp."""
-        return [self._result(image.stamp_ns, phrase) for phrase in text.phrases]
+        return [self._result(image.stamp_ns, prompt) for prompt in prompts.prompts]
 
-    def _result(self, stamp_ns: int, phrase: str) -> PhraseResult:
+    def _result(self, stamp_ns: int, prompt: Prompt) -> PromptResult:
         ids = self._truth[stamp_ns].ids
-        number = int(phrase.split()[1])
+        number = int(prompt.text.split()[1])
         things = [int(i) for i in np.unique(ids) if i and i % self._phrase_count == number]
         masks = [mask for thing in things if (mask := self._mask(ids, thing, stamp_ns)) is not None]
         boxes = np.array([mask_bounds_xyxy(mask) for mask in masks], np.float32).reshape(-1, 4)
         scores = np.full(len(masks), SCORE, np.float32)
-        return PhraseResult(phrase, SCORE if masks else 1 - SCORE, scores, boxes, tuple(masks))
+        return PromptResult(prompt, SCORE if masks else 1 - SCORE, scores, boxes, tuple(masks))
 
     def _mask(self, ids: NDArray[np.uint8], thing: int, stamp_ns: int) -> Mask | None:
         inside = self._imperfection.apply(ids == thing, thing, stamp_ns)
@@ -112,4 +113,6 @@ class OracleSegmenter:
 
 def oracle_vocabulary(phrase_count: int = 1) -> Vocabulary:
     """The queries that the oracle understands."""
-    return Vocabulary(1, tuple(Query(QueryKey("bench", f"thing {i}"), f"thing {i}", i) for i in range(phrase_count)))
+    return Vocabulary(
+        1, tuple(Query(QueryKey("bench", f"thing {i}"), Prompt(f"thing {i}"), i) for i in range(phrase_count))
+    )

@@ -227,10 +227,10 @@ def _read_answers(path: Path) -> Truth:
     with ResultBag(path) as bag:
         for answer, _ in bag.answers():
             frame = TrueFrame(answer.size)
-            phrases.update(r.query.phrase for r in answer.results)
+            phrases.update(r.query.prompt.display for r in answer.results)
             for instance in answer.instances:
                 counts = encode_rle(instance.mask)
-                for phrase in dict.fromkeys(m.query.phrase for m in instance.matches):
+                for phrase in dict.fromkeys(m.query.prompt.display for m in instance.matches):
                     frame.annotations.append(_Annotation(phrase, counts, instance.track_id))
             frames[FrameKey(answer.camera, answer.stamp_ns)] = frame
         if bag.reader.faults:

@@ -1,4 +1,4 @@
-"""Decoding: one image's features and some phrases' features to scores, boxes and low-resolution masks."""
+"""Decoding: one image's features and some prompts' features to scores, boxes and low-resolution masks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ImageFeatures:
 
 @dataclass(frozen=True, eq=False)
 class TextFeatures:
-    """Features of N phrases.
+    """Features of N prompts.
 
     Args:
         features: (N, 32, C), projected to the decoder's width.
@@ -36,11 +36,11 @@ class TextFeatures:
 
 @dataclass(frozen=True, eq=False)
 class RawDecoding:
-    """What the network says of N phrases, all Q queries, nothing dropped.
+    """What the network says of N prompts, all Q queries, nothing dropped.
 
     Args:
         scores: float32 (N, Q), sigmoid(class) * sigmoid(presence).
-        presence: float32 (N,), probability that the phrase is there.
+        presence: float32 (N,), probability that the prompt is there.
         boxes_xyxy: float32 (N, Q, 4), 0 to 1 of the image's width and height.
         mask_logits: (N, Q, h, w), in the model's dtype.
     """
@@ -57,12 +57,12 @@ def image_features(vision_output: Any) -> ImageFeatures:
 
 
 def decode(model: Any, image: ImageFeatures, text: TextFeatures) -> RawDecoding:
-    """Decode N phrases over one image in one pass; the image's features are expanded, not copied.
+    """Decode N prompts over one image in one pass; the image's features are expanded, not copied.
 
     Args:
         model: A Sam3LiteTextModel.
         image: Features of one image.
-        text: Features of N phrases.
+        text: Features of N prompts.
     """
     count = len(text.features)
     output = model(
@@ -80,7 +80,7 @@ def decode(model: Any, image: ImageFeatures, text: TextFeatures) -> RawDecoding:
 
 
 def cut(text: TextFeatures, start: int, count: int) -> TextFeatures:
-    """At most `count` phrases from `start` on; shares memory."""
+    """At most `count` prompts from `start` on; shares memory."""
     return TextFeatures(text.features[start : start + count], text.mask[start : start + count])
 
 

@@ -19,7 +19,7 @@ from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder, SharedIma
 from samlite_ros.segmenter.pytorch.text_bank import TextBank
 from samlite_ros.segmenter.pytorch.text_encoder import TextEncoder
 from samlite_ros.segmenter.pytorch.text_store import TextStore
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PhraseResult, TextEmbedding
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt, PromptEmbedding, PromptResult
 
 
 @dataclass
@@ -28,21 +28,21 @@ class SegmenterCounts:
 
     Args:
         image_passes: Passes of the vision encoder.
-        phrases_encoded: Phrases through the text encoder.
-        phrases_decoded: Phrases decoded, over all images.
+        prompts_encoded: Prompts through the text encoder.
+        prompts_decoded: Prompts decoded, over all images.
         non_finite: Queries dropped because their numbers were not finite.
         memory_retries: Passes repeated because memory had run out.
     """
 
     image_passes: int = 0
-    phrases_encoded: int = 0
-    phrases_decoded: int = 0
+    prompts_encoded: int = 0
+    prompts_decoded: int = 0
     non_finite: int = 0
     memory_retries: int = 0
 
 
 class Sam3LiteTextSegmenter:
-    """Finds phrases in images. Implements `samlite_ros.types.Segmenter`; used from one thread.
+    """Finds prompts in images. Implements `samlite_ros.types.Segmenter`; used from one thread.
 
     Args:
         checkpoint: The loaded network.
@@ -83,13 +83,13 @@ class Sam3LiteTextSegmenter:
     @property
     def counts(self) -> SegmenterCounts:
         """What the network did so far."""
-        self._counts.phrases_encoded = self._encoder.phrases_encoded
+        self._counts.prompts_encoded = self._encoder.prompts_encoded
         return self._counts
 
     @torch.inference_mode()
-    def embed_text(self, phrases: Sequence[str]) -> TextEmbedding:
-        """Embed phrases; each is computed once and kept. See `samlite_ros.types.Segmenter`."""
-        return TextEmbedding(tuple(phrases), self.model_id, self._bank.get(phrases))
+    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
+        """Embed prompts; each is computed once and kept. See `samlite_ros.types.Segmenter`."""
+        return PromptEmbedding(tuple(prompts), self.model_id, self._bank.get(prompts))
 
     @torch.inference_mode()
     def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
@@ -112,38 +112,40 @@ class Sam3LiteTextSegmenter:
     def segment(
         self,
         image: ImageEmbedding,
-        text: TextEmbedding,
+        prompts: PromptEmbedding,
         options: Sequence[DecodeOptions],
         on_step: Callable[[], None] | None = None,
-    ) -> list[PhraseResult]:
-        """Decode phrases over one image. See `samlite_ros.types.Segmenter`.
+    ) -> list[PromptResult]:
+        """Decode prompts over one image. See `samlite_ros.types.Segmenter`.
 
         `on_step` is called before each layer but the first, before the pixel decoder and each of its convolutions.
 
         Raises:
-            ValueError: The embeddings are of different models, or options and phrases differ in number.
-            InferenceError: Memory ran out even for one phrase, or the network's numbers are not finite.
+            ValueError: The embeddings are of different models, or options and prompts differ in number.
+            InferenceError: Memory ran out even for one prompt, or the network's numbers are not finite.
         """
-        self._check(image, text, options)
-        results: list[PhraseResult] = []
+        self._check(image, prompts, options)
+        results: list[PromptResult] = []
         batch = self.options.decode_batch
-        while (done := len(results)) < len(text.phrases):
-            selection = self._try_decode(image, text, options, done, batch, on_step)
+        while (done := len(results)) < len(prompts.prompts):
+            selection = self._try_decode(image, prompts, options, done, batch, on_step)
             if selection is None:
                 batch = 1
-                selection = self._try_decode(image, text, options, done, batch, on_step)
+                selection = self._try_decode(image, prompts, options, done, batch, on_step)
             if selection is None:
                 raise InferenceError(f"no memory on {self.checkpoint.device} to decode one phrase: lower image_size")
             self._counts.non_finite += selection.dropped
             results += selection.results
-        self._counts.phrases_decoded += len(results)
+        self._counts.prompts_decoded += len(results)
         return results
 
-    def _check(self, image: ImageEmbedding, text: TextEmbedding, options: Sequence[DecodeOptions]) -> None:
-        if len(options) != len(text.phrases):
-            raise ValueError(f"{len(text.phrases)} phrases need as many options, got {len(options)}")
-        if not image.model_id == text.model_id == self.model_id:
-            raise ValueError(f"image of {image.model_id!r}, text of {text.model_id!r}, segmenter of {self.model_id!r}")
+    def _check(self, image: ImageEmbedding, prompts: PromptEmbedding, options: Sequence[DecodeOptions]) -> None:
+        if len(options) != len(prompts.prompts):
+            raise ValueError(f"{len(prompts.prompts)} phrases need as many options, got {len(options)}")
+        if not image.model_id == prompts.model_id == self.model_id:
+            raise ValueError(
+                f"image of {image.model_id!r}, text of {prompts.model_id!r}, segmenter of {self.model_id!r}"
+            )
 
     def _try_embed(self, frame: Frame, on_block: Callable[[], None] | None) -> ImageFeatures | None:
         """One pass; None = memory ran out, and was freed."""
@@ -159,23 +161,23 @@ class Sam3LiteTextSegmenter:
     def _try_decode(
         self,
         image: ImageEmbedding,
-        text: TextEmbedding,
+        prompts: PromptEmbedding,
         options: Sequence[DecodeOptions],
         start: int,
         count: int,
         on_step: Callable[[], None] | None,
     ) -> Selection | None:
-        """One pass over some of the phrases; None = memory ran out, and was freed."""
+        """One pass over some of the prompts; None = memory ran out, and was freed."""
         stop = start + count
-        wanted = Wanted(text.phrases[start:stop], options[start:stop], image.size)
+        wanted = Wanted(prompts.prompts[start:stop], options[start:stop], image.size)
         with suppress(torch.cuda.OutOfMemoryError):
-            features = cut(text.features, start, count)
+            features = cut(prompts.features, start, count)
             return select_instances(self._decoder, self._share(image.features), features, wanted, on_step or go_on)
         self._free_memory()
         return None
 
     def _share(self, image: ImageFeatures) -> SharedImage:
-        """What all phrases share of one image, computed when the first of them is decoded."""
+        """What all prompts share of one image, computed when the first of them is decoded."""
         shared = self._shared.get(image)
         if shared is None:
             shared = self._shared[image] = self._decoder.prepare(image)

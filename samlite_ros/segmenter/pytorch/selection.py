@@ -13,7 +13,7 @@ from samlite_ros.errors import InferenceError
 from samlite_ros.segmenter.pytorch.decoder import TextFeatures
 from samlite_ros.segmenter.pytorch.shared_decode import OnStep, Proposals, SharedImage, go_on
 from samlite_ros.segmenter.pytorch.upsample import upsample_mask
-from samlite_ros.types import DecodeOptions, Mask, PhraseResult
+from samlite_ros.types import DecodeOptions, Mask, Prompt, PromptResult
 
 _LARGEST_LOGIT = 1e4
 
@@ -32,11 +32,11 @@ class Wanted(NamedTuple):
     """What to find in one image.
 
     Args:
-        phrases, options: N each.
+        prompts, options: N each.
         size: (H, W) of the camera image [px].
     """
 
-    phrases: Sequence[str]
+    prompts: Sequence[Prompt]
     options: Sequence[DecodeOptions]
     size: tuple[int, int]
 
@@ -44,54 +44,55 @@ class Wanted(NamedTuple):
 class Selection(NamedTuple):
     """Results of one batch, and how many queries were dropped because their numbers were not finite."""
 
-    results: list[PhraseResult]
+    results: list[PromptResult]
     dropped: int
 
 
 def select_instances(
     decoder: Decoder, image: SharedImage, text: TextFeatures, wanted: Wanted, on_step: OnStep = go_on
 ) -> Selection:
-    """Decode N phrases and keep the best queries of each; only their masks are drawn and leave the device.
+    """Decode N prompts and keep the best queries of each; only their masks are drawn and leave the device.
 
     Args:
         decoder: What decodes.
         image: The image.
-        text: Features of the phrases.
-        wanted: The phrases.
+        text: Features of the prompts.
+        wanted: The prompts.
         on_step: Called before each part of the decoder.
 
     Raises:
-        InferenceError: Not one number of a phrase is finite.
+        InferenceError: Not one number of a prompt is finite.
     """
     proposals = decoder.propose(image, text, on_step)
     scores = proposals.scores.cpu().numpy()  # (N, Q)
     presence = proposals.presence.cpu().numpy()  # (N,)
     boxes = proposals.boxes_xyxy.cpu().numpy()  # (N, Q, 4)
     finite = np.isfinite(scores) & np.isfinite(boxes).all(2)
-    _refuse_nonsense(finite, wanted.phrases)
+    _refuse_nonsense(finite, wanted.prompts)
     usable = np.where(finite, scores, -1.0)
     kept = [_best(row, options) for row, options in zip(usable, wanted.options, strict=True)]
     chosen = [torch.from_numpy(k).to(proposals.scores.device) for k in kept]
     logits = decoder.masks(image, proposals, chosen, on_step)
     results = [
-        PhraseResult(
-            phrase,
+        PromptResult(
+            prompt,
             float(presence[row]),
             scores[row, kept[row]],
             _to_pixels(boxes[row, kept[row]], wanted.size),
             _up_sample(logits[row], wanted.size),
         )
-        for row, phrase in enumerate(wanted.phrases)
+        for row, prompt in enumerate(wanted.prompts)
     ]
     return Selection(results, int((~finite).sum()))
 
 
-def _refuse_nonsense(finite: NDArray[np.bool_], phrases: Sequence[str]) -> None:
+def _refuse_nonsense(finite: NDArray[np.bool_], prompts: Sequence[Prompt]) -> None:
     """An answer of "not found" would be a lie where the network has answered nothing."""
-    for phrase, row in zip(phrases, finite, strict=True):
+    for prompt, row in zip(prompts, finite, strict=True):
         if not row.any():
             raise InferenceError(
-                f"the network's output for {phrase!r} is not a number: if dtype is float16, try bfloat16 or float32"
+                f"the network's output for {prompt.display!r} is not a number: "
+                "if dtype is float16, try bfloat16 or float32"
             )
 
 

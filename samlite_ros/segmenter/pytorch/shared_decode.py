@@ -1,4 +1,4 @@
-"""The decoder with everything that is the same for all phrases computed once per image, and masks on demand.
+"""The decoder with everything that is the same for all prompts computed once per image, and masks on demand.
 
 The numbers are those of the reference's forward (to rounding); what is saved:
 
@@ -36,15 +36,15 @@ def go_on() -> None:
 
 @dataclass(frozen=True, eq=False)
 class Proposals:
-    """What the network says of N phrases before masks.
+    """What the network says of N prompts before masks.
 
     Args:
         scores: float32 (N, Q), sigmoid(class) * sigmoid(presence).
-        presence: float32 (N,), probability that the phrase is there.
+        presence: float32 (N,), probability that the prompt is there.
         boxes_xyxy: float32 (N, Q, 4), 0 to 1 of the image's width and height.
         queries: (N, Q, C), of the decoder's last layer.
-        encoded: (N, h * w, C), the image's features after the encoder has read the phrase.
-        text: Features of the phrases.
+        encoded: (N, h * w, C), the image's features after the encoder has read the prompt.
+        text: Features of the prompts.
     """
 
     scores: torch.Tensor
@@ -57,7 +57,7 @@ class Proposals:
 
 @dataclass(eq=False)
 class SharedImage:
-    """What decoding needs of one image, for any phrase.
+    """What decoding needs of one image, for any prompt.
 
     Args:
         attended: (1, h * w, C), after the first encoder layer's self-attention.
@@ -74,7 +74,7 @@ class SharedImage:
 
 
 class SharedDecoder:
-    """Decodes phrases over images with one network.
+    """Decodes prompts over images with one network.
 
     Args:
         model: A Sam3LiteTextModel in evaluation mode.
@@ -84,7 +84,7 @@ class SharedDecoder:
         self._model = model
 
     def prepare(self, image: ImageFeatures) -> SharedImage:
-        """Compute what all phrases share."""
+        """Compute what all prompts share."""
         layer = self._model.detr_encoder.layers[0]
         tokens = _to_tokens(image.maps[-1])
         position = _to_tokens(image.position_encoding)
@@ -94,7 +94,7 @@ class SharedDecoder:
         return SharedImage(attention + tokens, position, image.maps)
 
     def propose(self, image: SharedImage, text: TextFeatures, on_step: OnStep = go_on) -> Proposals:
-        """Scores and boxes of N phrases over one image; `on_step` is called before each layer but the first."""
+        """Scores and boxes of N prompts over one image; `on_step` is called before each layer but the first."""
         mask = _additive_mask(text)
         encoded = self._encode(image, text, mask, on_step)
         queries, boxes, presence_logits = self._decode(encoded, image, text, mask, on_step)
@@ -112,12 +112,12 @@ class SharedDecoder:
 
         Args:
             image: The image of the proposals.
-            proposals: Of N phrases.
-            kept: Of each phrase, the indices (K,) of the queries to draw.
+            proposals: Of N prompts.
+            kept: Of each prompt, the indices (K,) of the queries to draw.
             on_step: Called before the pixel decoder and each of its convolutions.
 
         Returns:
-            Of each phrase (K, h, w) at the finest map's size, in the model's dtype.
+            Of each prompt (K, h, w) at the finest map's size, in the model's dtype.
         """
         height, width = image.maps[0].shape[-2:]
         out = [proposals.queries.new_zeros((0, height, width)) for _ in kept]
@@ -188,7 +188,7 @@ class SharedDecoder:
     def _embed_pixels(
         self, image: SharedImage, proposals: Proposals, rows: Sequence[int], on_step: OnStep
     ) -> torch.Tensor:
-        """The pixel decoder for some of the phrases; (R, C, h, w) at the finest map's size."""
+        """The pixel decoder for some of the prompts; (R, C, h, w) at the finest map's size."""
         decoder = self._model.mask_decoder
         chosen = list(rows)
         encoded, text = proposals.encoded[chosen], proposals.text

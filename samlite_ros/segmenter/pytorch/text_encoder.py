@@ -1,4 +1,4 @@
-"""The text encoder: phrases to tokens to features; its memory can be given back between uses."""
+"""The text encoder: prompts to tokens to features; its memory can be given back between uses."""
 
 from __future__ import annotations
 
@@ -16,37 +16,38 @@ from samlite_ros.segmenter.files import weight_files
 from samlite_ros.segmenter.pytorch.checkpoint import Checkpoint
 from samlite_ros.segmenter.pytorch.decoder import TextFeatures
 from samlite_ros.segmenter.pytorch.text_bank import CONTEXT_TOKENS
+from samlite_ros.types import Prompt
 
 _BATCH = 64
 
 
 class TextEncoder:
-    """Encodes phrases with a checkpoint's text encoder.
+    """Encodes prompts with a checkpoint's text encoder.
 
     Args:
         checkpoint: The loaded network.
-        keep: False: free the text encoder's weights after each use, and read them again for the next new phrase.
+        keep: False: free the text encoder's weights after each use, and read them again for the next new prompt.
     """
 
     def __init__(self, checkpoint: Checkpoint, keep: bool) -> None:
         self._checkpoint = checkpoint
         self._keep = keep or checkpoint.folder is None
-        self.phrases_encoded = 0
-        """How many phrases passed through the text encoder."""
+        self.prompts_encoded = 0
+        """How many prompts passed through the text encoder."""
 
     def release(self) -> None:
         """Free the weights, if they are not to be kept."""
         if not self._keep:
             self._checkpoint.model.text_encoder = None
 
-    def encode(self, phrases: Sequence[str]) -> TextFeatures:
-        """Features of N phrases, each padded to the context's length.
+    def encode(self, prompts: Sequence[Prompt]) -> TextFeatures:
+        """Features of N prompts, each padded to the context's length.
 
         Raises:
-            PhraseTooLongError: A phrase exceeds the context.
+            PhraseTooLongError: A prompt exceeds the context.
             ModelLoadError: The weights were freed, and their file is gone since.
         """
-        rows = [self._tokenize(phrase) for phrase in phrases]
+        rows = [self._tokenize(prompt) for prompt in prompts]
         model, device = self._checkpoint.model, self._checkpoint.device
         if model.text_encoder is None:
             model.text_encoder = _load_text_encoder(self._checkpoint)
@@ -56,7 +57,7 @@ class TextEncoder:
             ids, mask = (torch.tensor(column, device=device) for column in columns)  # (n, 32) each
             output = model.get_text_features(input_ids=ids, attention_mask=mask, return_dict=True)
             parts.append((output.pooler_output, mask))  # (n, 32, C), (n, 32)
-        self.phrases_encoded += len(phrases)
+        self.prompts_encoded += len(prompts)
         self.release()
         return TextFeatures(torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]))
 
@@ -71,10 +72,10 @@ class TextEncoder:
         digest.update(repr(sorted(self._checkpoint.tokenizer.get_vocab().items())).encode())
         return digest.hexdigest()[:32]
 
-    def _tokenize(self, phrase: str) -> tuple[list[int], list[int]]:
-        row = self._checkpoint.tokenizer(phrase, padding="max_length", max_length=CONTEXT_TOKENS, verbose=False)
+    def _tokenize(self, prompt: Prompt) -> tuple[list[int], list[int]]:
+        row = self._checkpoint.tokenizer(prompt.text, padding="max_length", max_length=CONTEXT_TOKENS, verbose=False)
         if len(row.input_ids) > CONTEXT_TOKENS:
-            raise PhraseTooLongError(phrase, len(row.input_ids), CONTEXT_TOKENS)
+            raise PhraseTooLongError(prompt.text, len(row.input_ids), CONTEXT_TOKENS)
         return row.input_ids, row.attention_mask
 
 

@@ -1,4 +1,4 @@
-"""Phrases' features on disk, so that the next run need not compute them."""
+"""Prompts' features on disk, so that the next run need not compute them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from samlite_ros.segmenter.pytorch.decoder import TextFeatures
+from samlite_ros.types import Prompt
 
 
 class TextStore:
-    """One safetensors file per phrase, in a folder per text encoder.
+    """One safetensors file per prompt, in a folder per text encoder.
 
     Args:
         folder: Where; made when something is stored.
@@ -26,27 +27,27 @@ class TextStore:
         self._folder = folder.expanduser() / fingerprint
         self._device = device
 
-    def load(self, phrase: str) -> TextFeatures | None:
-        """The stored features of a phrase; None where there are none, or the file is damaged."""
+    def load(self, prompt: Prompt) -> TextFeatures | None:
+        """The stored features of a prompt; None where there are none, or the file is damaged."""
         try:
-            with safe_open(self._path(phrase), framework="pt") as file:
-                if (file.metadata() or {}).get("phrase") != phrase:
+            with safe_open(self._path(prompt), framework="pt") as file:
+                if (file.metadata() or {}).get("phrase") != prompt.key:
                     return None
                 return TextFeatures(*(file.get_tensor(name).to(self._device) for name in ("features", "mask")))
         except (OSError, SafetensorError):
             return None
 
-    def save(self, phrase: str, text: TextFeatures) -> None:
-        """Store a phrase's features; readers see the old file or the new one, never half of one.
+    def save(self, prompt: Prompt, text: TextFeatures) -> None:
+        """Store a prompt's features; readers see the old file or the new one, never half of one.
 
         Raises:
             OSError: The folder cannot be written.
         """
-        path = self._path(phrase)
+        path = self._path(prompt)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
-        save_file({"features": text.features.cpu(), "mask": text.mask.cpu()}, partial, {"phrase": phrase})
+        save_file({"features": text.features.cpu(), "mask": text.mask.cpu()}, partial, {"phrase": prompt.key})
         partial.replace(path)
 
-    def _path(self, phrase: str) -> Path:
-        return self._folder / f"{hashlib.sha256(phrase.encode()).hexdigest()[:32]}.safetensors"
+    def _path(self, prompt: Prompt) -> Path:
+        return self._folder / f"{hashlib.sha256(prompt.key.encode()).hexdigest()[:32]}.safetensors"

@@ -27,7 +27,7 @@ from samlite_ros.streaming.image.work_image import WorkImage, dense_flow, no_flo
 from samlite_ros.streaming.keyframes import REFRESH_MARGIN_S
 from samlite_ros.streaming.model.alignment import Alignment, Covering, align, stack
 from samlite_ros.streaming.model.appearance import PaddedKeyframe
-from samlite_ros.types import Frame, Mask
+from samlite_ros.types import Frame, Mask, Prompt
 
 MOST_MISSES = 10
 """A thing that the network does not find in more keyframes in a row has ended, ..."""
@@ -48,13 +48,13 @@ class Carrier:
     """All tracks of one camera. Call `advance` for each frame, then `draw`.
 
     Args:
-        merge_phrases: What different phrases find may be one thing.
+        merge_prompts: What different prompts find may be one thing.
         period_s: Least time between two keyframes [s].
         max_age_s: Tracks of older keyframes will be ended [s].
     """
 
-    def __init__(self, merge_phrases: bool = True, period_s: float = 0.0, max_age_s: float = 2.0) -> None:
-        self._recogniser = Recogniser(merge_phrases)
+    def __init__(self, merge_prompts: bool = True, period_s: float = 0.0, max_age_s: float = 2.0) -> None:
+        self._recogniser = Recogniser(merge_prompts)
         self._period_s, self._max_age_s = period_s, max_age_s
         self.reset()
 
@@ -107,13 +107,13 @@ class Carrier:
         still = {t.keyframe_ns for t in self.tracks if t.still}
         self.snapshots = [s for s in self.snapshots if s in snapshots or s.stamp_ns in still]
 
-    def deliver(self, snapshot: Snapshot, detections: Sequence[Detection], searched: frozenset[str]) -> None:
+    def deliver(self, snapshot: Snapshot, detections: Sequence[Detection], searched: frozenset[Prompt]) -> None:
         """Take over what the network found in a keyframe; the models are learnt with the next frames.
 
         Args:
             snapshot: The keyframe.
             detections: What was found.
-            searched: The phrases that were searched.
+            searched: The prompts that were searched.
         """
         masks = [d.keyframe_mask for d in (*(d for _, d in snapshot.found), *detections)]
         keyframe = PaddedKeyframe(snapshot.image, masks)
@@ -162,7 +162,9 @@ class Carrier:
     def _track(self, track_id: int) -> Track | None:
         return next((t for t in self.tracks if t.track_id == track_id), None)
 
-    def _is_outdated(self, track_id: int, detection: Detection, snapshot: Snapshot, searched: frozenset[str]) -> bool:
+    def _is_outdated(
+        self, track_id: int, detection: Detection, snapshot: Snapshot, searched: frozenset[Prompt]
+    ) -> bool:
         """Note that a thing was found again; whether its model should be learnt anew from this keyframe."""
         track = self._track(track_id)
         if track is None:
@@ -172,13 +174,13 @@ class Carrier:
         return track.keyframe_ns < snapshot.stamp_ns
 
     def _judge_missed(
-        self, snapshot: Snapshot, keyframe: PaddedKeyframe, found: set[int], searched: frozenset[str]
+        self, snapshot: Snapshot, keyframe: PaddedKeyframe, found: set[int], searched: frozenset[Prompt]
     ) -> None:
         """End the tracks that the network should have found and did not, or keep them for a while."""
         ended = []
         for track in self.tracks:
             center = snapshot.centers.get(track.track_id)
-            sought = any(m.phrase in searched for m in track.matches)
+            sought = any(m.prompt in searched for m in track.matches)
             if track.track_id in found or center is None or not sought or track.keyframe_ns >= snapshot.stamp_ns:
                 continue
             track.misses += 1

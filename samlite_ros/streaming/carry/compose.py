@@ -242,15 +242,15 @@ def _drop_unconnected(log_odds: NDArray[np.float32], distance: NDArray[np.float3
 
 
 def doubles_among(evidence: Sequence[Evidence]) -> list[Evidence]:
-    """Claims of things that the network missed where it found one that answers the same phrase: these are the same
+    """Claims of things that the network missed where it found one that answers the same prompt: these are the same
     thing, which got a second track when the first one had lost it."""
     found = [claim for claim in evidence if not claim.track.misses]
     missed = [claim for claim in evidence if claim.track.misses]
-    return [m for m in missed if any(_share_phrase(m, f) and _overlap(m, f) > DOUBLE_IOU for f in found)]
+    return [m for m in missed if any(_share_prompt(m, f) and _overlap(m, f) > DOUBLE_IOU for f in found)]
 
 
-def _share_phrase(a: Evidence, b: Evidence) -> bool:
-    return bool({m.phrase for m in a.track.matches} & {m.phrase for m in b.track.matches})
+def _share_prompt(a: Evidence, b: Evidence) -> bool:
+    return bool({m.prompt for m in a.track.matches} & {m.prompt for m in b.track.matches})
 
 
 def _overlap(a: Evidence, b: Evidence) -> float:

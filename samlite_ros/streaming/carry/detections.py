@@ -1,4 +1,4 @@
-"""What the network found in a keyframe, one entry per thing: brought to the fine grid, phrases merged."""
+"""What the network found in a keyframe, one entry per thing: brought to the fine grid, prompts merged."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.pixels.masks import mask_iou
-from samlite_ros.streaming.carry.tracks import PhraseMatch
+from samlite_ros.streaming.carry.tracks import PromptMatch
 from samlite_ros.streaming.image.work_image import FINE
 from samlite_ros.streaming.model.appearance import KeyframeMask
-from samlite_ros.types import Mask, PhraseResult
+from samlite_ros.types import Mask, Prompt, PromptResult
 
 SAME_THING_IOU = 0.75
-"""Two phrases' masks that overlap more are one thing."""
+"""Two prompts' masks that overlap more are one thing."""
 NESTED_SHARE = 0.3
 """Masks that share more of the smaller one's pixels are parts of one another (a shirt on a person)."""
-MOST_PHRASE_MISSES = 2
-"""A phrase that did not find a thing again in so many keyframes is none of its matches any more."""
+MOST_PROMPT_MISSES = 2
+"""A prompt that did not find a thing again in so many keyframes is none of its matches any more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,17 +30,17 @@ class Detection:
     Args:
         mask: As the network gave it, at the camera's resolution.
         keyframe_mask: The same on the fine grid.
-        matches: The phrases that found it, best score first.
+        matches: The prompts that found it, best score first.
     """
 
     mask: Mask
     keyframe_mask: KeyframeMask
-    matches: tuple[PhraseMatch, ...]
+    matches: tuple[PromptMatch, ...]
 
 
 def detections_from(
-    results: Sequence[PhraseResult],
-    thresholds: Mapping[str, int],
+    results: Sequence[PromptResult],
+    thresholds: Mapping[Prompt, int],
     keyframe_ns: int,
     work_size: tuple[int, int],
     merge: bool,
@@ -48,22 +48,22 @@ def detections_from(
     """Collect a keyframe's instances.
 
     Args:
-        results: One per phrase.
-        thresholds: By phrase: the least pixel probability inside a mask, 1 to 255. Other phrases are left out.
+        results: One per prompt.
+        thresholds: By prompt: the least pixel probability inside a mask, 1 to 255. Other prompts are left out.
         keyframe_ns: Stamp of the keyframe [ns].
         work_size: (h, w) of the work image.
-        merge: What two phrases both find becomes one thing with two matches.
+        merge: What two prompts both find becomes one thing with two matches.
     """
     found = [
-        (float(score), result.phrase, replace(mask, threshold=thresholds[result.phrase]))
+        (float(score), result.prompt, replace(mask, threshold=thresholds[result.prompt]))
         for result in results
-        if result.phrase in thresholds
+        if result.prompt in thresholds
         for score, mask in zip(result.scores, result.masks, strict=True)
     ]
     detections: list[Detection] = []
-    for score, phrase, mask in sorted(found, key=lambda entry: -entry[0]):
-        match = PhraseMatch(phrase, score, keyframe_ns)
-        same = _same_thing(detections, mask, phrase) if merge else None
+    for score, prompt, mask in sorted(found, key=lambda entry: -entry[0]):
+        match = PromptMatch(prompt, score, keyframe_ns)
+        same = _same_thing(detections, mask, prompt) if merge else None
         if same is not None:
             detections[same] = replace(detections[same], matches=(*detections[same].matches, match))
             continue
@@ -73,25 +73,25 @@ def detections_from(
     return detections
 
 
-def _same_thing(detections: Sequence[Detection], mask: Mask, phrase: str) -> int | None:
-    """Index of the detection that another phrase made of the same thing."""
+def _same_thing(detections: Sequence[Detection], mask: Mask, prompt: Prompt) -> int | None:
+    """Index of the detection that another prompt made of the same thing."""
     for index, detection in enumerate(detections):
-        if all(m.phrase != phrase for m in detection.matches) and mask_iou(detection.mask, mask) >= SAME_THING_IOU:
+        if all(m.prompt != prompt for m in detection.matches) and mask_iou(detection.mask, mask) >= SAME_THING_IOU:
             return index
     return None
 
 
 def merge_matches(
-    old: Sequence[PhraseMatch], new: Sequence[PhraseMatch], searched: frozenset[str]
-) -> tuple[PhraseMatch, ...]:
+    old: Sequence[PromptMatch], new: Sequence[PromptMatch], searched: frozenset[Prompt]
+) -> tuple[PromptMatch, ...]:
     """What a thing answers to after a keyframe found it: new matches, and old ones that were not refuted twice."""
-    merged = {m.phrase: m for m in new}
+    merged = {m.prompt: m for m in new}
     for match in old:
-        if match.phrase in merged:
+        if match.prompt in merged:
             continue
-        misses = match.misses + (match.phrase in searched)
-        if misses < MOST_PHRASE_MISSES:
-            merged[match.phrase] = PhraseMatch(match.phrase, match.score, match.keyframe_ns, misses)
+        misses = match.misses + (match.prompt in searched)
+        if misses < MOST_PROMPT_MISSES:
+            merged[match.prompt] = PromptMatch(match.prompt, match.score, match.keyframe_ns, misses)
     return tuple(sorted(merged.values(), key=lambda m: -m.score))
 
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from samlite_ros.streaming.model.color_model import similarity
+from samlite_ros.types import Prompt
 
-SAME_PHRASE_BONUS = 0.2
-LEAST_OVERLAP, LEAST_OVERLAP_OTHER_PHRASE = 0.1, 0.3
+SAME_PROMPT_BONUS = 0.2
+LEAST_OVERLAP, LEAST_OVERLAP_OTHER_PROMPT = 0.1, 0.3
 LEAST_LIKENESS = 0.6
 """Likeness of colours from which a thing out of sight may be recognised."""
 REACH = 1.5
@@ -25,7 +26,7 @@ class Candidate:
     """A known thing or a detection, as far as recognising goes without overlap.
 
     Args:
-        phrases: What it answers to.
+        prompts: What it answers to.
         center: (2,) where it is, or was last [work px].
         size_px: Longer side of its box [work px].
         histogram: Its colours.
@@ -33,7 +34,7 @@ class Candidate:
         expected: (2,) where its motion would have taken it since [work px]; None = where it was.
     """
 
-    phrases: frozenset[str]
+    prompts: frozenset[Prompt]
     center: NDArray[np.float32]
     size_px: float
     histogram: NDArray[np.float32]
@@ -69,28 +70,28 @@ def overlaps(
 
 def match_by_overlap(
     overlap: NDArray[np.float32],
-    detections: Sequence[frozenset[str]],
-    tracks: Sequence[frozenset[str]],
-    across_phrases: bool,
+    detections: Sequence[frozenset[Prompt]],
+    tracks: Sequence[frozenset[Prompt]],
+    across_prompts: bool,
 ) -> dict[int, int]:
     """Pair detections with tracks so that the sum of overlaps is greatest.
 
     Args:
         overlap: float32 (D, T): of the detection with the carried mask.
-        detections, tracks: The phrases of each.
-        across_phrases: Things may be the same that no phrase has in common.
+        detections, tracks: The prompts of each.
+        across_prompts: Things may be the same that no prompt has in common.
 
     Returns:
         Track index by detection index.
     """
     shared = np.array([[bool(d & t) for t in tracks] for d in detections], bool).reshape(overlap.shape)
-    least_other = LEAST_OVERLAP_OTHER_PHRASE if across_phrases else np.inf
+    least_other = LEAST_OVERLAP_OTHER_PROMPT if across_prompts else np.inf
     allowed = overlap >= np.where(shared, LEAST_OVERLAP, least_other)
-    return _assign(np.where(allowed, overlap + SAME_PHRASE_BONUS * shared, 0))
+    return _assign(np.where(allowed, overlap + SAME_PROMPT_BONUS * shared, 0))
 
 
 def match_by_likeness(detections: Sequence[Candidate], tracks: Sequence[Candidate]) -> dict[int, int]:
-    """Recognise things that were out of sight: same phrase, like colours, like size, not too far from expected.
+    """Recognise things that were out of sight: same prompt, like colours, like size, not too far from expected.
 
     Returns:
         Track index by detection index.
@@ -101,7 +102,7 @@ def match_by_likeness(detections: Sequence[Candidate], tracks: Sequence[Candidat
 
 def _likeness(detection: Candidate, track: Candidate) -> float:
     """0 = cannot be the same, up to 1."""
-    if not detection.phrases & track.phrases:
+    if not detection.prompts & track.prompts:
         return 0.0
     reach = REACH * track.size_px + REACH_PX_PER_S * track.unseen_s
     distance = track.distance_px(detection.center)

@@ -95,7 +95,7 @@ class LessonQueue:
     def add(self, lessons: Sequence[Lesson], snapshot: Snapshot, urgency: Callable[[int], float]) -> None:
         """Lessons of a keyframe; those of earlier keyframes are dropped.
 
-        A late query may find what its keyframe's first phrases have found and what is not learnt yet: then the mask
+        A late query may find what its keyframe's first prompts have found and what is not learnt yet: then the mask
         that came first is learnt, and the thing answers to both.
 
         Args:

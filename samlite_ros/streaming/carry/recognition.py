@@ -16,6 +16,7 @@ from samlite_ros.streaming.carry.snapshot import Snapshot
 from samlite_ros.streaming.carry.tracks import Track
 from samlite_ros.streaming.model.appearance import PaddedKeyframe
 from samlite_ros.streaming.model.color_model import histogram
+from samlite_ros.types import Prompt
 
 LEAST_OVERLAP_NOW = 0.3
 """Points slip onto other things: so much overlap of the masks that they carried is needed."""
@@ -37,11 +38,11 @@ class Recogniser:
     """Knows the things that are gone, and hands out ids.
 
     Args:
-        across_phrases: What different phrases find may be one thing.
+        across_prompts: What different prompts find may be one thing.
     """
 
-    def __init__(self, across_phrases: bool) -> None:
-        self._across_phrases = across_phrases
+    def __init__(self, across_prompts: bool) -> None:
+        self._across_prompts = across_prompts
         self._next_id = 1
         self._gone: list[_Gone] = []
 
@@ -75,17 +76,17 @@ class Recogniser:
             settlement: Who owns which pixel now.
         """
         first = len(keyframe.masks) - len(detections)
-        phrases = [frozenset(m.phrase for m in d.matches) for d in detections]
-        assigned = self._found_before(detections, phrases, snapshot.found)
+        prompts = [frozenset(m.prompt for m in d.matches) for d in detections]
+        assigned = self._found_before(detections, prompts, snapshot.found)
         for overlap in (
             _overlap_then(snapshot, keyframe, tracks),
             _overlap_now(snapshot, keyframe, tracks, settlement),
         ):
-            self._match(overlap[first:], phrases, tracks, assigned)
+            self._match(overlap[first:], prompts, tracks, assigned)
         unknown = [d for d in range(len(detections)) if d not in assigned]
         if unknown:
             known = self._out_of_sight(snapshot, [t for t in tracks if t.track_id not in assigned.values()])
-            candidates = [_detected(snapshot, keyframe, first + d, phrases[d]) for d in unknown]
+            candidates = [_detected(snapshot, keyframe, first + d, prompts[d]) for d in unknown]
             likely = match_by_likeness(candidates, [c for _, c in known]) if known else {}
             assigned.update({unknown[d]: known[t][0] for d, t in likely.items()})
         ids = [assigned[d] if d in assigned else self._new_id() for d in range(len(detections))]
@@ -95,16 +96,16 @@ class Recogniser:
     def _found_before(
         self,
         detections: Sequence[Detection],
-        phrases: Sequence[frozenset[str]],
+        prompts: Sequence[frozenset[Prompt]],
         found: Sequence[tuple[int, Detection]],
     ) -> dict[int, int]:
-        """Ids, by detection, of the same things that other phrases have found in the same keyframe."""
+        """Ids, by detection, of the same things that other prompts have found in the same keyframe."""
         if not found or not detections:
             return {}
         overlap = np.array([[mask_iou(d.mask, f.mask) for _, f in found] for d in detections], np.float32)
-        found_phrases = [frozenset(m.phrase for m in f.matches) for _, f in found]
+        found_prompts = [frozenset(m.prompt for m in f.matches) for _, f in found]
         same = np.where(overlap >= SAME_THING_IOU, overlap, np.float32(0))
-        pairs = match_by_overlap(same, phrases, found_phrases, self._across_phrases)
+        pairs = match_by_overlap(same, prompts, found_prompts, self._across_prompts)
         assigned: dict[int, int] = {}
         for detection, index in pairs.items():  # a thing that was found twice before has one id
             track_id = found[index][0]
@@ -115,17 +116,17 @@ class Recogniser:
     def _match(
         self,
         overlap: NDArray[np.float32],
-        phrases: Sequence[frozenset[str]],
+        prompts: Sequence[frozenset[Prompt]],
         tracks: Sequence[Track],
         assigned: dict[int, int],
     ) -> None:
         """Pair the detections and the tracks that are still free by their overlap, and enter them into `assigned`."""
-        free = [d for d in range(len(phrases)) if d not in assigned]
+        free = [d for d in range(len(prompts)) if d not in assigned]
         columns = [i for i, t in enumerate(tracks) if t.track_id not in assigned.values()]
         if free and columns:
-            track_phrases = [frozenset(m.phrase for m in tracks[i].matches) for i in columns]
+            track_prompts = [frozenset(m.prompt for m in tracks[i].matches) for i in columns]
             part = overlap[np.ix_(free, columns)]
-            pairs = match_by_overlap(part, [phrases[d] for d in free], track_phrases, self._across_phrases)
+            pairs = match_by_overlap(part, [prompts[d] for d in free], track_prompts, self._across_prompts)
             assigned.update({free[d]: tracks[columns[i]].track_id for d, i in pairs.items()})
 
     def _new_id(self) -> int:
@@ -190,13 +191,13 @@ def _overlaps_of_claims(
 
 def _candidate(track: Track, center: NDArray[np.float32], unseen_s: float) -> Candidate:
     x0, y0, x1, y1 = track.model.box_xyxy
-    phrases = frozenset(m.phrase for m in track.matches)
-    return Candidate(phrases, center, float(max(x1 - x0, y1 - y0)), track.model.histogram, unseen_s)
+    prompts = frozenset(m.prompt for m in track.matches)
+    return Candidate(prompts, center, float(max(x1 - x0, y1 - y0)), track.model.histogram, unseen_s)
 
 
-def _detected(snapshot: Snapshot, keyframe: PaddedKeyframe, index: int, phrases: frozenset[str]) -> Candidate:
+def _detected(snapshot: Snapshot, keyframe: PaddedKeyframe, index: int, prompts: frozenset[Prompt]) -> Candidate:
     mask = keyframe.masks[index]
     x0, y0, x1, y1 = mask.box_xyxy
     colors = histogram(snapshot.image.color_index[mask.window][mask.inside])
     center = np.array([(x0 + x1) / 2, (y0 + y1) / 2], np.float32)
-    return Candidate(phrases, center, float(max(x1 - x0, y1 - y0)), colors)
+    return Candidate(prompts, center, float(max(x1 - x0, y1 - y0)), colors)

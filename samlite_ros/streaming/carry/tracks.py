@@ -15,7 +15,7 @@ from samlite_ros.streaming.model.alignment import Alignment, AlignmentBatch, Cov
 from samlite_ros.streaming.model.alignment_points import INNER_WEIGHT
 from samlite_ros.streaming.model.appearance import ObjectModel
 from samlite_ros.streaming.model.search import find_by_color
-from samlite_ros.types import Mask
+from samlite_ros.types import Mask, Prompt
 
 ITERATIONS, ITERATIONS_LOST = 2, 4
 HIDDEN_SHARE = 0.35
@@ -33,17 +33,17 @@ REST_FACTOR, REST_MARGIN = 1.1, 0.3
 
 
 @dataclass(frozen=True)
-class PhraseMatch:
-    """One thing answers one phrase.
+class PromptMatch:
+    """One thing answers one prompt.
 
     Args:
-        phrase: The phrase.
+        prompt: The prompt.
         score: Score in the keyframe in which it was last found.
         keyframe_ns: Stamp of that keyframe [ns].
-        misses: Keyframes since then in which the phrase was searched and the thing not found.
+        misses: Keyframes since then in which the prompt was searched and the thing not found.
     """
 
-    phrase: str
+    prompt: Prompt
     score: float
     keyframe_ns: int
     misses: int = 0
@@ -74,7 +74,7 @@ class Track:
     model: ObjectModel
     keyframe_ns: int
     keyframe_mask: Mask
-    matches: tuple[PhraseMatch, ...]
+    matches: tuple[PromptMatch, ...]
     pose: Poses
     velocity: NDArray[np.float32]
     inliers: NDArray[np.bool_]

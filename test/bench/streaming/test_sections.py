@@ -15,11 +15,11 @@ from samlite_ros.pixels.masks import mask_bounds_xyxy, mask_from_array
 from samlite_ros.scenes.hard_sequences import DEVELOPMENT, HELD_OUT, StreamSequence, TruthFrame, _warped_ids
 from samlite_ros.streaming.answer import Published
 from samlite_ros.streaming.pipeline import StreamingCounters
-from samlite_ros.types import Frame, Instance, Query, QueryKey, QueryMatch, Segmentation
+from samlite_ros.types import Frame, Instance, Prompt, Query, QueryKey, QueryMatch, Segmentation
 from samlite_ros.virtual.latency import LatencyProfile
 
 PERIOD_NS = 33_333_333
-QUERY = Query(QueryKey("bench", "thing 0"), "thing 0", 0)
+QUERY = Query(QueryKey("bench", "thing 0"), Prompt("thing 0"), 0)
 
 
 def truth_frames(count, step=2):
@@ -109,10 +109,10 @@ def test_warped_truth_moves_by_fractions_of_a_pixel():
 def test_the_oracle_gives_the_truth_of_the_frame_it_was_shown(count):
     truth = truth_frames(3)
     oracle = OracleSegmenter(truth, count)
-    phrases = [q.phrase for q in oracle_vocabulary(count).queries]
-    results = oracle.segment(oracle.embed_image(truth[1].frame), oracle.embed_text(phrases), [])
+    asked = [q.prompt for q in oracle_vocabulary(count).queries]
+    results = oracle.segment(oracle.embed_image(truth[1].frame), oracle.embed_prompts(asked), [])
     (owner,) = (r for r in results if len(r.masks))
-    assert owner.phrase == f"thing {7 % count}"
+    assert owner.prompt.display == f"thing {7 % count}"
     assert np.array_equal(owner.masks[0].full(), truth[1].ids == 7)
 
 

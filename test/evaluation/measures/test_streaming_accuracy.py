@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from prompts import prompts
 
 from samlite_ros.bench.process_tree import tree_cpu_s, tree_of
 from samlite_ros.bench.streaming.busy_segmenter import BusySegmenter, busy_in_a_process, busy_on_a_thread
@@ -142,12 +143,12 @@ def test_the_recorder_tells_late_decoding_from_a_full_pass():
     notes = Notes()
     recorder = RecordingSegmenter(OracleSegmenter(truth, 2), notes.tell)
     image = recorder.embed_image(truth[0].frame)
-    recorder.segment(image, recorder.embed_text(["thing 0"]), KEEP)
-    recorder.segment(image, recorder.embed_text(["thing 1"]), KEEP)
+    recorder.segment(image, recorder.embed_prompts(prompts("thing 0")), KEEP)
+    recorder.segment(image, recorder.embed_prompts(prompts("thing 1")), KEEP)
     assert [c.late for c in notes.decodes()] == [False, True]
     assert notes.first_decode("thing 1").late and notes.first_decode("thing 1", of_pass=True) is None
     image = recorder.embed_image(truth[1].frame)
-    recorder.segment(image, recorder.embed_text(["thing 0", "thing 1"]), 2 * KEEP)
+    recorder.segment(image, recorder.embed_prompts(prompts("thing 0", "thing 1")), 2 * KEEP)
     assert notes.first_decode("thing 1", of_pass=True) is notes.decodes()[-1]
 
 
@@ -163,7 +164,7 @@ def test_a_busy_network_takes_its_time_and_burns_it():
     blocks = []
     began_s, began_cpu_s = time.perf_counter(), time.thread_time()
     image = network.embed_image(truth[0].frame, lambda: blocks.append(1))
-    network.segment(image, network.embed_text(["thing 0", "thing 1"]), 2 * KEEP)
+    network.segment(image, network.embed_prompts(prompts("thing 0", "thing 1")), 2 * KEEP)
     took_s, cpu_s = time.perf_counter() - began_s, time.thread_time() - began_cpu_s
     assert took_s >= 0.12 and len(blocks) == 3
     assert cpu_s > 0.05 * took_s, "it does not sleep; on a busy machine it gets but a share of a core"
@@ -192,11 +193,11 @@ def test_the_node_s_network_knows_images_by_their_content(tmp_path):
     network = read_script(tmp_path / "script.npz")
     for shown in truth:
         image = network.embed_image(replace(shown.frame, stamp_ns=77))
-        (result,) = network.segment(image, network.embed_text(["thing 0"]), KEEP)
+        (result,) = network.segment(image, network.embed_prompts(prompts("thing 0")), KEEP)
         assert image.stamp_ns == 77
         assert sum(m.area for m in result.masks) == np.count_nonzero(shown.ids)
     unknown = network.embed_image(Frame(np.zeros((*SMALL, 3), np.uint8), 1))
-    assert not network.segment(unknown, network.embed_text(["thing 0"]), KEEP)[0].masks
+    assert not network.segment(unknown, network.embed_prompts(prompts("thing 0")), KEEP)[0].masks
     assert image_key(truth[0].frame.image) != image_key(truth[1].frame.image)
     assert ContentOracle({}).model_id == "oracle"
 
@@ -210,7 +211,7 @@ def test_an_image_is_computed_once_for_all():
             return super().segment(image, text, options)
 
     network = RememberingSegmenter(Counting(truth))
-    text = network.embed_text(["thing 0"])
+    text = network.embed_prompts(prompts("thing 0"))
     first, again = (network.segment(network.embed_image(truth[0].frame), text, KEEP) for _ in range(2))
     assert first is again and len(calls) == 1
     network.forget()

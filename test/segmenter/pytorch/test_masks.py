@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from prompts import prompts
 from small_networks import make_segmenter
 
 from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
@@ -119,7 +120,7 @@ def test_preprocessing_equals_an_antialiased_bilinear_resize():
 def test_images_of_any_shape_are_segmented(size):
     segmenter = make_segmenter()
     image = segmenter.embed_image(Frame(np.full((*size, 3), 200, np.uint8), 0))
-    (result,) = segmenter.segment(image, segmenter.embed_text(["ball"]), [DecodeOptions(0.0)])
+    (result,) = segmenter.segment(image, segmenter.embed_prompts(prompts("ball")), [DecodeOptions(0.0)])
     assert len(result.masks) == len(result.scores) > 0
     assert all(mask.full().shape == size for mask in result.masks)
 

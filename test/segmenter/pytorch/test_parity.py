@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from prompts import prompts
 from small_networks import Shape, make_frame, make_segmenter
 
 from samlite_ros.errors import Cancelled
@@ -14,7 +15,7 @@ from samlite_ros.segmenter.pytorch.decoder import TextFeatures, cut, decode
 from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
 from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder
 from samlite_ros.segmenter.pytorch.upsample import to_probability
-from samlite_ros.types import DecodeOptions, Segmenter, TextEmbedding
+from samlite_ros.types import DecodeOptions, PromptEmbedding, Segmenter
 
 LONGEST = "a red ball and the blue box " * 4 + "or thing"
 EVERYTHING = DecodeOptions(score_threshold=0.0, max_instances=1000)
@@ -91,8 +92,8 @@ def decode_shared(segmenter, image, text):
 def test_decoding_equals_the_reference(case, way):
     segmenter, phrases, size = case
     frame = make_frame(3, *size)
-    segmenter.embed_text(phrases[-1:])  # so that the bank mixes old and new
-    text, image = segmenter.embed_text(phrases), segmenter.embed_image(frame)
+    segmenter.embed_prompts(prompts(*phrases[-1:]))  # so that the bank mixes old and new
+    text, image = segmenter.embed_prompts(prompts(*phrases)), segmenter.embed_image(frame)
     scores, boxes, masks = way(segmenter, image.features, text.features)
     assert len(scores) == len(phrases)
     for i, phrase in enumerate(phrases):
@@ -108,11 +109,11 @@ def test_results_equal_the_reference_up_sampled(case):
     segmenter, phrases, (height, width) = case
     frame = make_frame(4, height, width)
     results = segmenter.segment(
-        segmenter.embed_image(frame), segmenter.embed_text(phrases), [EVERYTHING] * len(phrases)
+        segmenter.embed_image(frame), segmenter.embed_prompts(prompts(*phrases)), [EVERYTHING] * len(phrases)
     )
-    assert [r.phrase for r in results] == phrases
+    assert [r.prompt.display for r in results] == phrases
     for result in results:
-        scores, boxes, logits, presence = reference(segmenter, frame, result.phrase)
+        scores, boxes, logits, presence = reference(segmenter, frame, result.prompt.display)
         order = torch.argsort(scores, descending=True, stable=True)
         assert_equal(torch.from_numpy(result.scores), scores[order])
         assert result.presence == pytest.approx(presence, abs=1e-5)
@@ -133,10 +134,10 @@ def test_it_is_a_segmenter(case):
 
 def test_the_attention_mask_reaches_the_model():
     segmenter = make_segmenter()
-    text, image = segmenter.embed_text(["red ball"]), segmenter.embed_image(make_frame())
+    text, image = segmenter.embed_prompts(prompts("red ball")), segmenter.embed_image(make_frame())
     blind = TextFeatures(text.features.features, torch.ones_like(text.features.mask))
     seen, unseen = (
-        segmenter.segment(image, TextEmbedding(text.phrases, text.model_id, features), [EVERYTHING])[0]
+        segmenter.segment(image, PromptEmbedding(text.prompts, text.model_id, features), [EVERYTHING])[0]
         for features in (text.features, blind)
     )
     assert np.abs(seen.scores - unseen.scores).max() > 1e-3
@@ -161,11 +162,11 @@ def test_constant_phrases_pass_the_text_encoder_once():
     phrases = ["red ball", "cone", "blue box", "object"]
     for stamp in range(100):
         image = segmenter.embed_image(make_frame(0, stamp_ns=stamp))
-        segmenter.segment(image, segmenter.embed_text(phrases), [DecodeOptions()] * 4)
+        segmenter.segment(image, segmenter.embed_prompts(prompts(*phrases)), [DecodeOptions()] * 4)
     assert text.rows == 4
     assert vision.calls == vision.rows == 100
-    assert (segmenter.counts.phrases_encoded, segmenter.counts.image_passes) == (4, 100)
-    assert segmenter.counts.phrases_decoded == 400
+    assert (segmenter.counts.prompts_encoded, segmenter.counts.image_passes) == (4, 100)
+    assert segmenter.counts.prompts_decoded == 400
 
 
 @pytest.mark.parametrize("count", [1, 3, 9])
@@ -175,7 +176,7 @@ def test_phrases_on_one_frame_share_one_vision_pass(count):
     segmenter.checkpoint.model.dot_product_scoring.register_forward_hook(lambda *_: decoder.append(1))
     phrases = [f"thing {'a ' * i}" for i in range(count)]
     image = segmenter.embed_image(make_frame())
-    segmenter.segment(image, segmenter.embed_text(phrases), [DecodeOptions()] * count)
+    segmenter.segment(image, segmenter.embed_prompts(prompts(*phrases)), [DecodeOptions()] * count)
     assert vision.calls == 1
     assert len(decoder) == -(-count // 4)
 
@@ -194,7 +195,7 @@ def test_blocks_call_back_in_order():
 
 def test_a_late_query_is_decoded_inside_a_running_pass():
     segmenter = make_segmenter()
-    text, options = segmenter.embed_text(["red ball"]), [EVERYTHING]
+    text, options = segmenter.embed_prompts(prompts("red ball")), [EVERYTHING]
     old, new = segmenter.embed_image(make_frame(1)), make_frame(2)
     late, encoder = [], segmenter.checkpoint.model.vision_encoder
     interrupted = segmenter.embed_image(new, lambda: late.append(segmenter.segment(old, text, options)[0]))
@@ -222,8 +223,8 @@ def test_cancelling_ends_the_pass_and_leaves_no_hooks():
 
 def test_embeddings_of_another_model_are_refused():
     one, other = make_segmenter(), load_segmenter(SegmenterOptions(device="cpu"))
-    image, text = one.embed_image(make_frame()), one.embed_text(["ball"])
+    image, text = one.embed_image(make_frame()), one.embed_prompts(prompts("ball"))
     with pytest.raises(ValueError, match="demo"):
-        one.segment(image, other.embed_text(["ball"]), [DecodeOptions()])
+        one.segment(image, other.embed_prompts(prompts("ball")), [DecodeOptions()])
     with pytest.raises(ValueError, match="as many options"):
         one.segment(image, text, [])

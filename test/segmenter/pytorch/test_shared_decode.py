@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from prompts import prompts
 from small_networks import Shape, make_frame, make_segmenter
 from torch import nn
 
@@ -23,7 +24,7 @@ def case(request):
     segmenter = make_segmenter(SHAPES[request.param], seed=3)
     model = segmenter.checkpoint.model
     image = segmenter.embed_image(make_frame(5)).features
-    text = segmenter.embed_text(PHRASES).features
+    text = segmenter.embed_prompts(prompts(*PHRASES)).features
     with torch.inference_mode():
         yield SharedDecoder(model), image, text, decode(model, image, text)
 

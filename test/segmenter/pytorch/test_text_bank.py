@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import torch
+from prompts import prompts
 from small_networks import Shape, make_checkpoint, make_segmenter
 
 from samlite_ros.errors import ModelLoadError, PhraseTooLongError
@@ -15,7 +16,7 @@ from samlite_ros.segmenter.sources import DEMO_FOLDER
 
 
 def encoded(segmenter):
-    return segmenter.counts.phrases_encoded
+    return segmenter.counts.prompts_encoded
 
 
 def test_phrases_are_padded_to_exactly_32():
@@ -23,7 +24,7 @@ def test_phrases_are_padded_to_exactly_32():
     segmenter.checkpoint.model.text_encoder.register_forward_hook(
         lambda _m, _a, kwargs, _o: shapes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
     )
-    text = segmenter.embed_text(["ball", "a red ball"])
+    text = segmenter.embed_prompts(prompts("ball", "a red ball"))
     assert shapes == [(2, 32)]
     assert text.features.mask.sum(1).tolist() == [3, 5]
 
@@ -32,29 +33,29 @@ def test_phrases_are_padded_to_exactly_32():
 def test_longer_phrases_are_refused_with_the_count(words, fits):
     segmenter, phrase = make_segmenter(), "ball " * words
     if fits:
-        assert segmenter.embed_text([phrase]).features.mask.sum() == 32
+        assert segmenter.embed_prompts(prompts(phrase)).features.mask.sum() == 32
         return
     with pytest.raises(PhraseTooLongError, match=f"{words + 2} tokens .* takes 32") as caught:
-        segmenter.embed_text(["cone", phrase])
+        segmenter.embed_prompts(prompts("cone", phrase))
     assert caught.value.tokens == words + 2
     assert encoded(segmenter) == 0
 
 
 def test_no_phrases_are_refused():
     with pytest.raises(ValueError, match="at least one"):
-        make_segmenter().embed_text([])
+        make_segmenter().embed_prompts([])
 
 
 def test_bank_forgets_the_least_recently_used():
     segmenter = make_segmenter(text_bank_size=2)
     for phrases, total in [(["a", "ball"], 2), (["a"], 2), (["cone"], 3), (["a"], 3), (["ball"], 4)]:
-        segmenter.embed_text(phrases)
+        segmenter.embed_prompts(prompts(*phrases))
         assert encoded(segmenter) == total, phrases
 
 
 def test_more_phrases_than_the_bank_holds_are_still_answered():
     segmenter = make_segmenter(text_bank_size=1)
-    text = segmenter.embed_text(["ball", "cone", "ball"])
+    text = segmenter.embed_prompts(prompts("ball", "cone", "ball"))
     assert text.features.features.shape[0] == 3
     assert torch.equal(text.features.features[0], text.features.features[2])
     assert encoded(segmenter) == 2
@@ -62,9 +63,9 @@ def test_more_phrases_than_the_bank_holds_are_still_answered():
 
 def test_disk_bank_serves_the_next_run(tmp_path):
     first = make_segmenter(text_bank_folder=tmp_path)
-    wanted = first.embed_text(["red ball", "cone/../x"]).features
+    wanted = first.embed_prompts(prompts("red ball", "cone/../x")).features
     second = make_segmenter(text_bank_folder=tmp_path)
-    found = second.embed_text(["cone/../x", "red ball"]).features
+    found = second.embed_prompts(prompts("cone/../x", "red ball")).features
     assert encoded(second) == 0
     assert torch.equal(found.features.flip(0), wanted.features)
     assert torch.equal(found.mask.flip(0), wanted.mask)
@@ -72,12 +73,12 @@ def test_disk_bank_serves_the_next_run(tmp_path):
 
 @pytest.mark.parametrize("harm", ["cut", "empty", "garbage"])
 def test_damaged_disk_entries_are_computed_again(tmp_path, harm):
-    wanted = make_segmenter(text_bank_folder=tmp_path).embed_text(["ball"]).features
+    wanted = make_segmenter(text_bank_folder=tmp_path).embed_prompts(prompts("ball")).features
     (path,) = tmp_path.rglob("*.safetensors")
     data = path.read_bytes()
     path.write_bytes({"cut": data[:-5], "empty": b"", "garbage": b"x" * 100}[harm])
     again = make_segmenter(text_bank_folder=tmp_path)
-    assert torch.equal(again.embed_text(["ball"]).features.features, wanted.features)
+    assert torch.equal(again.embed_prompts(prompts("ball")).features.features, wanted.features)
     assert encoded(again) == 1
     assert path.read_bytes() == data
 
@@ -87,16 +88,16 @@ def test_a_disk_that_cannot_be_written_does_not_stop_the_answer(tmp_path, caplog
     occupied.touch()
     segmenter = make_segmenter(text_bank_folder=occupied)
     for phrase in ("ball", "cone"):
-        assert segmenter.embed_text([phrase]).features.mask.sum() == 3
+        assert segmenter.embed_prompts(prompts(phrase)).features.mask.sum() == 3
     own = [r.levelname for r in caplog.records if r.name.startswith("samlite_ros")]
     assert own == ["WARNING"]
     assert str(occupied) in caplog.text
 
 
 def test_other_weights_do_not_share_disk_entries(tmp_path):
-    make_segmenter(seed=1, text_bank_folder=tmp_path).embed_text(["ball"])
+    make_segmenter(seed=1, text_bank_folder=tmp_path).embed_prompts(prompts("ball"))
     other = make_segmenter(seed=2, text_bank_folder=tmp_path)
-    other.embed_text(["ball"])
+    other.embed_prompts(prompts("ball"))
     assert encoded(other) == 1
     assert len(list(tmp_path.rglob("*.safetensors"))) == 2
 
@@ -106,10 +107,11 @@ def test_text_encoder_can_be_freed_and_comes_back():
     assert freed.checkpoint.model.text_encoder is None
     for phrase in ("red ball", "cone"):
         torch.testing.assert_close(
-            freed.embed_text([phrase]).features.features, kept.embed_text([phrase]).features.features
+            freed.embed_prompts(prompts(phrase)).features.features,
+            kept.embed_prompts(prompts(phrase)).features.features,
         )
         assert freed.checkpoint.model.text_encoder is None
-    freed.embed_text(["red ball"])
+    freed.embed_prompts(prompts("red ball"))
     assert encoded(freed) == 2
 
 
@@ -118,10 +120,10 @@ def test_freed_text_encoder_whose_file_is_gone(tmp_path):
     segmenter = load_segmenter(SegmenterOptions(model=str(folder), device="cpu", keep_text_encoder=False))
     shutil.rmtree(folder)
     with pytest.raises(ModelLoadError, match="text"):
-        segmenter.embed_text(["ball"])
+        segmenter.embed_prompts(prompts("ball"))
 
 
 def test_random_network_without_files_keeps_its_text_encoder():
     segmenter = Sam3LiteTextSegmenter(make_checkpoint(Shape()), SegmenterOptions(keep_text_encoder=False))
-    segmenter.embed_text(["ball"])
+    segmenter.embed_prompts(prompts("ball"))
     assert segmenter.checkpoint.model.text_encoder is not None

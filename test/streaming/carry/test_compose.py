@@ -7,11 +7,11 @@ import pytest
 from learnt_things import RED, image_of, keyframe, learn, track
 
 from samlite_ros.streaming.carry.compose import Evidence, doubles_among, gather_evidence, settle, to_mask
-from samlite_ros.streaming.carry.tracks import PhraseMatch
+from samlite_ros.streaming.carry.tracks import PromptMatch
 from samlite_ros.streaming.image.geometry import translation
 from samlite_ros.streaming.image.work_image import prepare
 from samlite_ros.streaming.model.appearance import KeyframeMask, PaddedKeyframe
-from samlite_ros.types import Frame
+from samlite_ros.types import Frame, Prompt
 
 
 def drawn(claims, size=(240, 320)):
@@ -98,7 +98,7 @@ def test_a_second_track_on_one_thing_is_noticed():
     first, second = gather_evidence([track(model, i, misses=i - 1) for i in (1, 2)], image)
     assert doubles_among([first, second]) == [second]
     assert doubles_among([second]) == [] and doubles_among([first, first]) == []
-    other = replace(first, track=replace(first.track, matches=(PhraseMatch("other", 0.9, 1),)))
+    other = replace(first, track=replace(first.track, matches=(PromptMatch(Prompt("other"), 0.9, 1),)))
     aside = replace(first, x0=first.x0 + 50)
     assert doubles_among([other, second]) == [] and doubles_among([aside, second]) == []
 

@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
+from prompts import prompts
 
 from samlite_ros.pixels.masks import mask_from_array
 from samlite_ros.streaming.carry.detections import detections_from, merge_matches, nested_with, to_keyframe_mask
 from samlite_ros.streaming.carry.identity import Candidate, match_by_likeness, match_by_overlap, overlaps
-from samlite_ros.streaming.carry.tracks import PhraseMatch
-from samlite_ros.types import PhraseResult
+from samlite_ros.streaming.carry.tracks import PromptMatch
+from samlite_ros.types import Prompt, PromptResult
 
-A, B = frozenset({"a"}), frozenset({"b"})
+A, B = frozenset(prompts("a")), frozenset(prompts("b"))
 RED, BLUE = np.eye(4096, dtype=np.float32)[[3900, 15]]
 
 
@@ -22,7 +23,7 @@ def box_mask(x0, y0, x1, y1, size=(480, 640)):
 def result(phrase, *entries):
     scores = np.array([score for score, _ in entries], np.float32)
     masks = tuple(box_mask(*box) for _, box in entries)
-    return PhraseResult(phrase, 0.9, scores, np.zeros((len(masks), 4), np.float32), masks)
+    return PromptResult(Prompt(phrase), 0.9, scores, np.zeros((len(masks), 4), np.float32), masks)
 
 
 def test_overlaps_of_all_pairs():
@@ -65,26 +66,26 @@ def test_recognising_what_was_out_of_sight(track, same):
 
 def test_two_phrases_that_find_one_thing_make_one_detection():
     results = [result("ball", (0.9, (100, 100, 160, 160))), result("sphere", (0.8, (102, 100, 160, 161)))]
-    (detection,) = detections_from(results, {"ball": 128, "sphere": 128}, 7, (240, 320), merge=True)
-    assert [(m.phrase, m.keyframe_ns) for m in detection.matches] == [("ball", 7), ("sphere", 7)]
-    assert len(detections_from(results, {"ball": 128, "sphere": 128}, 7, (240, 320), merge=False)) == 2
+    (detection,) = detections_from(results, dict.fromkeys(prompts("ball", "sphere"), 128), 7, (240, 320), merge=True)
+    assert [(m.prompt.display, m.keyframe_ns) for m in detection.matches] == [("ball", 7), ("sphere", 7)]
+    assert len(detections_from(results, dict.fromkeys(prompts("ball", "sphere"), 128), 7, (240, 320), merge=False)) == 2
 
 
 def test_two_findings_of_one_phrase_are_two_things():
     results = [result("ball", (0.9, (100, 100, 160, 160)), (0.8, (102, 100, 160, 161)))]
-    assert len(detections_from(results, {"ball": 128}, 7, (240, 320), merge=True)) == 2
+    assert len(detections_from(results, {Prompt("ball"): 128}, 7, (240, 320), merge=True)) == 2
 
 
 def test_phrases_that_are_no_longer_asked_for_are_left_out():
-    assert detections_from([result("ball", (0.9, (1, 1, 60, 60)))], {"cup": 128}, 7, (240, 320), True) == []
+    assert detections_from([result("ball", (0.9, (1, 1, 60, 60)))], {Prompt("cup"): 128}, 7, (240, 320), True) == []
 
 
 def test_the_query_decides_which_pixels_are_inside():
     soft = box_mask(100, 100, 140, 140)
     soft.probability[:20] = 100
-    found = PhraseResult("ball", 0.9, np.float32([0.9]), np.zeros((1, 4), np.float32), (soft,))
+    found = PromptResult(Prompt("ball"), 0.9, np.float32([0.9]), np.zeros((1, 4), np.float32), (soft,))
     areas = [
-        detections_from([found], {"ball": level}, 7, (240, 320), True)[0].keyframe_mask.inside.sum()
+        detections_from([found], {Prompt("ball"): level}, 7, (240, 320), True)[0].keyframe_mask.inside.sum()
         for level in (128, 90)
     ]
     assert areas == [20 * 10, 20 * 20]
@@ -111,9 +112,9 @@ def test_parts_are_nested_and_neighbours_are_not():
 
 
 def test_a_phrase_is_taken_back_after_two_keyframes_without_it():
-    ball, sphere = PhraseMatch("ball", 0.9, 1), PhraseMatch("sphere", 0.8, 1)
-    again = PhraseMatch("ball", 0.7, 2)
-    once = merge_matches((ball, sphere), (again,), frozenset({"ball", "sphere"}))
-    assert [(m.phrase, m.misses) for m in once] == [("sphere", 1), ("ball", 0)]
-    assert [m.phrase for m in merge_matches(once, (again,), frozenset({"ball", "sphere"}))] == ["ball"]
-    assert len(merge_matches(once, (again,), frozenset({"ball"}))) == 2  # it was not searched
+    ball, sphere = PromptMatch(Prompt("ball"), 0.9, 1), PromptMatch(Prompt("sphere"), 0.8, 1)
+    again = PromptMatch(Prompt("ball"), 0.7, 2)
+    once = merge_matches((ball, sphere), (again,), frozenset(prompts("ball", "sphere")))
+    assert [(m.prompt.display, m.misses) for m in once] == [("sphere", 1), ("ball", 0)]
+    assert [m.prompt.display for m in merge_matches(once, (again,), frozenset(prompts("ball", "sphere")))] == ["ball"]
+    assert len(merge_matches(once, (again,), frozenset(prompts("ball")))) == 2  # it was not searched
