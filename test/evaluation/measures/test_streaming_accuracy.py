@@ -37,7 +37,7 @@ from samlite_ros.bench.streaming_progress import Step, perform
 from samlite_ros.bench.streaming_report import tables
 from samlite_ros.errors import SamliteError
 from samlite_ros.scenes.hard_sequences import STILL, StreamSequence
-from samlite_ros.types import DecodeOptions, Frame
+from samlite_ros.types import DecodeOptions, Frame, Prompt
 from samlite_ros.virtual.latency import LatencyProfile
 
 SMALL = (120, 160)
@@ -146,10 +146,10 @@ def test_the_recorder_tells_late_decoding_from_a_full_pass():
     recorder.segment(image, recorder.embed_prompts(prompts("thing 0")), KEEP)
     recorder.segment(image, recorder.embed_prompts(prompts("thing 1")), KEEP)
     assert [c.late for c in notes.decodes()] == [False, True]
-    assert notes.first_decode("thing 1").late and notes.first_decode("thing 1", of_pass=True) is None
+    assert notes.first_decode(Prompt("thing 1")).late and notes.first_decode(Prompt("thing 1"), of_pass=True) is None
     image = recorder.embed_image(truth[1].frame)
     recorder.segment(image, recorder.embed_prompts(prompts("thing 0", "thing 1")), 2 * KEEP)
-    assert notes.first_decode("thing 1", of_pass=True) is notes.decodes()[-1]
+    assert notes.first_decode(Prompt("thing 1"), of_pass=True) is notes.decodes()[-1]
 
 
 def test_the_cost_of_a_frame_holds_its_messages():
