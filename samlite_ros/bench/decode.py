@@ -10,36 +10,34 @@ from samlite_ros.bench.figures import Figure, derived, figure
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.timing import interleave
 from samlite_ros.bench.workload import camera_frame, prompts, segmenter_options, waiting_for
-from samlite_ros.segmenter import load_segmenter
-from samlite_ros.segmenter.pytorch.decoder import TextFeatures, cut, decode, image_features
+from samlite_ros.segmenter.pytorch import load_backend
+from samlite_ros.segmenter.pytorch.backend import TorchBackend
+from samlite_ros.segmenter.pytorch.decoder import decode, image_features
 from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
-from samlite_ros.segmenter.pytorch.segmenter import Sam3LiteTextSegmenter
-from samlite_ros.segmenter.pytorch.shared_decode import Proposals, SharedDecoder, SharedImage
+from samlite_ros.segmenter.pytorch.shared_decode import ProposalTensors, SharedDecoder, SharedImage
 
 
 class DecodeSides:
     """Both decoders over one image and the same phrases, one phrase at a time.
 
     Args:
-        segmenter: Has the network.
+        backend: The network.
         count: Number of phrases.
         kept: Masks kept per phrase.
     """
 
-    def __init__(self, segmenter: Sam3LiteTextSegmenter, count: int, kept: int) -> None:
-        network = segmenter.checkpoint
+    def __init__(self, backend: TorchBackend, count: int, kept: int) -> None:
+        network = backend.checkpoint
         self._model = network.model
         self._decoder = SharedDecoder(self._model)
-        self._texts: list[TextFeatures] = [
-            cut(segmenter.embed_prompts(prompts(count)).features, place, 1) for place in range(count)
-        ]
+        self._texts = backend.encode_prompts(prompts(count))
         self.finish = waiting_for(network.device)
         self._kept = torch.arange(kept, device=network.device)
         with torch.inference_mode():
             pixels = to_pixel_values(camera_frame().image, network.image_size, network.device, network.dtype)
             self._image = image_features(self._model.vision_encoder(pixels))
         self._shared: SharedImage | None = None
-        self._proposals: list[Proposals] = []
+        self._proposals: list[ProposalTensors] = []
 
     def sides(self) -> dict[str, Callable[[], object]]:
         """The reference; the shared decoder's steps, in the order in which they run."""
@@ -82,7 +80,7 @@ class DecodeSides:
         for proposals in self._proposals:
             self._masks(proposals)
 
-    def _masks(self, proposals: Proposals) -> list[torch.Tensor]:
+    def _masks(self, proposals: ProposalTensors) -> list[torch.Tensor]:
         return self._decoder.masks(self._prepared(), proposals, [self._kept])
 
     def _prepared(self) -> SharedImage:
@@ -97,7 +95,7 @@ def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]
     count = max((c for c in options.phrase_counts if c <= 8), default=8)
     for model in options.models:
         on_step(f"{model}: decode of {count} phrases")
-        sides = DecodeSides(load_segmenter(segmenter_options(model, options)), count, options.kept)
+        sides = DecodeSides(load_backend(segmenter_options(model, options)), count, options.kept)
         samples = interleave(sides.sides(), options.rounds_of(model), finish=sides.finish)
         by_side = {side: [s.wall_s if sides.finish else s.cpu_s for s in values] for side, values in samples.items()}
         figures += figures_of_decode(f"{model}, {count} phrases", count, by_side)

@@ -16,10 +16,10 @@ from samlite_ros.bench.figures import Figure, derived, figure
 from samlite_ros.bench.options import BenchOptions, SkippedPart
 from samlite_ros.bench.timing import measure
 from samlite_ros.bench.workload import camera_frame, phrases, prompts, segmenter_options, waiting_for
-from samlite_ros.segmenter import load_segmenter
-from samlite_ros.segmenter.pytorch.decoder import cut, image_features
+from samlite_ros.segmenter.pytorch import load_backend
+from samlite_ros.segmenter.pytorch.backend import TorchBackend
+from samlite_ros.segmenter.pytorch.decoder import image_features, join
 from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
-from samlite_ros.segmenter.pytorch.segmenter import Sam3LiteTextSegmenter
 from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder
 
 _WARM_UP = 3
@@ -33,18 +33,18 @@ class NetworkParts:
     """The network's parts, each as a call on fixed inputs.
 
     Args:
-        segmenter: Has the network.
+        backend: The network.
         kept: Masks kept per phrase.
     """
 
-    def __init__(self, segmenter: Sam3LiteTextSegmenter, kept: int) -> None:
-        network = segmenter.checkpoint
+    def __init__(self, backend: TorchBackend, kept: int) -> None:
+        network = backend.checkpoint
         self.device = network.device
         self._model, self._kept = network.model, torch.arange(kept, device=network.device)
         self._pixels = to_pixel_values(camera_frame().image, network.image_size, network.device, network.dtype)
         tokens = [network.tokenizer(p, padding="max_length", max_length=32).input_ids for p in phrases(16)]
         self._ids = torch.tensor(tokens, device=network.device)
-        self._text = segmenter.embed_prompts(prompts(16)).features
+        self._texts = backend.encode_prompts(prompts(16))
         self._decoder = SharedDecoder(network.model)
 
     def calls(self, counts: Sequence[int], compile_it: Compile) -> dict[str, Call]:
@@ -68,7 +68,7 @@ class NetworkParts:
 
     def _decode(self, propose: Callable[..., Any], masks: Callable[..., Any], count: int) -> object:
         shared = self._decoder.prepare(self._image)
-        return masks(shared, propose(shared, cut(self._text, 0, count)), [self._kept] * count)
+        return masks(shared, propose(shared, join(self._texts[:count])), [self._kept] * count)
 
     def _embed_image(self) -> Any:
         return self._model.vision_encoder(self._pixels)
@@ -91,7 +91,7 @@ def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]
 
 def measure_parts(model: str, options: BenchOptions) -> list[Figure]:
     """Time, work and share of the peak for each part."""
-    parts = NetworkParts(load_segmenter(segmenter_options(model, options)), options.kept)
+    parts = NetworkParts(load_backend(segmenter_options(model, options)), options.kept)
     ways: dict[str, Compile] = {"eager": lambda call: call}
     if parts.device.type == "cuda":
         ways["compiled"] = torch.compile

@@ -14,7 +14,9 @@ from samlite_ros.bench.figures import Figure, derived
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.workload import camera_frame, prompts, segmenter_options
 from samlite_ros.live.memory import peak_mib, resident_mib
-from samlite_ros.segmenter import SegmenterOptions, load_segmenter
+from samlite_ros.segmenter import SegmenterOptions
+from samlite_ros.segmenter.pytorch import load_backend
+from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter
 from samlite_ros.types import DecodeOptions
 
 _MIB = 2**20
@@ -56,10 +58,10 @@ def answer_one_frame(options: SegmenterOptions) -> dict[str, float]:
     import transformers  # noqa: F401 - its memory is not the network's
 
     sizes = {"libraries": resident_mib()}
-    segmenter = load_segmenter(options)
+    segmenter = Sam3LiteTextSegmenter(backend := load_backend(options), options)
     sizes["loaded"] = resident_mib()
     embedded = segmenter.embed_prompts(prompts(_PHRASES))
-    model = segmenter.checkpoint.model
+    model = backend.checkpoint.model
     if not options.keep_text_encoder:
         model.text_encoder = None  # the segmenter did it, but for random weights, which have no file to come back from
         gc.collect()
@@ -67,7 +69,7 @@ def answer_one_frame(options: SegmenterOptions) -> dict[str, float]:
     sizes["after a frame"] = resident_mib()
     sizes["peak"] = peak_mib()
     sizes["weights"] = sum(p.numel() * p.element_size() for p in model.parameters()) / _MIB
-    if segmenter.checkpoint.device.type == "cuda":
+    if backend.checkpoint.device.type == "cuda":
         sizes["GPU after a frame"] = torch.cuda.memory_allocated() / _MIB
         sizes["GPU peak"] = torch.cuda.max_memory_allocated() / _MIB
     return sizes

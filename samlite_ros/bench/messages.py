@@ -23,7 +23,8 @@ from samlite_ros.messages.fill import detections_message, image_message, segment
 from samlite_ros.node.messages import RCLPY
 from samlite_ros.pixels.decode import decode_compressed_image, decode_image
 from samlite_ros.pixels.masks import label_images
-from samlite_ros.segmenter.pytorch.upsample import upsample_mask
+from samlite_ros.segmenter.pytorch.resample import resample
+from samlite_ros.segmenter.upsample import upsample_mask
 from samlite_ros.streaming.answer import answer_keyframe
 from samlite_ros.types import Frame, Prompt, PromptResult, Query, QueryKey, Vocabulary
 
@@ -139,7 +140,7 @@ def our_messages(logits: torch.Tensor, frame: Frame) -> list[Any]:
     queries = tuple(Query(QueryKey("bench", name), Prompt(name), class_id) for class_id, name in enumerate(names))
     score, box = np.ones(1, np.float32), np.zeros((1, 4), np.float32)
     results = [
-        PromptResult(Prompt(name), 1.0, score, box, (upsample_mask(mask, frame.size),))
+        PromptResult(Prompt(name), 1.0, score, box, (upsample_mask(mask.numpy(), frame.size, resample),))
         for name, mask in zip(names, logits, strict=True)
     ]
     answer = answer_keyframe(frame, results, "bench", Vocabulary(1, queries))

@@ -11,7 +11,7 @@ from typing import NamedTuple, TextIO
 
 from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.node.main import main
-from samlite_ros.segmenter.load import load_network
+from samlite_ros.segmenter.load import load_segmenter
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PromptEmbedding, PromptResult, Segmenter
 
@@ -86,7 +86,7 @@ def read_log(path: Path) -> dict[int, NetworkTime]:
 
 
 def _load(log: TextIO) -> Callable[[SegmenterOptions], Segmenter]:
-    return lambda options: LoggedSegmenter(load_network(options), log)
+    return lambda options: LoggedSegmenter(load_segmenter(options), log)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,13 @@ from samlite_ros.bench.figures import Figure, derived
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.workload import camera_frame, prompts, segmenter_options
 from samlite_ros.pixels.masks import mask_iou
-from samlite_ros.segmenter import SegmenterOptions, load_segmenter
-from samlite_ros.segmenter.pytorch.segmenter import Sam3LiteTextSegmenter
+from samlite_ros.segmenter import SegmenterOptions
+from samlite_ros.segmenter.pytorch import load_backend
+from samlite_ros.segmenter.pytorch.backend import TorchBackend
+from samlite_ros.segmenter.pytorch.decoder import join
+from samlite_ros.segmenter.pytorch.resample import resample
 from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder
-from samlite_ros.segmenter.pytorch.upsample import upsample_mask
+from samlite_ros.segmenter.upsample import upsample_mask
 from samlite_ros.types import Frame, Mask
 
 SCORE_THRESHOLD = 0.5
@@ -50,7 +53,7 @@ def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]
         settings = segmenter_options(model, options)
         if model == "demo" or _on_gpu(settings):
             half = settings.dtype if settings.dtype == "float16" else "bfloat16"
-            exact, rough = (load_segmenter(replace(settings, dtype=dtype)) for dtype in ("float32", half))
+            exact, rough = (load_backend(replace(settings, dtype=dtype)) for dtype in ("float32", half))
             kept = options.kept if settings.model.startswith("random:") else None  # random scores say nothing
             figures += measure_parity(f"{model}, {half}", exact, rough, kept, on_step)
     return figures
@@ -62,8 +65,8 @@ def _on_gpu(settings: SegmenterOptions) -> bool:
 
 def measure_parity(
     row: str,
-    exact: Sam3LiteTextSegmenter,
-    rough: Sam3LiteTextSegmenter,
+    exact: TorchBackend,
+    rough: TorchBackend,
     kept: int | None,
     on_step: Callable[[str], object],
     scenes: int = _SCENES,
@@ -100,19 +103,19 @@ def measure_parity(
 
 @torch.inference_mode()
 def drawn_masks(
-    segmenter: Sam3LiteTextSegmenter, frame: Frame, kept: int | None, like: Sequence[DrawnMask] | None = None
+    backend: TorchBackend, frame: Frame, kept: int | None, like: Sequence[DrawnMask] | None = None
 ) -> list[DrawnMask]:
     """Masks of one image for all phrases.
 
     Args:
-        segmenter: Has the network.
+        backend: The network.
         frame: The image.
         kept: The best so many of each phrase; None = those above the threshold.
         like: Draw these queries instead.
     """
-    decoder = SharedDecoder(segmenter.checkpoint.model)
-    shared = decoder.prepare(segmenter.embed_image(frame).features)
-    proposals = decoder.propose(shared, segmenter.embed_prompts(prompts(_PHRASES)).features)
+    decoder = SharedDecoder(backend.checkpoint.model)
+    shared = decoder.prepare(backend.encode_image(frame.image))
+    proposals = decoder.propose(shared, join(backend.encode_prompts(prompts(_PHRASES))))
     scores = proposals.scores
     if like is not None:
         chosen = [[m.query for m in like if m.phrase == row] for row in range(len(scores))]
@@ -122,8 +125,9 @@ def drawn_masks(
         chosen = [(row >= SCORE_THRESHOLD).nonzero()[:, 0].tolist() for row in scores]
     indices = [torch.tensor(queries, dtype=torch.long, device=scores.device) for queries in chosen]
     logits = decoder.masks(shared, proposals, indices)
+    cells = [masks.float().cpu().numpy() for masks in logits]
     return [
-        DrawnMask(row, query, float(scores[row, query]), upsample_mask(logits[row][place].float().cpu(), frame.size))
+        DrawnMask(row, query, float(scores[row, query]), upsample_mask(cells[row][place], frame.size, resample))
         for row, queries in enumerate(chosen)
         for place, query in enumerate(queries)
     ]

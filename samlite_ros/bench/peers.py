@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from samlite_ros.segmenter.backend import CONTEXT_TOKENS
 from samlite_ros.segmenter.pytorch.checkpoint import Checkpoint
 from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
-from samlite_ros.segmenter.pytorch.text_bank import CONTEXT_TOKENS
 from samlite_ros.types import Frame
 
 

@@ -21,10 +21,11 @@ from samlite_ros.bench.peers import Peers
 from samlite_ros.bench.still import measure_still, still_frames
 from samlite_ros.bench.timing import Sample, interleave
 from samlite_ros.bench.workload import camera_frame, late_phrase, phrases, prompts, segmenter_options, waiting_for
-from samlite_ros.segmenter import load_segmenter
+from samlite_ros.segmenter.pytorch import load_backend
+from samlite_ros.segmenter.pytorch.checkpoint import Checkpoint
 from samlite_ros.segmenter.pytorch.decoder import decode
-from samlite_ros.segmenter.pytorch.segmenter import Sam3LiteTextSegmenter
-from samlite_ros.types import DecodeOptions, Frame, Prompt, PromptResult
+from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter
+from samlite_ros.types import DecodeOptions, Frame, Prompt, PromptResult, Segmenter
 
 Samples = Mapping[str, Sequence[Sample]]
 
@@ -56,21 +57,22 @@ class Sides:
     """The ways to answer one frame, over one loaded network.
 
     Args:
-        segmenter: Ours; the peers' run the same weights.
+        segmenter: Ours.
+        checkpoint: Its network; the peers' run the same weights.
         frame: The frame to answer.
         kept: Masks kept per phrase.
     """
 
-    def __init__(self, segmenter: Sam3LiteTextSegmenter, frame: Frame, kept: int) -> None:
+    def __init__(self, segmenter: Segmenter, checkpoint: Checkpoint, frame: Frame, kept: int) -> None:
         self._segmenter = segmenter
-        self._model = segmenter.checkpoint.model
+        self._model = checkpoint.model
         self._frame = frame
-        self._peers = Peers(segmenter.checkpoint, kept)
+        self._peers = Peers(checkpoint, kept)
         self._options = DecodeOptions(score_threshold=0.0, max_instances=kept)
         self._image = segmenter.embed_image(frame)
         self._text = segmenter.embed_prompts(prompts(1))
         self._unheard = counter()
-        self.finish = waiting_for(segmenter.checkpoint.device)
+        self.finish = waiting_for(checkpoint.device)
 
     def constant_phrases(self, count: int) -> dict[str, Callable[[], object]]:
         """The same phrases every frame: the peers' ways, ours, and the parts of the bound."""
@@ -132,8 +134,9 @@ def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]
     figures: list[Figure] = []
     for model in options.models:
         on_step(f"{model}: loading")
-        segmenter = load_segmenter(segmenter_options(model, options))
-        sides = Sides(segmenter, camera_frame(), options.kept)
+        settings = segmenter_options(model, options)
+        segmenter = Sam3LiteTextSegmenter(backend := load_backend(settings), settings)
+        sides = Sides(segmenter, backend.checkpoint, camera_frame(), options.kept)
         figures += measure_frames(model, sides, options, on_step)
         on_step(f"{model}: late query")
         rounds = options.rounds_of(model)

@@ -13,7 +13,7 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Download, check what arrived, and print where it is."""
-    from samlite_ros.segmenter import check_dependencies
+    from samlite_ros.segmenter.pytorch.dependencies import check_dependencies
 
     check_dependencies()
     from samlite_ros.segmenter.files import check_folder

@@ -23,7 +23,7 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
-    from samlite_ros.segmenter import check_dependencies
+    from samlite_ros.segmenter.pytorch.dependencies import check_dependencies
 
     check_dependencies()
     from samlite_ros.segmenter.pytorch.parts import part_sizes

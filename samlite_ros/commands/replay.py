@@ -78,11 +78,11 @@ def run(args: Namespace) -> int:
 
     check_libraries()
     from samlite_ros.replay.replay import check, replay
-    from samlite_ros.segmenter.load import load_network
+    from samlite_ros.segmenter.load import load_segmenter
 
     options = _options(args)
     check(args.bag, args.out, options)
-    segmenter = load_network(options.parameters.segmenter_options())
+    segmenter = load_segmenter(options.parameters.segmenter_options())
     began_s = time.monotonic()
     with tqdm(unit="frame", disable=None, file=sys.stderr) as bar:
 

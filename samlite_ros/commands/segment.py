@@ -19,7 +19,7 @@ from samlite_ros.pixels.masks import encode_rle
 from samlite_ros.types import DecodeOptions, Frame, Instance, Prompt, PromptResult, Query, QueryKey, QueryMatch
 
 if TYPE_CHECKING:
-    from samlite_ros.segmenter.pytorch.segmenter import Sam3LiteTextSegmenter
+    from samlite_ros.types import Segmenter
 
 DESCRIPTION = """Find phrases in image files. Every argument that names an existing image is an image; every other one
 is a phrase, unless it looks like a path (an image's suffix, or a slash), which is an error. --phrase takes any
@@ -90,7 +90,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def _load(arguments: argparse.Namespace) -> Sam3LiteTextSegmenter:
+def _load(arguments: argparse.Namespace) -> Segmenter:
     from samlite_ros.segmenter import SegmenterOptions, load_segmenter
 
     return load_segmenter(

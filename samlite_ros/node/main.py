@@ -16,10 +16,10 @@ from samlite_ros.errors import ParameterError
 from samlite_ros.live.memory import keep_freed_memory
 from samlite_ros.network.host import NetworkHost
 from samlite_ros.node.node import SamliteNode
-from samlite_ros.segmenter.load import SegmenterFactory, load_network
+from samlite_ros.segmenter.load import SegmenterFactory, load_segmenter
 
 
-def main(args: list[str] | None = None, segmenter_factory: SegmenterFactory = load_network) -> int:
+def main(args: list[str] | None = None, segmenter_factory: SegmenterFactory = load_segmenter) -> int:
     """Run the node until it is interrupted; the process ends with it, with status 0.
 
     Args:

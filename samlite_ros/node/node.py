@@ -40,7 +40,7 @@ from samlite_ros.node.parameter_server import declare_parameters, values_of
 from samlite_ros.node.qos import CAMERA, LATCHED, QUERY, QUERY_SET, QosWatch
 from samlite_ros.parameters.table import Parameters, updated
 from samlite_ros.queries.registry import PARAMETER_CLIENT, TEXT_CLIENT, QueryRegistry, QueryStatus, Reason, State
-from samlite_ros.segmenter.load import SegmenterFactory, load_network
+from samlite_ros.segmenter.load import SegmenterFactory, load_segmenter
 from samlite_ros.types import NO_STAMP, Prompt, Segmentation
 
 TICK_S = 0.1
@@ -82,7 +82,7 @@ class SamliteNode(LifecycleNode):
         ParameterError: A parameter given at start is wrong.
     """
 
-    def __init__(self, segmenter_factory: SegmenterFactory = load_network, host: NetworkHost | None = None) -> None:
+    def __init__(self, segmenter_factory: SegmenterFactory = load_segmenter, host: NetworkHost | None = None) -> None:
         super().__init__("samlite")
         self._values = declare_parameters(self)
         own_process = host if self._values.network_process else None

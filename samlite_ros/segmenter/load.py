@@ -1,22 +1,46 @@
-"""The one place where a network is loaded."""
+"""The one place where a network is loaded, by the name of its backend."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 
-from samlite_ros.segmenter import check_dependencies, load_segmenter
+from samlite_ros.errors import ModelLoadError
+from samlite_ros.segmenter.backend import Backend
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.types import Segmenter
 
 SegmenterFactory = Callable[[SegmenterOptions], Segmenter]
 """Builds a segmenter; raises ModelLoadError where it cannot."""
 
+BACKENDS = {"torch": "samlite_ros.segmenter.pytorch:load_backend"}
+"""Name to module and function, `(SegmenterOptions) -> Backend`; imported when it is asked for, not before."""
 
-def load_network(options: SegmenterOptions) -> Segmenter:
-    """The segmenter that the options name, with torch's threads as they say.
+
+def load_segmenter(options: SegmenterOptions | None = None) -> Segmenter:
+    """Load a checkpoint and build the segmenter around it.
+
+    Args:
+        options: Which weights, where and how; None = the embedded demo checkpoint.
 
     Raises:
-        ModelLoadError: torch or transformers are missing, or the checkpoint cannot be loaded.
+        ModelLoadError: There is no such backend, its libraries are missing, or the checkpoint cannot be loaded.
     """
-    check_dependencies()
-    return load_segmenter(options)
+    options = options or SegmenterOptions()
+    backend = load_backend(options)
+    from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter  # needs safetensors, for which the backend looks
+
+    return Sam3LiteTextSegmenter(backend, options)
+
+
+def load_backend(options: SegmenterOptions) -> Backend:
+    """The network alone, as the options' backend loads it.
+
+    Raises:
+        ModelLoadError: See `load_segmenter`.
+    """
+    if options.backend not in BACKENDS:
+        raise ModelLoadError(f"backend {options.backend!r} does not exist: {', '.join(map(repr, BACKENDS))}")
+    module, function = BACKENDS[options.backend].split(":")
+    backend: Backend = getattr(import_module(module), function)(options)
+    return backend

@@ -24,6 +24,7 @@ class SegmenterOptions:
         text_bank_size: Prompts whose embeddings are kept in memory.
         text_bank_folder: Where embeddings of prompts are kept between runs; None = nowhere.
         keep_text_encoder: False frees the text encoder's memory; it is loaded again when a prompt is new.
+        backend: What computes it: a key of `load.BACKENDS`.
 
     Raises:
         ValueError: A number is below its least value.
@@ -39,6 +40,7 @@ class SegmenterOptions:
     text_bank_size: int = 1000
     text_bank_folder: Path | None = None
     keep_text_encoder: bool = True
+    backend: str = "torch"
 
     def __post_init__(self) -> None:
         least = {"image_size": 1, "threads": 0, "decode_batch": 1, "text_bank_size": 1}

@@ -21,7 +21,7 @@ from samlite_ros.pixels.masks import encode_rle
 from samlite_ros.replay.outputs import OutputOptions
 from samlite_ros.replay.replay import ReplayOptions, replay
 from samlite_ros.scenes import SequenceOptions
-from samlite_ros.segmenter.load import load_network
+from samlite_ros.segmenter.load import load_segmenter
 
 PATH = Path(__file__).with_name("golden.json")
 BAG = MadeBag(kind="fly", seed=1, scenes=SequenceOptions(size=(240, 320), rate_hz=2.0, frames=6))
@@ -33,7 +33,7 @@ def make_result(folder: Path) -> Path:
     make_bag(folder / "in", BAG)
     parameters = Parameters(propagate=False, device="cpu", dtype="float32")
     options = ReplayOptions(phrases=PHRASES, parameters=parameters, outputs=OutputOptions(timeline=False))
-    replay(folder / "in", folder / "out", options, load_network(parameters.segmenter_options()))
+    replay(folder / "in", folder / "out", options, load_segmenter(parameters.segmenter_options()))
     return folder / "out"
 
 

@@ -449,7 +449,7 @@ def test_parameters_of_every_node_are_known_and_mean_nothing(tmp_path: Path, nam
 @pytest.fixture
 def colours_for_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command loads the segmenter of the tests."""
-    monkeypatch.setattr("samlite_ros.segmenter.load.load_network", lambda options: ColourSegmenter())
+    monkeypatch.setattr("samlite_ros.segmenter.load.load_segmenter", lambda options: ColourSegmenter())
 
 
 @pytest.mark.usefixtures("colours_for_a_network")
@@ -499,7 +499,7 @@ class CancelledSegmenter(ColourSegmenter):
 def test_command_that_is_cancelled_keeps_the_results_so_far(
     recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("samlite_ros.segmenter.load.load_network", lambda options: CancelledSegmenter())
+    monkeypatch.setattr("samlite_ros.segmenter.load.load_segmenter", lambda options: CancelledSegmenter())
     handler = signal.getsignal(signal.SIGTERM)
     assert main(["replay", str(recording.path), "--query", "red thing", "-o", str(tmp_path / "out")]) == 1
     assert "fault: interrupted after 4 of 10 frames" in capsys.readouterr().err

@@ -28,7 +28,7 @@ from samlite_ros.parameters.table import Parameters
 from samlite_ros.replay.outputs import OutputOptions
 from samlite_ros.replay.replay import ReplayOptions, replay
 from samlite_ros.scenes import SequenceOptions
-from samlite_ros.segmenter.load import load_network
+from samlite_ros.segmenter.load import load_segmenter
 from samlite_ros.types import DecodeOptions
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3600)]
@@ -87,7 +87,7 @@ def test_memory_stays_flat(long_bag: Path, tmp_path: Path) -> None:
 def test_replay_is_as_fast_as_the_network(tmp_path: Path) -> None:
     make_bag(tmp_path / "in", MadeBag(scenes=SequenceOptions(frames=60)))
     parameters = Parameters(propagate=False)
-    segmenter = load_network(parameters.segmenter_options())
+    segmenter = load_segmenter(parameters.segmenter_options())
     with BagReader(tmp_path / "in") as reader:
         frames = [f.frame for f in read_frames(reader, index_stamps(reader, ["/camera/image"]), {"/camera/image": ""})]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from prompts import prompts
-from small_networks import Shape, make_frame, make_segmenter
+from small_networks import Shape, make_checkpoint, make_frame, make_segmenter
 
 from samlite_ros.bench.decode import DecodeSides, figures_of_decode
 from samlite_ros.bench.gpu import NetworkParts, count_flop, peak_flop_s
@@ -21,7 +21,7 @@ from samlite_ros.bench.still import measure_still, still_frames
 from samlite_ros.bench.timing import Sample
 from samlite_ros.bench.workload import late_phrase, phrases, segmenter_options
 from samlite_ros.errors import SamliteError
-from samlite_ros.segmenter.pytorch.segmenter import Sam3LiteTextSegmenter
+from samlite_ros.segmenter.pytorch.backend import TorchBackend
 from samlite_ros.types import DecodeOptions
 
 KEPT = 3
@@ -35,14 +35,14 @@ def segmenter():
 
 @pytest.fixture(scope="module")
 def sides(segmenter):
-    return Sides(segmenter, make_frame(1), KEPT)
+    return Sides(segmenter, segmenter.backend.checkpoint, make_frame(1), KEPT)
 
 
 @pytest.fixture
 def passes(segmenter):
     """How often each encoder and the decoder run."""
     counts: Counter[str] = Counter()
-    model = segmenter.checkpoint.model
+    model = segmenter.backend.checkpoint.model
     watched = {"image": model.vision_encoder, "text": model.text_encoder, "decode": model.detr_decoder.layers[0]}
     hooks = [m.register_forward_pre_hook(lambda *_, n=name: counts.update([n])) for name, m in watched.items()]
     yield counts
@@ -75,7 +75,7 @@ def test_late_query_is_a_new_phrase_without_an_image_pass(sides, passes):
 def test_peers_find_what_we_find(segmenter, way):
     frame, asked = make_frame(3, 96, 128), phrases(3)
     every = Shape().queries  # random scores lie close together: which of them are best is not what is tested
-    theirs = getattr(Peers(segmenter.checkpoint, every), way)(frame, asked)
+    theirs = getattr(Peers(segmenter.backend.checkpoint, every), way)(frame, asked)
     options = [DecodeOptions(0.0, every)] * len(asked)
     ours = segmenter.segment(segmenter.embed_image(frame), segmenter.embed_prompts(prompts(*asked)), options)
     for peer, own in zip(theirs, ours, strict=True):
@@ -135,7 +135,7 @@ def test_decode_shares_out_what_is_done_once():
 
 
 def test_shared_decoding_is_the_references(segmenter):
-    sides = DecodeSides(segmenter, 2, KEPT)
+    sides = DecodeSides(segmenter.backend, 2, KEPT)
     for call in sides.sides().values():
         call()
     assert max(sides.largest_difference()) < 1e-4
@@ -149,7 +149,7 @@ def test_still_scene_needs_few_passes(segmenter, passes):
 
 
 def test_parts_on_a_device_are_those_of_the_network(segmenter, passes):
-    calls = NetworkParts(segmenter, KEPT).calls((1, 2), lambda call: call)
+    calls = NetworkParts(segmenter.backend, KEPT).calls((1, 2), lambda call: call)
     passes.clear()
     with torch.inference_mode():
         for call in calls.values():
@@ -161,7 +161,7 @@ def test_parts_on_a_device_are_those_of_the_network(segmenter, passes):
 
 def test_compiled_parts_run_as_the_eager_ones(segmenter):
     """Traced without a backend: what torch cannot trace, or traces wrongly, shows here too."""
-    parts = NetworkParts(segmenter, KEPT)
+    parts = NetworkParts(segmenter.backend, KEPT)
     traced = parts.calls((2,), lambda call: torch.compile(call, backend="eager"))
     eager = parts.calls((2,), lambda call: call)
     with torch.inference_mode():
@@ -171,17 +171,19 @@ def test_compiled_parts_run_as_the_eager_ones(segmenter):
 
 
 def test_equal_networks_draw_equal_masks(segmenter):
-    found = {f.name: f.value for f in measure_parity("net", segmenter, segmenter, 2, lambda step: None, 2)}
+    found = {
+        f.name: f.value for f in measure_parity("net", segmenter.backend, segmenter.backend, 2, lambda step: None, 2)
+    }
     assert found["parity/net/mean IoU"] == found["parity/net/least IoU"] == 1.0
     assert found["parity/net/largest difference of scores"] == 0.0
     assert found["parity/net/masks"] > 0
 
 
 def test_half_precision_draws_the_same_queries(segmenter):
-    rough = make_segmenter(Shape(), seed=2)
-    rough.checkpoint.model.to(torch.bfloat16)
-    rough = Sam3LiteTextSegmenter(replace(rough.checkpoint, dtype=torch.bfloat16), rough.options)
-    wanted = drawn_masks(segmenter, make_frame(1), 2)
+    checkpoint = make_checkpoint(Shape(), seed=2)
+    checkpoint.model.to(torch.bfloat16)
+    rough = TorchBackend(replace(checkpoint, dtype=torch.bfloat16))
+    wanted = drawn_masks(segmenter.backend, make_frame(1), 2)
     found = drawn_masks(rough, make_frame(1), 2, wanted)
     assert [(m.phrase, m.query) for m in found] == [(m.phrase, m.query) for m in wanted]
     assert any(a.score != b.score for a, b in zip(wanted, found, strict=True))

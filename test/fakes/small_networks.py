@@ -10,8 +10,9 @@ from torch import nn
 from transformers import AutoTokenizer, Sam3LiteTextConfig, Sam3LiteTextModel
 
 from samlite_ros.segmenter.options import SegmenterOptions
+from samlite_ros.segmenter.pytorch.backend import TorchBackend
 from samlite_ros.segmenter.pytorch.checkpoint import Checkpoint
-from samlite_ros.segmenter.pytorch.segmenter import Sam3LiteTextSegmenter
+from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter
 from samlite_ros.segmenter.sources import DEMO_FOLDER
 from samlite_ros.types import Frame
 
@@ -125,7 +126,9 @@ def make_checkpoint(shape: Shape, seed: int = 0) -> Checkpoint:
 
 
 def make_segmenter(shape: Shape | None = None, seed: int = 0, **options: object) -> Sam3LiteTextSegmenter:
-    return Sam3LiteTextSegmenter(make_checkpoint(shape or Shape(), seed), SegmenterOptions(**options))
+    chosen = SegmenterOptions(**options)
+    backend = TorchBackend(make_checkpoint(shape or Shape(), seed), chosen.keep_text_encoder)
+    return Sam3LiteTextSegmenter(backend, chosen)
 
 
 def make_frame(seed: int = 0, height: int = 48, width: int = 64, stamp_ns: int = 1) -> Frame:

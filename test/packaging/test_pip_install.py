@@ -38,7 +38,7 @@ def run_python(installed: Path, code: str) -> str:
 
 
 def test_library_imports_without_ros(installed: Path) -> None:
-    code = "import samlite_ros.segmenter.pytorch.segmenter, samlite_ros.streaming.pipeline; print(samlite_ros.__file__)"
+    code = "import samlite_ros.segmenter.pytorch.backend, samlite_ros.streaming.pipeline; print(samlite_ros.__file__)"
     assert Path(run_python(installed, code).strip()) == installed / "samlite_ros/__init__.py"
 
 

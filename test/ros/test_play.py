@@ -20,7 +20,7 @@ from samlite_ros.parameters.table import Parameters
 from samlite_ros.pixels.masks import decode_rle
 from samlite_ros.replay.replay import ReplayOptions, replay
 from samlite_ros.scenes import SequenceOptions
-from samlite_ros.segmenter.load import load_network
+from samlite_ros.segmenter.load import load_segmenter
 
 FRAMES = 5
 TOPIC = "/camera/image"
@@ -49,7 +49,7 @@ def test_played_slowly_the_node_answers_as_replay_does(made, tmp_path):
         made,
         tmp_path / "out",
         ReplayOptions(phrases=tuple(phrases), parameters=parameters),
-        load_network(parameters.segmenter_options()),
+        load_segmenter(parameters.segmenter_options()),
     )
     with ResultBag(tmp_path / "out") as bag:
         expected = [answer.segmentation for answer in bag.answers()]

@@ -19,8 +19,10 @@ from safetensors.torch import load_file, save_file
 from small_networks import Shape, make_checkpoint, make_frame, make_segmenter
 
 from samlite_ros.errors import InferenceError, ModelLoadError
-from samlite_ros.segmenter import SegmenterOptions, check_dependencies, dependencies, load_segmenter
+from samlite_ros.segmenter import SegmenterOptions, load_segmenter
+from samlite_ros.segmenter.pytorch import dependencies
 from samlite_ros.segmenter.pytorch.checkpoint import choose_attention, choose_dtype, load_checkpoint
+from samlite_ros.segmenter.pytorch.dependencies import check_dependencies
 from samlite_ros.segmenter.pytorch.random_weights import RANDOM_MODELS, random_model
 from samlite_ros.segmenter.sources import DEMO_FOLDER, PUBLISHED
 from samlite_ros.types import DecodeOptions
@@ -305,29 +307,29 @@ def prepared():
 def test_lack_of_memory_is_survived_once(prepared):
     segmenter, image, text, options = prepared
     wanted = segmenter.segment(image, text, options)
-    Failing(segmenter.checkpoint.model.detr_decoder.layers[0], 1, out_of_memory)
+    Failing(segmenter.backend.checkpoint.model.detr_decoder.layers[0], 1, out_of_memory)
     found = segmenter.segment(image, text, options)
     assert [r.prompt.display for r in found] == [p.display for p in text.prompts]
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
-    Failing(segmenter.checkpoint.model.vision_encoder.neck, 1, out_of_memory)
+    Failing(segmenter.backend.checkpoint.model.vision_encoder.neck, 1, out_of_memory)
     segmenter.embed_image(make_frame())
     assert segmenter.counts.memory_retries == 2
 
 
 def test_lasting_lack_of_memory_is_an_error(prepared):
     segmenter, image, text, options = prepared
-    Failing(segmenter.checkpoint.model.detr_decoder.layers[0], 99, out_of_memory)
+    Failing(segmenter.backend.checkpoint.model.detr_decoder.layers[0], 99, out_of_memory)
     with pytest.raises(InferenceError, match=r"no memory.*decode one phrase"):
         segmenter.segment(image, text, options)
-    Failing(segmenter.checkpoint.model.vision_encoder.neck, 99, out_of_memory)
+    Failing(segmenter.backend.checkpoint.model.vision_encoder.neck, 99, out_of_memory)
     with pytest.raises(InferenceError, match=r"no memory.*one image at 64 px"):
         segmenter.embed_image(make_frame())
 
 
 def test_numbers_that_are_not_finite_never_get_out(prepared):
     segmenter, image, text, options = prepared
-    scoring = segmenter.checkpoint.model.dot_product_scoring
+    scoring = segmenter.backend.checkpoint.model.dot_product_scoring
 
     def spoil_some(forward):
         logits = forward()

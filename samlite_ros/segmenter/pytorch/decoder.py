@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,9 +80,9 @@ def decode(model: Any, image: ImageFeatures, text: TextFeatures) -> RawDecoding:
     )
 
 
-def cut(text: TextFeatures, start: int, count: int) -> TextFeatures:
-    """At most `count` prompts from `start` on; shares memory."""
-    return TextFeatures(text.features[start : start + count], text.mask[start : start + count])
+def join(texts: Sequence[TextFeatures]) -> TextFeatures:
+    """The features of several prompts as those of one batch."""
+    return TextFeatures(torch.cat([t.features for t in texts]), torch.cat([t.mask for t in texts]))
 
 
 class _SharedVision:

@@ -15,7 +15,7 @@ The numbers are those of the reference's forward (to rounding); what is saved:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,9 +23,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from samlite_ros.segmenter.backend import Callback
 from samlite_ros.segmenter.pytorch.decoder import ImageFeatures, TextFeatures
 
-OnStep = Callable[[], None]
 _RPB_SCALE = 8.0
 _SIGMOID_MARGIN = 1e-3
 
@@ -35,7 +35,7 @@ def go_on() -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Proposals:
+class ProposalTensors:
     """What the network says of N prompts before masks.
 
     Args:
@@ -93,7 +93,7 @@ class SharedDecoder:
         attention, _ = layer.self_attn(query=with_position, key=with_position, value=normed)
         return SharedImage(attention + tokens, position, image.maps)
 
-    def propose(self, image: SharedImage, text: TextFeatures, on_step: OnStep = go_on) -> Proposals:
+    def propose(self, image: SharedImage, text: TextFeatures, on_step: Callback = go_on) -> ProposalTensors:
         """Scores and boxes of N prompts over one image; `on_step` is called before each layer but the first."""
         mask = _additive_mask(text)
         encoded = self._encode(image, text, mask, on_step)
@@ -103,10 +103,10 @@ class SharedDecoder:
         )  # (1, N, Q, 1)
         presence = presence_logits.float().sigmoid()  # (N, 1)
         scores = logits[0, :, :, 0].float().sigmoid() * presence
-        return Proposals(scores, presence[:, 0], _to_xyxy(boxes).float(), queries, encoded, text)
+        return ProposalTensors(scores, presence[:, 0], _to_xyxy(boxes).float(), queries, encoded, text)
 
     def masks(
-        self, image: SharedImage, proposals: Proposals, kept: Sequence[torch.Tensor], on_step: OnStep = go_on
+        self, image: SharedImage, proposals: ProposalTensors, kept: Sequence[torch.Tensor], on_step: Callback = go_on
     ) -> list[torch.Tensor]:
         """Mask logits of the kept queries alone.
 
@@ -131,7 +131,7 @@ class SharedDecoder:
             out[row] = torch.einsum("kc,chw->khw", weight, pixels[place]) + bias[:, None, None]
         return out
 
-    def _encode(self, image: SharedImage, text: TextFeatures, mask: torch.Tensor, on_step: OnStep) -> torch.Tensor:
+    def _encode(self, image: SharedImage, text: TextFeatures, mask: torch.Tensor, on_step: Callback) -> torch.Tensor:
         """The encoder from the first layer's cross-attention on; (N, h * w, C)."""
         first, *others = self._model.detr_encoder.layers
         count = len(text.features)
@@ -145,7 +145,7 @@ class SharedDecoder:
         return hidden
 
     def _decode(
-        self, encoded: torch.Tensor, image: SharedImage, text: TextFeatures, mask: torch.Tensor, on_step: OnStep
+        self, encoded: torch.Tensor, image: SharedImage, text: TextFeatures, mask: torch.Tensor, on_step: Callback
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The decoder: queries (N, Q, C), boxes (N, Q, 4) as centre and size, presence logits (N, 1)."""
         decoder = self._model.detr_decoder
@@ -186,7 +186,7 @@ class SharedDecoder:
         return F.pad(embed(scaled).permute(0, 3, 1, 2), (0, 0, 1, 0))
 
     def _embed_pixels(
-        self, image: SharedImage, proposals: Proposals, rows: Sequence[int], on_step: OnStep
+        self, image: SharedImage, proposals: ProposalTensors, rows: Sequence[int], on_step: Callback
     ) -> torch.Tensor:
         """The pixel decoder for some of the prompts; (R, C, h, w) at the finest map's size."""
         decoder = self._model.mask_decoder
@@ -203,7 +203,7 @@ class SharedDecoder:
             pixels = decoder.pixel_decoder.norms[stage](pixels).relu_()
         return pixels
 
-    def _convolved_maps(self, image: SharedImage, on_step: OnStep) -> tuple[torch.Tensor, ...]:
+    def _convolved_maps(self, image: SharedImage, on_step: Callback) -> tuple[torch.Tensor, ...]:
         """The finer maps' share of each convolution, bias included; once per image."""
         if image.convolved is None:
             finer = image.maps[-2::-1]  # coarse to fine

@@ -12,10 +12,10 @@ from safetensors import safe_open
 from transformers.models.sam3_lite_text.modeling_sam3_lite_text import Sam3LiteTextTextModel
 
 from samlite_ros.errors import ModelLoadError, PhraseTooLongError
+from samlite_ros.segmenter.backend import CONTEXT_TOKENS
 from samlite_ros.segmenter.files import weight_files
 from samlite_ros.segmenter.pytorch.checkpoint import Checkpoint
 from samlite_ros.segmenter.pytorch.decoder import TextFeatures
-from samlite_ros.segmenter.pytorch.text_bank import CONTEXT_TOKENS
 from samlite_ros.types import Prompt
 
 _BATCH = 64
@@ -32,45 +32,54 @@ class TextEncoder:
     def __init__(self, checkpoint: Checkpoint, keep: bool) -> None:
         self._checkpoint = checkpoint
         self._keep = keep or checkpoint.folder is None
-        self.prompts_encoded = 0
-        """How many prompts passed through the text encoder."""
+        self._release()
 
-    def release(self) -> None:
-        """Free the weights, if they are not to be kept."""
-        if not self._keep:
-            self._checkpoint.model.text_encoder = None
-
-    def encode(self, prompts: Sequence[Prompt]) -> TextFeatures:
-        """Features of N prompts, each padded to the context's length.
+    def encode(self, prompts: Sequence[Prompt]) -> list[TextFeatures]:
+        """Features of each prompt, padded to the context's length.
 
         Raises:
             PhraseTooLongError: A prompt exceeds the context.
             ModelLoadError: The weights were freed, and their file is gone since.
         """
         rows = [self._tokenize(prompt) for prompt in prompts]
-        model, device = self._checkpoint.model, self._checkpoint.device
-        if model.text_encoder is None:
-            model.text_encoder = _load_text_encoder(self._checkpoint)
-        parts = []
+        model, device = self._with_weights(), self._checkpoint.device
+        found: list[TextFeatures] = []
         for start in range(0, len(rows), _BATCH):
             columns = zip(*rows[start : start + _BATCH], strict=True)
-            ids, mask = (torch.tensor(column, device=device) for column in columns)  # (n, 32) each
-            output = model.get_text_features(input_ids=ids, attention_mask=mask, return_dict=True)
-            parts.append((output.pooler_output, mask))  # (n, 32, C), (n, 32)
-        self.prompts_encoded += len(prompts)
-        self.release()
-        return TextFeatures(torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]))
+            ids, masks = (torch.tensor(column, device=device) for column in columns)  # (n, 32) each
+            output = model.get_text_features(input_ids=ids, attention_mask=masks, return_dict=True)
+            pairs = zip(output.pooler_output.split(1), masks.split(1), strict=True)  # (1, 32, C), (1, 32)
+            found += [TextFeatures(features.clone(), mask.clone()) for features, mask in pairs]
+        self._release()
+        return found
 
     def fingerprint(self) -> str:
-        """Names what features depend on: the text encoder's weights, their dtype, the tokenizer. Needs the weights."""
+        """Names what features depend on: the text encoder's weights, their dtype, the tokenizer.
+
+        Raises:
+            ModelLoadError: The weights were freed, and their file is gone since.
+        """
         digest = hashlib.sha256()
-        model = self._checkpoint.model
+        model = self._with_weights()
         for module in (model.text_encoder, model.text_projection):
             for name, tensor in sorted(module.state_dict().items()):
                 digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
                 digest.update(tensor.contiguous().flatten().view(torch.uint8).cpu().numpy())
         digest.update(repr(sorted(self._checkpoint.tokenizer.get_vocab().items())).encode())
+        self._release()
         return digest.hexdigest()[:32]
+
+    def _with_weights(self) -> Any:
+        """The model, its text encoder read again if it was freed."""
+        model = self._checkpoint.model
+        if model.text_encoder is None:
+            model.text_encoder = _load_text_encoder(self._checkpoint)
+        return model
+
+    def _release(self) -> None:
+        """Free the weights, if they are not to be kept."""
+        if not self._keep:
+            self._checkpoint.model.text_encoder = None
 
     def _tokenize(self, prompt: Prompt) -> tuple[list[int], list[int]]:
         row = self._checkpoint.tokenizer(prompt.text, padding="max_length", max_length=CONTEXT_TOKENS, verbose=False)

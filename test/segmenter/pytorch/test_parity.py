@@ -11,10 +11,10 @@ from small_networks import Shape, make_frame, make_segmenter
 
 from samlite_ros.errors import Cancelled
 from samlite_ros.segmenter import SegmenterOptions, load_segmenter
-from samlite_ros.segmenter.pytorch.decoder import TextFeatures, cut, decode
+from samlite_ros.segmenter.pytorch.decoder import TextFeatures, decode, join
 from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
+from samlite_ros.segmenter.pytorch.resample import to_probability
 from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder
-from samlite_ros.segmenter.pytorch.upsample import to_probability
 from samlite_ros.types import DecodeOptions, PromptEmbedding, Segmenter
 
 LONGEST = "a red ball and the blue box " * 4 + "or thing"
@@ -48,7 +48,7 @@ def case(request):
 
 def reference(segmenter, frame, phrase):
     """The whole model, once per phrase: what a wrapper without any reuse computes."""
-    network = segmenter.checkpoint
+    network = segmenter.backend.checkpoint
     tokens = network.tokenizer(phrase, padding="max_length", max_length=32, return_tensors="pt")
     pixels = to_pixel_values(frame.image, network.image_size, network.device, network.dtype)
     with torch.inference_mode():
@@ -71,17 +71,17 @@ def assert_logits_equal(found, wanted):
 
 def decode_batched(segmenter, image, text):
     """The model's own forward, given shared features."""
-    model, step = segmenter.checkpoint.model, segmenter.options.decode_batch
-    raw = [decode(model, image, cut(text, i, step)) for i in range(0, len(text.features), step)]
+    model, step = segmenter.backend.checkpoint.model, segmenter.options.decode_batch
+    raw = [decode(model, image, join(text[i : i + step])) for i in range(0, len(text), step)]
     return tuple(torch.cat([getattr(r, name) for r in raw]) for name in ("scores", "boxes_xyxy", "mask_logits"))
 
 
 def decode_shared(segmenter, image, text):
     """What `segment` does: shared parts once, in batches, here with every query kept."""
-    decoder, step = SharedDecoder(segmenter.checkpoint.model), segmenter.options.decode_batch
+    decoder, step = SharedDecoder(segmenter.backend.checkpoint.model), segmenter.options.decode_batch
     shared, raw = decoder.prepare(image), []
-    for i in range(0, len(text.features), step):
-        found = decoder.propose(shared, cut(text, i, step))
+    for i in range(0, len(text), step):
+        found = decoder.propose(shared, join(text[i : i + step]))
         everything = [torch.arange(found.scores.shape[1])] * len(found.scores)
         raw.append((found.scores, found.boxes_xyxy, torch.stack(decoder.masks(shared, found, everything))))
     return tuple(torch.cat(parts) for parts in zip(*raw, strict=True))
@@ -135,10 +135,11 @@ def test_it_is_a_segmenter(case):
 def test_the_attention_mask_reaches_the_model():
     segmenter = make_segmenter()
     text, image = segmenter.embed_prompts(prompts("red ball")), segmenter.embed_image(make_frame())
-    blind = TextFeatures(text.features.features, torch.ones_like(text.features.mask))
+    (features,) = text.features
+    blind = TextFeatures(features.features, torch.ones_like(features.mask))
     seen, unseen = (
-        segmenter.segment(image, PromptEmbedding(text.prompts, text.model_id, features), [EVERYTHING])[0]
-        for features in (text.features, blind)
+        segmenter.segment(image, PromptEmbedding(text.prompts, text.model_id, (told,)), [EVERYTHING])[0]
+        for told in (features, blind)
     )
     assert np.abs(seen.scores - unseen.scores).max() > 1e-3
 
@@ -157,7 +158,7 @@ class Passes:
 
 def test_constant_phrases_pass_the_text_encoder_once():
     segmenter = make_segmenter()
-    model = segmenter.checkpoint.model
+    model = segmenter.backend.checkpoint.model
     text, vision = Passes(model.text_encoder), Passes(model.vision_encoder)
     phrases = ["red ball", "cone", "blue box", "object"]
     for stamp in range(100):
@@ -172,8 +173,8 @@ def test_constant_phrases_pass_the_text_encoder_once():
 @pytest.mark.parametrize("count", [1, 3, 9])
 def test_phrases_on_one_frame_share_one_vision_pass(count):
     segmenter = make_segmenter(decode_batch=4)
-    vision, decoder = Passes(segmenter.checkpoint.model.vision_encoder), []
-    segmenter.checkpoint.model.dot_product_scoring.register_forward_hook(lambda *_: decoder.append(1))
+    vision, decoder = Passes(segmenter.backend.checkpoint.model.vision_encoder), []
+    segmenter.backend.checkpoint.model.dot_product_scoring.register_forward_hook(lambda *_: decoder.append(1))
     phrases = [f"thing {'a ' * i}" for i in range(count)]
     image = segmenter.embed_image(make_frame())
     segmenter.segment(image, segmenter.embed_prompts(prompts(*phrases)), [DecodeOptions()] * count)
@@ -183,7 +184,7 @@ def test_phrases_on_one_frame_share_one_vision_pass(count):
 
 def test_blocks_call_back_in_order():
     segmenter = make_segmenter(Shape(layers=3))
-    encoder, events = segmenter.checkpoint.model.vision_encoder, []
+    encoder, events = segmenter.backend.checkpoint.model.vision_encoder, []
     for index, layer in enumerate(encoder.backbone.layers):
         layer.register_forward_hook(lambda *_, i=index: events.append(f"block {i}"))
     for index, layer in enumerate(encoder.neck.fpn_layers):
@@ -197,7 +198,7 @@ def test_a_late_query_is_decoded_inside_a_running_pass():
     segmenter = make_segmenter()
     text, options = segmenter.embed_prompts(prompts("red ball")), [EVERYTHING]
     old, new = segmenter.embed_image(make_frame(1)), make_frame(2)
-    late, encoder = [], segmenter.checkpoint.model.vision_encoder
+    late, encoder = [], segmenter.backend.checkpoint.model.vision_encoder
     interrupted = segmenter.embed_image(new, lambda: late.append(segmenter.segment(old, text, options)[0]))
     alone = segmenter.segment(old, text, options)[0]
     assert len(late) == len(encoder.backbone.layers) + len(encoder.neck.fpn_layers)

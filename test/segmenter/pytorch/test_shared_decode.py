@@ -8,7 +8,7 @@ from prompts import prompts
 from small_networks import Shape, make_frame, make_segmenter
 from torch import nn
 
-from samlite_ros.segmenter.pytorch.decoder import cut, decode
+from samlite_ros.segmenter.pytorch.decoder import TextFeatures, decode, join
 from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder, upsampling_kernel
 
 SHAPES = {
@@ -22,9 +22,9 @@ PHRASES = ["red ball", "a blue box", "object"]
 @pytest.fixture(params=SHAPES, scope="module")
 def case(request):
     segmenter = make_segmenter(SHAPES[request.param], seed=3)
-    model = segmenter.checkpoint.model
+    model = segmenter.backend.checkpoint.model
     image = segmenter.embed_image(make_frame(5)).features
-    text = segmenter.embed_prompts(prompts(*PHRASES)).features
+    text = join(segmenter.embed_prompts(prompts(*PHRASES)).features)
     with torch.inference_mode():
         yield SharedDecoder(model), image, text, decode(model, image, text)
 
@@ -53,7 +53,7 @@ def test_another_phrase_may_be_decoded_between_any_two_steps(case):
     steps = []
 
     def another():
-        steps.append(decoder.propose(shared, cut(text, 1, 1)).scores)
+        steps.append(decoder.propose(shared, TextFeatures(text.features[1:2], text.mask[1:2])).scores)
 
     found = decoder.propose(shared, text, another)
     masks = decoder.masks(shared, found, kept, another)

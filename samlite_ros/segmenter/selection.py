@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from samlite_ros.errors import InferenceError
-from samlite_ros.segmenter.pytorch.decoder import TextFeatures
-from samlite_ros.segmenter.pytorch.shared_decode import OnStep, Proposals, SharedImage, go_on
-from samlite_ros.segmenter.pytorch.upsample import upsample_mask
+from samlite_ros.segmenter.backend import Backend, Callback, ImageFeatures, PromptFeatures
+from samlite_ros.segmenter.upsample import Resample, upsample_mask
 from samlite_ros.types import DecodeOptions, Mask, Prompt, PromptResult
 
 _LARGEST_LOGIT = 1e4
-
-
-class Decoder(Protocol):
-    """Proposes first, draws masks of what is kept afterwards; see `SharedDecoder`."""
-
-    def propose(self, image: SharedImage, text: TextFeatures, on_step: OnStep) -> Proposals: ...
-
-    def masks(
-        self, image: SharedImage, proposals: Proposals, kept: Sequence[torch.Tensor], on_step: OnStep
-    ) -> list[torch.Tensor]: ...
 
 
 class Wanted(NamedTuple):
@@ -49,37 +37,38 @@ class Selection(NamedTuple):
 
 
 def select_instances(
-    decoder: Decoder, image: SharedImage, text: TextFeatures, wanted: Wanted, on_step: OnStep = go_on
+    backend: Backend,
+    image: ImageFeatures,
+    prompts: Sequence[PromptFeatures],
+    wanted: Wanted,
+    on_step: Callback | None = None,
 ) -> Selection:
     """Decode N prompts and keep the best queries of each; only their masks are drawn and leave the device.
 
     Args:
-        decoder: What decodes.
-        image: The image.
-        text: Features of the prompts.
+        backend: What decodes.
+        image: Features of the image.
+        prompts: Features of the prompts.
         wanted: The prompts.
-        on_step: Called before each part of the decoder.
+        on_step: Called between two parts of the passes.
 
     Raises:
         InferenceError: Not one number of a prompt is finite.
     """
-    proposals = decoder.propose(image, text, on_step)
-    scores = proposals.scores.cpu().numpy()  # (N, Q)
-    presence = proposals.presence.cpu().numpy()  # (N,)
-    boxes = proposals.boxes_xyxy.cpu().numpy()  # (N, Q, 4)
+    proposals = backend.propose(image, prompts, on_step)
+    scores, boxes = proposals.scores, proposals.boxes_xyxy
     finite = np.isfinite(scores) & np.isfinite(boxes).all(2)
     _refuse_nonsense(finite, wanted.prompts)
     usable = np.where(finite, scores, -1.0)
     kept = [_best(row, options) for row, options in zip(usable, wanted.options, strict=True)]
-    chosen = [torch.from_numpy(k).to(proposals.scores.device) for k in kept]
-    logits = decoder.masks(image, proposals, chosen, on_step)
+    logits = backend.draw_masks(image, proposals, kept, on_step)
     results = [
         PromptResult(
             prompt,
-            float(presence[row]),
+            float(proposals.presence[row]),
             scores[row, kept[row]],
             _to_pixels(boxes[row, kept[row]], wanted.size),
-            _up_sample(logits[row], wanted.size),
+            _up_sample(logits[row], wanted.size, backend.resample),
         )
         for row, prompt in enumerate(wanted.prompts)
     ]
@@ -102,10 +91,10 @@ def _best(scores: NDArray[Any], options: DecodeOptions) -> NDArray[np.int64]:
     return order[scores[order] >= max(options.score_threshold, 0.0)][: options.max_instances]
 
 
-def _up_sample(logits: torch.Tensor, size: tuple[int, int]) -> tuple[Mask, ...]:
-    """(K, h, w) to K masks at camera resolution."""
-    bounded = logits.float().cpu().nan_to_num(-_LARGEST_LOGIT, _LARGEST_LOGIT, -_LARGEST_LOGIT)
-    return tuple(upsample_mask(mask, size) for mask in bounded)
+def _up_sample(logits: NDArray[np.float32], size: tuple[int, int], resample: Resample) -> tuple[Mask, ...]:
+    """(K, h, w) to K masks at camera resolution; what is not a number is outside."""
+    bounded = np.fmin(np.fmax(logits, np.float32(-_LARGEST_LOGIT)), np.float32(_LARGEST_LOGIT))
+    return tuple(upsample_mask(mask, size, resample) for mask in bounded)
 
 
 def _to_pixels(boxes: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:

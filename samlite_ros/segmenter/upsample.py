@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
 from samlite_ros.types import Mask
 
@@ -17,19 +17,39 @@ LEAST_PROBABILITY = 0.05
 
 _FLOOR = math.log(LEAST_PROBABILITY / (1 - LEAST_PROBABILITY))
 
+Resample = Callable[[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]], NDArray[np.uint8]]
+"""See `resample`."""
 
-def upsample_mask(logits: torch.Tensor, size: tuple[int, int]) -> Mask:
+
+def resample(
+    logits: NDArray[np.float32], vertical: NDArray[np.float32], horizontal: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """Probabilities of interpolated logits.
+
+    Args:
+        logits: float32 (h, w).
+        vertical: float32 (H, h), weights with which each row of pixels reads the rows of cells.
+        horizontal: float32 (W, w), the same for columns.
+
+    Returns:
+        uint8 (H, W), 255 = certain.
+    """
+    window = vertical @ logits @ horizontal.T
+    return np.rint(255 * expit(window)).astype(np.uint8)
+
+
+def upsample_mask(logits: NDArray[np.float32], size: tuple[int, int], resample: Resample = resample) -> Mask:
     """Up-sample one mask bilinearly (pixel centres at halves, torch's align_corners=False), then squash.
 
     Interpolation never exceeds its neighbours, so that a pixel can only reach `LEAST_PROBABILITY` where one of the
-    four cells around it does: the rest of the image is never computed. The two small matrix products run in torch,
-    because numpy's would wake a second pool of threads, which costs the network twice its time on two cores.
+    four cells around it does: the rest of the image is never computed.
 
     Args:
-        logits: float32 (h, w), on the CPU.
+        logits: float32 (h, w), finite.
         size: (H, W) of the camera image [px].
+        resample: Computes the two small products.
     """
-    above = logits.numpy() > _FLOOR
+    above = logits > _FLOOR
     rows, columns = _extent(above.any(axis=1)), _extent(above.any(axis=0))
     if rows is None or columns is None:
         return Mask(0, 0, np.zeros((0, 0), np.uint8), size)
@@ -37,16 +57,11 @@ def upsample_mask(logits: torch.Tensor, size: tuple[int, int]) -> Mask:
     y, read_y = _reach(*rows, cells[0], height)
     x, read_x = _reach(*columns, cells[1], width)
     vertical, horizontal = _weights(cells[0], height)[y, read_y], _weights(cells[1], width)[x, read_x]
-    window = vertical @ logits[read_y, read_x] @ horizontal.T  # (y1 - y0, x1 - x0)
-    return Mask(y0=y.start, x0=x.start, probability=to_probability(window), size=size)
+    window = resample(logits[read_y, read_x], vertical, horizontal)  # (y1 - y0, x1 - x0)
+    return Mask(y0=y.start, x0=x.start, probability=window, size=size)
 
 
-def to_probability(logits: torch.Tensor) -> NDArray[np.uint8]:
-    """Sigmoid, rounded to uint8 0 .. 255."""
-    return logits.sigmoid().mul_(255).round_().to(torch.uint8).numpy()
-
-
-def _extent(used: Any) -> tuple[int, int] | None:
+def _extent(used: ArrayLike) -> tuple[int, int] | None:
     """First and last index that is used."""
     indices = np.flatnonzero(used)
     return (int(indices[0]), int(indices[-1])) if len(indices) else None
@@ -61,12 +76,15 @@ def _reach(first: int, last: int, cells: int, pixels: int) -> tuple[slice, slice
 
 
 @lru_cache(maxsize=16)
-def _weights(cells: int, pixels: int) -> torch.Tensor:
+def _weights(cells: int, pixels: int) -> NDArray[np.float32]:
     """float32 (pixels, cells): each row holds the two weights with which one pixel reads the cells."""
-    scale = torch.tensor(cells / pixels)  # float32 like torch's own, so that the same pixels fall on the same side
-    source = ((torch.arange(pixels) + 0.5) * scale - 0.5).clamp(min=0)
-    low = source.long().clamp(max=cells - 1)
-    high = (low + 1).clamp(max=cells - 1)
-    share = (source - low)[:, None]
-    weights = torch.zeros(pixels, cells).scatter_add_(1, low[:, None], 1 - share)
-    return weights.scatter_add_(1, high[:, None], share)
+    scale = np.float32(cells / pixels)  # float32 like torch's, so that the same pixels fall on the same side
+    rows = np.arange(pixels)
+    source = np.maximum((rows.astype(np.float32) + np.float32(0.5)) * scale - np.float32(0.5), np.float32(0))
+    low = np.minimum(source.astype(np.int64), cells - 1)
+    high = np.minimum(low + 1, cells - 1)
+    share = source - low.astype(np.float32)
+    weights = np.zeros((pixels, cells), np.float32)
+    weights[rows, low] += 1 - share
+    weights[rows, high] += share
+    return weights

@@ -6,38 +6,33 @@ import hashlib
 import os
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 
-from samlite_ros.segmenter.pytorch.decoder import TextFeatures
+from samlite_ros.segmenter.backend import Backend, PromptFeatures
 from samlite_ros.types import Prompt
 
 
-class TextStore:
+class PromptStore:
     """One safetensors file per prompt, in a folder per text encoder.
 
     Args:
         folder: Where; made when something is stored.
-        fingerprint: Names the weights and tokenizer that the features come from.
-        device: Where features are wanted.
+        backend: Computed the features; reads and writes them.
     """
 
-    def __init__(self, folder: Path, fingerprint: str, device: torch.device) -> None:
-        self._folder = folder.expanduser() / fingerprint
-        self._device = device
+    def __init__(self, folder: Path, backend: Backend) -> None:
+        self._folder = folder.expanduser() / backend.fingerprint()
+        self._backend = backend
 
-    def load(self, prompt: Prompt) -> TextFeatures | None:
+    def load(self, prompt: Prompt) -> PromptFeatures | None:
         """The stored features of a prompt; None where there are none, or the file is damaged."""
         try:
-            with safe_open(self._path(prompt), framework="pt") as file:
-                if (file.metadata() or {}).get("phrase") != prompt.key:
-                    return None
-                return TextFeatures(*(file.get_tensor(name).to(self._device) for name in ("features", "mask")))
+            features, metadata = self._backend.read_features(self._path(prompt))
         except (OSError, SafetensorError):
             return None
+        return features if metadata.get("phrase") == prompt.key else None
 
-    def save(self, prompt: Prompt, text: TextFeatures) -> None:
+    def save(self, prompt: Prompt, features: PromptFeatures) -> None:
         """Store a prompt's features; readers see the old file or the new one, never half of one.
 
         Raises:
@@ -46,7 +41,7 @@ class TextStore:
         path = self._path(prompt)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
-        save_file({"features": text.features.cpu(), "mask": text.mask.cpu()}, partial, {"phrase": prompt.key})
+        self._backend.write_features(partial, features, {"phrase": prompt.key})
         partial.replace(path)
 
     def _path(self, prompt: Prompt) -> Path:

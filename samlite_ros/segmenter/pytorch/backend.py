@@ -1,0 +1,137 @@
+"""SAM3-LiteText computed with torch: a checkpoint behind the calls of `samlite_ros.segmenter.backend.Backend`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from samlite_ros.segmenter.backend import Callback, Proposals
+from samlite_ros.segmenter.options import SegmenterOptions
+from samlite_ros.segmenter.pytorch.checkpoint import Checkpoint, load_checkpoint, set_threads
+from samlite_ros.segmenter.pytorch.decoder import ImageFeatures, TextFeatures, image_features, join
+from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
+from samlite_ros.segmenter.pytorch.resample import resample
+from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder, SharedImage, go_on
+from samlite_ros.segmenter.pytorch.text_encoder import TextEncoder
+from samlite_ros.types import Prompt
+
+
+class TorchBackend:
+    """Implements `samlite_ros.segmenter.backend.Backend`.
+
+    Args:
+        checkpoint: The loaded network.
+        keep_text_encoder: See `SegmenterOptions`.
+    """
+
+    interruptible = True
+    out_of_memory = torch.cuda.OutOfMemoryError
+    resample = staticmethod(resample)
+
+    def __init__(self, checkpoint: Checkpoint, keep_text_encoder: bool = True) -> None:
+        self.checkpoint = checkpoint
+        self._decoder = SharedDecoder(checkpoint.model)
+        self._shared: WeakKeyDictionary[ImageFeatures, SharedImage] = WeakKeyDictionary()  # lives as long as its image
+        self._encoder = TextEncoder(checkpoint, keep_text_encoder)
+
+    @classmethod
+    def load(cls, options: SegmenterOptions) -> TorchBackend:
+        """Load what the options name.
+
+        Raises:
+            ModelLoadError: It cannot be loaded.
+        """
+        checkpoint = load_checkpoint(options)
+        set_threads(options.threads, checkpoint)
+        return cls(checkpoint, options.keep_text_encoder)
+
+    @property
+    def model_id(self) -> str:
+        return self.checkpoint.model_id
+
+    @property
+    def device(self) -> str:
+        return str(self.checkpoint.device)
+
+    @property
+    def image_size(self) -> int:
+        return self.checkpoint.image_size
+
+    def free_memory(self) -> None:
+        torch.cuda.empty_cache()
+
+    @torch.inference_mode()
+    def encode_prompts(self, prompts: Sequence[Prompt]) -> list[TextFeatures]:
+        return self._encoder.encode(prompts)
+
+    @torch.inference_mode()
+    def encode_image(self, image: NDArray[np.uint8], on_block: Callback | None = None) -> ImageFeatures:
+        """`on_block` is called before each block of the ViT and each scale of the neck."""
+        network = self.checkpoint
+        pixels = to_pixel_values(image, network.image_size, network.device, network.dtype)
+        with _call_before_blocks(network, on_block):
+            return image_features(network.model.vision_encoder(pixels))
+
+    @torch.inference_mode()
+    def propose(
+        self, image: ImageFeatures, prompts: Sequence[TextFeatures], on_step: Callback | None = None
+    ) -> Proposals:
+        """`on_step` is called before each layer but the first."""
+        found = self._decoder.propose(self._share(image), join(prompts), on_step or go_on)
+        scores, presence, boxes = (part.cpu().numpy() for part in (found.scores, found.presence, found.boxes_xyxy))
+        return Proposals(scores, presence, boxes, found)
+
+    @torch.inference_mode()
+    def draw_masks(
+        self,
+        image: ImageFeatures,
+        proposals: Proposals,
+        kept: Sequence[NDArray[np.int64]],
+        on_step: Callback | None = None,
+    ) -> list[NDArray[np.float32]]:
+        """`on_step` is called before the pixel decoder and each of its convolutions."""
+        chosen = [torch.from_numpy(indices).to(self.checkpoint.device) for indices in kept]
+        logits = self._decoder.masks(self._share(image), proposals.rest, chosen, on_step or go_on)
+        return [masks.float().cpu().numpy() for masks in logits]
+
+    def fingerprint(self) -> str:
+        return self._encoder.fingerprint()
+
+    def write_features(self, path: Path, features: TextFeatures, metadata: Mapping[str, str]) -> None:
+        save_file({"features": features.features.cpu(), "mask": features.mask.cpu()}, path, dict(metadata))
+
+    def read_features(self, path: Path) -> tuple[TextFeatures, Mapping[str, str]]:
+        with safe_open(path, framework="pt") as file:
+            parts = (file.get_tensor(name).to(self.checkpoint.device) for name in ("features", "mask"))
+            return TextFeatures(*parts), file.metadata() or {}
+
+    def _share(self, image: ImageFeatures) -> SharedImage:
+        """What all prompts share of one image, computed when the first of them is decoded."""
+        shared = self._shared.get(image)
+        if shared is None:
+            shared = self._shared[image] = self._decoder.prepare(image)
+        return shared
+
+
+@contextmanager
+def _call_before_blocks(network: Checkpoint, on_block: Callback | None) -> Iterator[None]:
+    """Call back before each block of the ViT and each scale of the neck."""
+    if on_block is None:
+        yield
+        return
+    encoder = network.model.vision_encoder
+    parts = (*encoder.backbone.layers, *encoder.neck.fpn_layers)
+    hooks = [part.register_forward_pre_hook(lambda *_: on_block()) for part in parts]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,0 +1,141 @@
+"""Another backend is an entry in a table: all around the network's passes is there, and knows no torch."""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+
+import numpy as np
+import pytest
+from prompts import prompts
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from samlite_ros.errors import InferenceError, ModelLoadError
+from samlite_ros.segmenter import SegmenterOptions, load, load_segmenter
+from samlite_ros.segmenter.backend import Proposals
+from samlite_ros.segmenter.upsample import resample
+from samlite_ros.types import DecodeOptions, Frame, Segmenter
+
+CELLS, CHANNELS = 8, {"red": 0, "green": 1, "blue": 2}
+
+
+class ColourBackend:
+    """Finds everything of a primary colour as one instance; numpy alone."""
+
+    model_id, device, image_size, interruptible, out_of_memory = "colours", "nowhere", CELLS, True, MemoryError
+    resample = staticmethod(resample)
+
+    def __init__(self, _options):
+        self.encoded, self.freed, self.failures = [], 0, 0
+
+    def free_memory(self):
+        self.freed += 1
+
+    def encode_prompts(self, prompts):
+        self.encoded += [p.key for p in prompts]
+        return [np.eye(3, dtype=np.float32)[CHANNELS[p.text]] for p in prompts]
+
+    def encode_image(self, image, on_block=None):
+        rows, columns = (np.arange(CELLS) * side // CELLS for side in image.shape[:2])
+        if on_block is not None:
+            on_block()
+        return image[rows][:, columns] / np.float32(255)  # (CELLS, CELLS, 3)
+
+    def propose(self, image, prompts, on_step=None):
+        self.failures -= 1
+        if self.failures >= 0 and len(prompts) > 1:
+            raise MemoryError
+        if on_step is not None:
+            on_step()
+        share = np.stack([2 * image @ p - image.sum(2) for p in prompts])  # (N, CELLS, CELLS)
+        score = share.max((1, 2)).clip(0, 1)
+        scores = np.stack([0 * score, score], 1)  # the second of two queries
+        boxes = np.tile(np.array([0, 0, 1, 1], np.float32), (*scores.shape, 1))
+        return Proposals(scores, score, boxes, share)
+
+    def draw_masks(self, _image, proposals, kept, on_step=None):
+        return [
+            np.stack([20 * share - 10 for _ in k]) if len(k) else np.zeros((0, CELLS, CELLS), np.float32)
+            for k, share in zip(kept, proposals.rest, strict=True)
+        ]
+
+    def fingerprint(self):
+        return "colours-1"
+
+    def write_features(self, path, features, metadata):
+        save_file({"features": features}, path, metadata)
+
+    def read_features(self, path):
+        with safe_open(path, framework="np") as file:
+            return file.get_tensor("features"), file.metadata()
+
+
+@pytest.fixture(autouse=True)
+def colours(monkeypatch):
+    """The backend as a module of its own, and its line in the table."""
+    module = types.ModuleType("colour_backend")
+    module.load = ColourBackend
+    monkeypatch.setitem(sys.modules, "colour_backend", module)
+    monkeypatch.setitem(load.BACKENDS, "colours", "colour_backend:load")
+
+
+def make(**options):
+    return load_segmenter(SegmenterOptions(backend="colours", **options))
+
+
+def flag():
+    """Red on the left, blue on the right."""
+    image = np.zeros((40, 80, 3), np.uint8)
+    image[:, :40, 0] = image[:, 40:, 2] = 255
+    return Frame(image, 7)
+
+
+def find(segmenter, *phrases):
+    image = segmenter.embed_image(flag())
+    return segmenter.segment(image, segmenter.embed_prompts(prompts(*phrases)), [DecodeOptions()] * len(phrases))
+
+
+def test_a_line_in_the_table_makes_a_segmenter():
+    segmenter = make(decode_batch=2)
+    assert isinstance(segmenter, Segmenter) and segmenter.model_id == "colours" and segmenter.interruptible
+    red, green, blue = find(segmenter, "red", "green", "blue")
+    assert [len(r.masks) for r in (red, green, blue)] == [1, 0, 1]
+    assert red.masks[0].full()[:, :35].all() and not red.masks[0].full()[:, 45:].any()
+    assert blue.masks[0].full()[:, 45:].all() and not blue.masks[0].full()[:, :35].any()
+    np.testing.assert_array_equal(red.boxes_xyxy, [[0, 0, 80, 40]])
+    assert segmenter.counts.prompts_decoded == 3
+
+
+def test_both_callbacks_reach_it():
+    segmenter, calls = make(), []
+    image = segmenter.embed_image(flag(), lambda: calls.append("image"))
+    segmenter.segment(image, segmenter.embed_prompts(prompts("red")), [DecodeOptions()], lambda: calls.append("masks"))
+    assert calls == ["image", "masks"]
+
+
+def test_its_features_are_kept_in_memory_and_on_disk(tmp_path):
+    first, second = make(text_bank_folder=tmp_path), make(text_bank_folder=tmp_path)
+    find(first, "red", "blue")
+    find(first, "blue", "red")
+    assert first.backend.encoded == ["red", "blue"]
+    assert len(find(second, "blue")[0].masks) == 1 and second.backend.encoded == []
+
+
+def test_its_lack_of_memory_is_survived_with_one_prompt_at_a_time():
+    segmenter = make(decode_batch=2)
+    segmenter.backend.failures = 1
+    assert [len(r.masks) for r in find(segmenter, "red", "blue")] == [1, 1]
+    assert segmenter.backend.freed == segmenter.counts.memory_retries == 1
+
+
+def test_its_nonsense_is_refused(monkeypatch):
+    monkeypatch.setattr(ColourBackend, "encode_image", lambda *_: np.full((CELLS, CELLS, 3), np.nan, np.float32))
+    with pytest.raises(InferenceError, match="'red' is not a number"):
+        find(make(), "red")
+
+
+def test_an_unknown_backend_is_refused_with_those_that_exist():
+    with pytest.raises(ModelLoadError, match=re.escape("backend 'abacus' does not exist: 'torch', 'colours'")):
+        load_segmenter(SegmenterOptions(backend="abacus"))
