@@ -68,3 +68,17 @@ class BagError(SamliteError):
 
 class Cancelled(SamliteError):
     """A running pass was asked to stop (shutdown); not a fault."""
+
+
+class TuningError(SamliteError):
+    """A constant of the stream is of the wrong type, out of its range, or contradicts another one.
+
+    Args:
+        name: Group and field.
+        value: What it was set to.
+        expected: What would do.
+    """
+
+    def __init__(self, name: str, value: object, expected: str) -> None:
+        self.name, self.value = name, value
+        super().__init__(f"{name} is {value!r}, expected {expected}")

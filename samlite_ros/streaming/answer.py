@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from samlite_ros.pixels.masks import mask_bounds_xyxy
 from samlite_ros.streaming.carry.tracks import Track
+from samlite_ros.streaming.tuning import ConfidenceTuning
 from samlite_ros.types import (
     NO_STAMP,
     DecodeOptions,
@@ -23,11 +24,6 @@ from samlite_ros.types import (
     Segmentation,
     Vocabulary,
 )
-
-MISS_FACTOR = 0.8
-"""Confidence falls by it for each keyframe in which the network did not find the thing again."""
-FULL_AGREEMENT = 0.7
-"""Share of agreeing template points in sight from which a thing counts as consistent."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +84,7 @@ def answer_carried(
     vocabulary: Vocabulary,
     searches: Mapping[Prompt, Search],
     max_age_s: float,
+    tuning: ConfidenceTuning,
 ) -> Segmentation:
     """The answer for a frame to which masks were carried.
 
@@ -97,25 +94,27 @@ def answer_carried(
         model_id: Names the weights.
         vocabulary: The active queries.
         searches: The last search of each prompt.
-        max_age_s: Confidence falls to half towards this age [s].
+        max_age_s: Confidence falls towards this age [s].
+        tuning: How much.
     """
     things = []
     for track, mask in drawn:
         box = mask_bounds_xyxy(mask)
         if box is None:
             continue
-        factor = reliability(track, frame.stamp_ns, max_age_s)
+        factor = reliability(track, frame.stamp_ns, max_age_s, tuning)
         matches = tuple((m.prompt, m.score) for m in track.matches)
         stamp = track.keyframe_ns
         things.append(_Thing(matches, track.track_id, factor, stamp != frame.stamp_ns, stamp, box, mask))
     return _segmentation(frame, model_id, vocabulary, searches, things)
 
 
-def reliability(track: Track, stamp_ns: int, max_age_s: float) -> float:
+def reliability(track: Track, stamp_ns: int, max_age_s: float, tuning: ConfidenceTuning) -> float:
     """Factor on a score, 0 to 1: falls with age, with disagreement of the template, and with misses."""
     age = min(max((stamp_ns - track.keyframe_ns) / 1e9 / max_age_s, 0.0), 1.0) if max_age_s > 0 else 1.0
-    consistency = 0.5 + 0.5 * min(track.agreement / FULL_AGREEMENT, 1.0)
-    return (1 - 0.5 * age) * consistency * MISS_FACTOR**track.misses
+    least = tuning.least_consistency
+    consistency = least + (1 - least) * min(track.agreement / tuning.full_agreement, 1.0)
+    return (1 - (1 - tuning.least_freshness) * age) * consistency * tuning.miss_factor**track.misses
 
 
 @dataclass(frozen=True, eq=False)

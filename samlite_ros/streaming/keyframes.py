@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from samlite_ros.streaming.image.change import color_histogram, is_cut
 from samlite_ros.streaming.image.work_image import WorkImage
-
-REFRESH_MARGIN_S = 0.3
-"""Time for the last models to be learnt before the old ones are withdrawn [s]."""
+from samlite_ros.streaming.tuning import Tuning
 
 
 class Reason(Enum):
@@ -30,10 +28,11 @@ class KeyframeSchedule:
     Args:
         period_s: Least time between two keyframes of a moving scene [s].
         max_age_s: Knowledge must not become older [s].
+        tuning: How.
     """
 
-    def __init__(self, period_s: float, max_age_s: float) -> None:
-        self.period_s, self.max_age_s = period_s, max_age_s
+    def __init__(self, period_s: float, max_age_s: float, tuning: Tuning) -> None:
+        self.period_s, self.max_age_s, self._tuning = period_s, max_age_s, tuning
         self.reset()
 
     def reset(self) -> None:
@@ -57,13 +56,15 @@ class KeyframeSchedule:
             return Reason.QUERY
         age_s = (stamp_ns - self._last_ns) / 1e9
         if age_s >= self.period_s:
-            if age_s + self._latency_s + REFRESH_MARGIN_S >= self.max_age_s:
+            if age_s + self._latency_s + self._tuning.keyframes.refresh_margin_s >= self.max_age_s:
                 return Reason.REFRESH
             if not still:
                 return Reason.MOTION
-        if image is not None and self._last_colors is not None and is_cut(self._last_colors, color_histogram(image)):
-            return Reason.CUT
-        return None
+        return Reason.CUT if image is not None and self._is_cut(image) else None
+
+    def _is_cut(self, image: WorkImage) -> bool:
+        before = self._last_colors
+        return before is not None and is_cut(before, color_histogram(image), self._tuning.change)
 
     def submitted(self, stamp_ns: int, image: WorkImage | None) -> None:
         """The network begins with this frame."""
@@ -72,4 +73,5 @@ class KeyframeSchedule:
 
     def delivered(self, latency_s: float) -> None:
         """The network took so long for the last keyframe [s]."""
-        self._latency_s = latency_s if self._latency_s == 0 else 0.7 * self._latency_s + 0.3 * latency_s
+        gain = self._tuning.keyframes.latency_gain
+        self._latency_s = latency_s if self._latency_s == 0 else (1 - gain) * self._latency_s + gain * latency_s

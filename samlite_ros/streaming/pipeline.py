@@ -7,16 +7,16 @@ result back with `deliver`, in whatever order these happen to occur on its clock
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from samlite_ros.streaming.answer import answer_carried, answer_keyframe, decode_plan, mask_thresholds
 from samlite_ros.streaming.carry.carrier import Carrier
 from samlite_ros.streaming.carry.detections import detections_from
 from samlite_ros.streaming.carry.snapshot import Snapshot
-from samlite_ros.streaming.image.change import is_still
 from samlite_ros.streaming.image.work_image import prepare
 from samlite_ros.streaming.jobs import JobBook, KeyframeJob
 from samlite_ros.streaming.keyframes import KeyframeSchedule
+from samlite_ros.streaming.tuning import Tuning
 from samlite_ros.types import Frame, Prompt, PromptResult, Segmentation, Vocabulary
 
 
@@ -31,12 +31,14 @@ class StreamingOptions:
             waiting queries do not wait for it.
         max_mask_age_s: Masks older than this are withdrawn [s].
         merge_prompts: What two prompts both find is one thing with two matches. False: two things.
+        tuning: The constants of carrying masks.
     """
 
     propagate: bool = False
     keyframe_period_s: float = 0.0
     max_mask_age_s: float = 2.0
     merge_prompts: bool = True
+    tuning: Tuning = field(default_factory=Tuning)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,8 +93,9 @@ class StreamingPipeline:
         self.camera = camera
         self.counters = StreamingCounters()
         self._jobs = JobBook(options.max_mask_age_s)
-        self._carrier = Carrier(options.merge_prompts, options.keyframe_period_s, options.max_mask_age_s)
-        self._schedule = KeyframeSchedule(options.keyframe_period_s, options.max_mask_age_s)
+        lengths_s = options.keyframe_period_s, options.max_mask_age_s
+        self._carrier = Carrier(options.merge_prompts, *lengths_s, options.tuning)
+        self._schedule = KeyframeSchedule(*lengths_s, options.tuning)
         self._forget()
 
     def _forget(self) -> None:
@@ -193,15 +196,21 @@ class StreamingPipeline:
             self._carrier.reset()
             self._jobs.forget_jobs()
             self._schedule.reset()
-        image = prepare(frame)
+        image = prepare(frame, self.options.tuning)
         self._carrier.advance(image)
         newest = self._carrier.snapshots[-1] if self._carrier.snapshots else None
-        self._still = newest is not None and newest.changed is not None and is_still(newest.changed)
+        self._still = newest is not None and newest.is_still
         self.counters.still_frames += self._still
         self._withdraw({q.prompt for q in asked.vocabulary.queries})
         drawn = self._carrier.draw()
         answer = answer_carried(
-            frame, drawn, self._model_id, asked.vocabulary, asked.searches, self.options.max_mask_age_s
+            frame,
+            drawn,
+            self._model_id,
+            asked.vocabulary,
+            asked.searches,
+            self.options.max_mask_age_s,
+            self.options.tuning.confidence,
         )
         self.counters.carried_frames += any(i.propagated for i in answer.instances)
         return answer
@@ -239,6 +248,7 @@ class StreamingPipeline:
             snapshot.stamp_ns,
             snapshot.image.size,
             self.options.merge_prompts,
+            self.options.tuning.detection,
         )
         self._carrier.deliver(snapshot, detections, frozenset(job.prompts))
         if not job.late:  # a late query's models are yet to be learnt

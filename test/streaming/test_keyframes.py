@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from learnt_things import TUNING
 
 from samlite_ros.streaming.image.work_image import prepare
 from samlite_ros.streaming.keyframes import KeyframeSchedule, Reason
@@ -11,7 +12,7 @@ S = 1_000_000_000
 
 
 def image(level=100):
-    return prepare(Frame(np.full((48, 64, 3), level, np.uint8), 1))
+    return prepare(Frame(np.full((48, 64, 3), level, np.uint8), 1), TUNING)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ def image(level=100):
     ],
 )
 def test_reasons(period_s, age_s, still, waits, latency_s, reason):
-    schedule = KeyframeSchedule(period_s, max_age_s=2.0)
+    schedule = KeyframeSchedule(period_s, 2.0, TUNING)
     assert schedule.due(S, image(), still=False, query_waits=False) is Reason.FIRST
     schedule.submitted(S, image())
     schedule.delivered(latency_s)
@@ -37,14 +38,14 @@ def test_reasons(period_s, age_s, still, waits, latency_s, reason):
 
 
 def test_another_scene_does_not_wait_for_the_period():
-    schedule = KeyframeSchedule(period_s=5.0, max_age_s=20.0)
+    schedule = KeyframeSchedule(5.0, 20.0, TUNING)
     schedule.submitted(S, image(30))
     assert schedule.due(2 * S, image(30), still=False, query_waits=False) is None
     assert schedule.due(2 * S, image(220), still=False, query_waits=False) is Reason.CUT
 
 
 def test_after_a_reset_the_next_frame_is_a_first_one():
-    schedule = KeyframeSchedule(0.0, 2.0)
+    schedule = KeyframeSchedule(0.0, 2.0, TUNING)
     schedule.submitted(S, image())
     schedule.reset()
     assert schedule.due(S + 1, image(), still=True, query_waits=False) is Reason.FIRST

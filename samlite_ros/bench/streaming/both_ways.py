@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -17,10 +17,19 @@ from samlite_ros.evaluation.measures.streaming_accuracy import Score, score_keyf
 from samlite_ros.pixels.masks import mask_iou
 from samlite_ros.scenes.hard_sequences import TruthFrame
 from samlite_ros.streaming.answer import Published
-from samlite_ros.streaming.carry import carrier, compose, learning, tracks
-from samlite_ros.streaming.image.work_image import no_flow
-from samlite_ros.streaming.model import alignment, appearance, color_model, search
 from samlite_ros.streaming.pipeline import StreamingCounters, StreamingOptions
+from samlite_ros.streaming.tuning import (
+    AlignmentTuning,
+    AppearanceTuning,
+    ColorTuning,
+    CompositingTuning,
+    ModelUpdateTuning,
+    MotionTuning,
+    SearchTuning,
+    TrackingTuning,
+    TrackLifeTuning,
+    Tuning,
+)
 from samlite_ros.types import Instance, Segmenter, Vocabulary
 from samlite_ros.virtual.latency import LatencyProfile
 from samlite_ros.virtual.run import VirtualRun
@@ -147,32 +156,28 @@ def error_ratio(outcomes: Sequence[Outcome], whole_only: bool = False) -> float:
     return (1 - ours) / max(1 - peers, 1e-6)
 
 
-PARTS: dict[str, tuple[tuple[object, str, object], ...]] = {
-    "nothing": (),
-    "colour model": ((color_model, "LIMIT", 0.0),),
-    "alignment to the keyframe": (
-        (tracks, "ITERATIONS", 0),
-        (tracks, "ITERATIONS_LOST", 0),
-        (learning, "BUILD_ITERATIONS", 0),
+EDGES_BY_COLOR = CompositingTuning().color_factor
+NEVER = math.inf
+PARTS: dict[str, Tuning] = {
+    "nothing": Tuning(),
+    "colour model": Tuning(color=ColorTuning(log_odds_limit=0.0)),
+    "alignment to the keyframe": Tuning(
+        tracking=TrackingTuning(iterations=0, iterations_uncertain=0), model_update=ModelUpdateTuning(iterations=0)
     ),
-    "outline rows": ((alignment, "OUTLINE_AMPLITUDE", 0.0), (alignment, "OUTLINE_COST", 0.0)),
-    "growth into the unseen": ((compose, "UNKNOWN_BIAS", -20.0),),
-    "growth of what was revealed": ((compose, "REVEALED", np.inf),),
-    "memory of what is hidden": ((appearance, "LEAST_HIDDEN", np.inf),),
-    "borders as they were shown": ((compose, "EDGE_FACTOR", compose.COLOR_FACTOR),),
-    "search of the whole image": ((search, "CANDIDATES", 0),),
-    "dense flow": ((carrier, "dense_flow", lambda previous, current: no_flow(current)),),
-    "other starting poses": ((tracks, "MOST_LOST", 0),),
-    "rest": ((tracks, "REST_REACH_PX", 0.0),),
-    "keeping what was missed": ((carrier, "MOST_MISSES", 0),),
+    "outline rows": Tuning(alignment=AlignmentTuning(outline_amplitude=0.0, outline_cost=0.0)),
+    "growth into the unseen": Tuning(compositing=CompositingTuning(unobserved_log_odds=-20.0)),
+    "growth of what was revealed": Tuning(compositing=CompositingTuning(disocclusion_log_odds=NEVER)),
+    "memory of what is hidden": Tuning(appearance=AppearanceTuning(least_hidden=NEVER)),
+    "borders as they were shown": Tuning(compositing=CompositingTuning(edge_factor=EDGES_BY_COLOR)),
+    "search of the whole image": Tuning(search=SearchTuning(candidates=0)),
+    "dense flow": Tuning(motion=MotionTuning(enabled=False)),
+    "other starting poses": Tuning(tracking=TrackingTuning(most_uncertain=0)),
+    "rest": Tuning(tracking=TrackingTuning(rest_reach_px=0.0)),
+    "keeping what was missed": Tuning(track_life=TrackLifeTuning(most_misses=0)),
 }
-"""What can be left out, and the constants that do it."""
+"""What can be left out, and the tuning that does it."""
 
 
-@contextmanager
-def without(part: str) -> Iterator[None]:
-    """Leave one of PARTS out while the `with` block runs."""
-    with ExitStack() as stack:
-        for module, name, value in PARTS[part]:
-            stack.enter_context(patch.object(module, name, value))
-        yield
+def without(part: str) -> StreamingOptions:
+    """Masks carried to every frame, with one of PARTS left out."""
+    return replace(CARRIED, tuning=PARTS[part])

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from samlite_ros.streaming.carry.compose import Settlement, doubles_among, gather_evidence, settle, to_mask
 from samlite_ros.streaming.carry.detections import Detection, merge_matches, nested_with
 from samlite_ros.streaming.carry.learning import (
-    BUILD_ITERATIONS,
     Lesson,
     LessonQueue,
     align_anywhere,
@@ -20,28 +19,14 @@ from samlite_ros.streaming.carry.learning import (
 )
 from samlite_ros.streaming.carry.recognition import Recogniser
 from samlite_ros.streaming.carry.snapshot import Snapshot
-from samlite_ros.streaming.carry.tracks import LOST_SHARE, Track, TrackBatch
-from samlite_ros.streaming.image.change import change_map, is_still, most_are_in
+from samlite_ros.streaming.carry.tracks import Track, TrackBatch
+from samlite_ros.streaming.image.change import change_map, most_are_in
 from samlite_ros.streaming.image.geometry import Poses, corner_shift_px, identity
 from samlite_ros.streaming.image.work_image import WorkImage, dense_flow, no_flow
-from samlite_ros.streaming.keyframes import REFRESH_MARGIN_S
 from samlite_ros.streaming.model.alignment import Alignment, Covering, align, stack
 from samlite_ros.streaming.model.appearance import PaddedKeyframe
+from samlite_ros.streaming.tuning import TrackLifeTuning, Tuning
 from samlite_ros.types import Frame, Mask, Prompt
-
-MOST_MISSES = 10
-"""A thing that the network does not find in more keyframes in a row has ended, ..."""
-MISSED_FOR_S = 1.0
-"""... or that it has not found for so long [s]: it may be hidden by something that nobody asked for."""
-PARTIAL_HEAD_START_S, LOST_HEAD_START_S = 0.5, 0.3
-"""How much sooner the models of things seen in part, and of doubtful ones, are renewed [s]."""
-LEAST_REMAINDER = 0.015
-"""A smaller share of what the keyframe showed of a thing is the error of its border: it has left, or is hidden."""
-BETTER_BY, KEPT_MODEL_S = 0.25, 1.5
-"""An older model is kept where so much more of it agrees with the present frame than a newer keyframe showed, if it is
-going to be no older than this [s] when the next one comes."""
-STILL_SHIFT_PX = 4.0
-"""A thing in an unchanged part of the image stands still, unless its corners seem to have moved more [work px]."""
 
 
 class Carrier:
@@ -51,10 +36,12 @@ class Carrier:
         merge_prompts: What different prompts find may be one thing.
         period_s: Least time between two keyframes [s].
         max_age_s: Tracks of older keyframes will be ended [s].
+        tuning: How.
     """
 
-    def __init__(self, merge_prompts: bool = True, period_s: float = 0.0, max_age_s: float = 2.0) -> None:
-        self._recogniser = Recogniser(merge_prompts)
+    def __init__(self, merge_prompts: bool, period_s: float, max_age_s: float, tuning: Tuning) -> None:
+        self._tuning = tuning
+        self._recogniser = Recogniser(merge_prompts, tuning)
         self._period_s, self._max_age_s = period_s, max_age_s
         self.reset()
 
@@ -64,9 +51,9 @@ class Carrier:
         self.snapshots: list[Snapshot] = []
         self.image: WorkImage | None = None
         self._rate_hz = 30.0
-        self._batch = TrackBatch([])
+        self._batch = TrackBatch([], self._tuning)
         self._settlement: Settlement | None = None
-        self._lessons = LessonQueue()
+        self._lessons = LessonQueue(self._tuning.model_update)
         self._background: NDArray[np.float32] | None = None
         self._recogniser.reset()
 
@@ -79,8 +66,8 @@ class Carrier:
             return
         for snapshot in self.snapshots:
             snapshot.compare(image)
-        still = all(s.changed is not None and is_still(s.changed) for s in self.snapshots)
-        flow = None if still else dense_flow(before, image)
+        still = all(s.is_still for s in self.snapshots)
+        flow = None if still else dense_flow(before, image, self._tuning.motion)
         for snapshot in self.snapshots:
             snapshot.advance(flow)
         self._batch.carry(image, flow or no_flow(image), self._covering(self._batch.tracks))
@@ -98,7 +85,7 @@ class Carrier:
             raise ValueError(
                 f"only the newest frame can become a keyframe: got stamp {frame.stamp_ns}, newest {newest}"
             )
-        snapshot = Snapshot(frame, self.image, self.tracks, self._settlement, self.snapshots)
+        snapshot = Snapshot(frame, self.image, self.tracks, self._settlement, self.snapshots, self._tuning)
         self.snapshots.append(snapshot)
         return snapshot
 
@@ -116,20 +103,24 @@ class Carrier:
             searched: The prompts that were searched.
         """
         masks = [d.keyframe_mask for d in (*(d for _, d in snapshot.found), *detections)]
-        keyframe = PaddedKeyframe(snapshot.image, masks)
-        background = keyframe.background
-        self._background = background if self._background is None else 0.5 * self._background + 0.5 * background
+        keyframe = PaddedKeyframe(snapshot.image, masks, self._tuning.appearance)
+        self._learn_background(keyframe.background)
         ids = self._recogniser.identify(detections, keyframe, snapshot, self.tracks, self._settlement)
         self._judge_missed(snapshot, keyframe, set(ids), searched)
         first = len(snapshot.found)
         snapshot.found += zip(ids, detections, strict=True)
-        nested = nested_with(masks)
+        nested = nested_with(masks, self._tuning.detection)
         lessons = []
         for index, (track_id, detection) in enumerate(zip(ids, detections, strict=True), first):
             if self._is_outdated(track_id, detection, snapshot, searched):
                 nested_ids = frozenset(snapshot.found[i][0] for i in nested[index])
-                lessons.append(Lesson(snapshot, keyframe, index, nested[index], nested_ids, track_id, detection))
+                what = index, nested[index], nested_ids, track_id, detection
+                lessons.append(Lesson(snapshot, keyframe, *what, self._tuning))
         self._lessons.add(lessons, snapshot, self._urgency)
+
+    def _learn_background(self, seen: NDArray[np.float32]) -> None:
+        gain = self._tuning.model_update.background_gain
+        self._background = seen if self._background is None else (1 - gain) * self._background + gain * seen
 
     def end(self, tracks: Sequence[Track]) -> None:
         """Tracks end; they may be recognised for some seconds."""
@@ -139,23 +130,23 @@ class Carrier:
             self._recogniser.remember(track, self._rate_hz)
         gone = {t.track_id for t in tracks}
         self.tracks = [t for t in self.tracks if t.track_id not in gone]
-        self._batch = TrackBatch(self.tracks)
+        self._batch = TrackBatch(self.tracks, self._tuning)
 
     def draw(self) -> list[tuple[Track, Mask]]:
         """The masks in the newest frame, of all tracks that are in sight."""
         image = self.image
         if image is None:
             return []
-        claims = gather_evidence(self.tracks, image)
-        doubles = doubles_among(claims)
+        claims = gather_evidence(self.tracks, image, self._tuning.compositing)
+        doubles = doubles_among(claims, self._tuning.compositing)
         if doubles:
             self.end([claim.track for claim in doubles])
             claims = [claim for claim in claims if claim not in doubles]
         self._settlement = settle(claims, image.size)
-        drawn = []
+        drawn, least = [], self._tuning.compositing.least_remainder
         for claim, margin in zip(claims, self._settlement.margins, strict=True):
             mask = claim.track.keyframe_mask if claim.track.still else to_mask(margin, claim.x0, claim.y0, image)
-            if mask is not None and mask.area >= LEAST_REMAINDER * claim.track.keyframe_mask.area:
+            if mask is not None and mask.area >= least * claim.track.keyframe_mask.area:
                 drawn.append((claim.track, mask))
         return drawn
 
@@ -169,7 +160,7 @@ class Carrier:
         track = self._track(track_id)
         if track is None:
             return True
-        track.matches = merge_matches(track.matches, detection.matches, searched)
+        track.matches = merge_matches(track.matches, detection.matches, searched, self._tuning.detection)
         track.misses = 0
         return track.keyframe_ns < snapshot.stamp_ns
 
@@ -184,7 +175,7 @@ class Carrier:
             if track.track_id in found or center is None or not sought or track.keyframe_ns >= snapshot.stamp_ns:
                 continue
             track.misses += 1
-            if track.misses > MOST_MISSES or not _survives(track, center, keyframe, snapshot.stamp_ns):
+            if not _survives(track, center, keyframe, snapshot.stamp_ns, self._tuning.track_life):
                 ended.append(track)
         self.end(ended)
 
@@ -194,7 +185,8 @@ class Carrier:
         if track is None or image is None:
             return -np.inf
         age_s = (image.stamp_ns - track.keyframe_ns) / 1e9
-        return -age_s - PARTIAL_HEAD_START_S * (track.model.unknown is not None) - LOST_HEAD_START_S * track.lost
+        tuning, is_partial = self._tuning.model_update, track.model.unknown is not None
+        return -age_s - tuning.partial_head_start_s * is_partial - tuning.uncertain_head_start_s * track.lost
 
     def _learn_some(self, image: WorkImage) -> None:
         """Learn the next few models."""
@@ -207,11 +199,11 @@ class Carrier:
             old = self._track(lesson.track_id)
             background = self._background if self._background is not None else lesson.keyframe.background
             learnt.append((learn(lesson, old, background), old))
-        align_learnt(image, learnt, [x.snapshot for x in lessons], self._covering)
+        align_learnt(image, learnt, [x.snapshot for x in lessons], self._covering, self._tuning)
         for lesson, (new, old) in zip(lessons, learnt, strict=True):
             self._replace(new, old, lesson.snapshot)
         self._date_back([(x, new) for x, (new, old) in zip(lessons, learnt, strict=True) if old is None])
-        self._batch = TrackBatch(self.tracks)
+        self._batch = TrackBatch(self.tracks, self._tuning)
 
     def _knows_better(self, lesson: Lesson, image: WorkImage) -> bool:
         """Whether a thing's present model shows more of it than the lesson's keyframe, where it was hidden in part."""
@@ -221,8 +213,9 @@ class Carrier:
         latency_s = (image.stamp_ns - lesson.snapshot.stamp_ns) / 1e9
         age_s = (lesson.snapshot.stamp_ns - old.keyframe_ns) / 1e9
         next_age_s = age_s + max(self._period_s, latency_s) + latency_s
-        longest_s = min(KEPT_MODEL_S, self._max_age_s - REFRESH_MARGIN_S)
-        return next_age_s < longest_s and lesson.shown_share(old) < old.share - BETTER_BY
+        tuning = self._tuning.model_update
+        longest_s = min(tuning.kept_s, self._max_age_s - self._tuning.keyframes.refresh_margin_s)
+        return next_age_s < longest_s and lesson.shown_share(old) < old.share - tuning.kept_share
 
     def _replace(self, new: Track, old: Track | None, source: Snapshot) -> None:
         """Put a track in the place of its former self, also in keyframes that the network is still working on."""
@@ -242,9 +235,10 @@ class Carrier:
             if not known:
                 continue
             starts = np.stack([x.pose_in(snapshot) for x, _ in known])
-            found = align(snapshot.image, stack([t.model for _, t in known]), starts, BUILD_ITERATIONS, None)
+            batch, iterations = stack([t.model for _, t in known]), self._tuning.model_update.iterations
+            found = align(snapshot.image, batch, starts, iterations, None, self._tuning.alignment)
             for row, (lesson, track) in enumerate(known):
-                snapshot.enter(track, _surest_pose(snapshot, lesson, track, found, row))
+                snapshot.enter(track, _surest_pose(snapshot, lesson, track, found, row, self._tuning))
 
     def _covering(self, tracks: Sequence[Track]) -> Covering | None:
         """What covered which of the tracks in the last answer."""
@@ -266,26 +260,29 @@ class Carrier:
                 snapshot is not None
                 and not track.misses
                 and snapshot.is_unchanged(track.model.box_xyxy)
-                and float(corner_shift_px(track.pose, track.model.box_xyxy)) < STILL_SHIFT_PX
+                and float(corner_shift_px(track.pose, track.model.box_xyxy)) < self._tuning.model_update.still_shift_px
             )
             if track.still:
                 track.pose = identity()
 
 
-def _surest_pose(snapshot: Snapshot, lesson: Lesson, track: Track, found: Alignment, row: int) -> Poses:
+def _surest_pose(snapshot: Snapshot, lesson: Lesson, track: Track, found: Alignment, row: int, tuning: Tuning) -> Poses:
     """Where a thing was in a later keyframe: as aligned, or elsewhere in the image where that is doubtful."""
     pose, cost = found.poses[row], float(found.cost[row])
-    if found.share[row] >= LOST_SHARE and not found.rejected[row]:
+    if found.share[row] >= tuning.tracking.uncertain_share and not found.rejected[row]:
         return pose
-    changed = change_map(lesson.snapshot.image, snapshot.image)
-    elsewhere = align_anywhere(snapshot.image, track.model, pose, cost, partial(most_are_in, changed), None)
+    changed = change_map(lesson.snapshot.image, snapshot.image, tuning.change)
+    may_be_at = partial(most_are_in, changed)
+    elsewhere = align_anywhere(snapshot.image, track.model, pose, cost, may_be_at, None, tuning)
     return pose if elsewhere is None else elsewhere.poses[0]
 
 
-def _survives(track: Track, center: NDArray[np.float32], keyframe: PaddedKeyframe, keyframe_ns: int) -> bool:
+def _survives(
+    track: Track, center: NDArray[np.float32], keyframe: PaddedKeyframe, keyframe_ns: int, tuning: TrackLifeTuning
+) -> bool:
     """Whether a missed thing may still be there: overlooked, or behind something; it is drawn only if it looks so."""
     x, y = np.rint(center).astype(int)
     height, width = keyframe.size
-    if not (0 <= x < width and 0 <= y < height):
+    if track.misses > tuning.most_misses or not (0 <= x < width and 0 <= y < height):
         return False
-    return track.misses == 1 or (keyframe_ns - track.last_seen_ns) / 1e9 <= MISSED_FOR_S
+    return track.misses == 1 or (keyframe_ns - track.last_seen_ns) / 1e9 <= tuning.missed_for_s

@@ -13,41 +13,9 @@ from samlite_ros.streaming.carry.tracks import Track
 from samlite_ros.streaming.image.geometry import Poses, corner_shift_px, invert, moved_box, scale_of, window_pose
 from samlite_ros.streaming.image.work_image import WorkImage
 from samlite_ros.streaming.model.appearance import FAR_OUTSIDE
+from samlite_ros.streaming.tuning import CompositingTuning
 from samlite_ros.types import Mask
 
-LEAST_SOFTNESS, MOST_SOFTNESS, SOFTNESS_PER_PX = 0.5, 1.5, 0.15
-"""Signed distance [fine px] that counts as one unit of log-odds: for a thing at rest, for one seen from elsewhere, and
-how it grows with the way that its corners went since the keyframe [work px]."""
-MOST_OUTSIDE, MOST_INSIDE = 8.0, 5.3
-"""Largest log-odds from the shape: what the frame shows may still overrule them."""
-COLOR_FACTOR = 2.0
-"""How much appearance counts against shape, ..."""
-EDGE_FACTOR, EDGE_FACTOR_PER_LEVEL, EDGE_COST = 0.15, 0.1, 5.0
-"""... and at a border that the keyframe showed, whose place is known better than colours tell: less, and more again by
-how much worse than usual the template fits [levels], for then the object does not look as it did."""
-EDGE = 2.0
-"""Such a border reaches so far into the object [fine px]."""
-REVEALED, OTHER_LEVELS = 1.5, 20.0
-"""Evidence of colour with which an object goes on where its keyframe showed something else, and how much else [levels]:
-it was hidden by a thing that nobody asked for."""
-UNLIKE = -3.0
-"""Evidence of a pixel that does not look like the keyframe: enough to take away the inside of an object."""
-LEAST_EVIDENCE = 0.3
-"""Colours that say less leave it to the likeness: those of an unknown thing in front were never seen before."""
-WINDOW_MARGIN_PX, LEAST_WINDOW_PX = 7, 2
-UNKNOWN_BIAS = -0.5
-UNKNOWN_SLOPE_BORDER, UNKNOWN_SLOPE_COVERED = 0.03, 0.12
-"""Where the keyframe does not show whether the object goes on: log-odds per fine pixel of distance."""
-MISSED_LIMIT, MISSED_MALUS = 3.0, 1.5
-"""A thing that the network missed yields its pixels to those that it found."""
-GUESSED_LIMIT, GUESSED_SHARE = 3.0, 0.3
-"""So does one of which so few template points agree, for it may be hidden by what looks alike, or its place a guess."""
-DOUBLE_IOU = 0.4
-"""Two claims that overlap more are of one thing."""
-CERTAIN = 10.0
-"""Log-odds of the pixels of a thing in an unchanged part of the image."""
-LEAST_SUPPORT = 0.3
-"""An object whose template points disagree is drawn only where so many of its pixels look like it all the same."""
 MOST_DRAWN, LEVELS_PER_UNIT = 10.0, 12.7
 """Masks are drawn from log-odds in levels from 1 to 255: 128 = undecided, so many levels per unit."""
 PROBABILITY_OF_LEVEL = np.rint(255 / (1 + np.exp((128 - np.arange(256)) / LEVELS_PER_UNIT))).astype(np.uint8)
@@ -97,27 +65,27 @@ class _Place:
         return x1 - x0, y1 - y0
 
 
-def gather_evidence(tracks: Sequence[Track], image: WorkImage) -> list[Evidence]:
+def gather_evidence(tracks: Sequence[Track], image: WorkImage, tuning: CompositingTuning) -> list[Evidence]:
     """Shape, colours and template of objects at their poses; those outside the image or not there at all are left
     out."""
     if not tracks:
         return []
-    places = _places(tracks, image.size)
-    claims = (_claim(t, p, image) for t, p in zip(tracks, places, strict=True) if min(p.size) >= LEAST_WINDOW_PX)
+    placed = zip(tracks, _places(tracks, image.size, tuning), strict=True)
+    claims = (_claim(t, p, image, tuning) for t, p in placed if min(p.size) >= tuning.least_window_px)
     return [claim for claim in claims if claim is not None]
 
 
-def _places(tracks: Sequence[Track], size: tuple[int, int]) -> list[_Place]:
+def _places(tracks: Sequence[Track], size: tuple[int, int], tuning: CompositingTuning) -> list[_Place]:
     """Where the objects may be in an image of size (h, w)."""
     poses = np.stack([t.pose for t in tracks])
     boxes = np.array([t.model.box_xyxy for t in tracks], np.float32)
     shifts_px = corner_shift_px(poses, boxes)
-    margins = np.array([_margin_px(t, s) for t, s in zip(tracks, shifts_px, strict=True)], np.float32)[:, None]
+    margins = np.array([_margin_px(t, s, tuning) for t, s in zip(tracks, shifts_px, strict=True)], np.float32)[:, None]
     low, high = moved_box(poses, boxes + margins * np.array([-1, -1, 1, 1], np.float32))
     low = np.maximum(np.floor(low), 0).astype(int)
     high = np.minimum(np.ceil(high), np.array(size[::-1])).astype(int)
     back = window_pose(invert(poses), low, [t.model.corner for t in tracks])
-    softness = np.minimum(LEAST_SOFTNESS + SOFTNESS_PER_PX * shifts_px, MOST_SOFTNESS)
+    softness = np.minimum(tuning.least_softness_px + tuning.softness_per_px * shifts_px, tuning.most_softness_px)
     steepness = scale_of(poses) / softness.astype(np.float32)
     return [
         _Place((x0, y0, x1, y1), pose, steep)
@@ -125,39 +93,41 @@ def _places(tracks: Sequence[Track], size: tuple[int, int]) -> list[_Place]:
     ]
 
 
-def _margin_px(track: Track, shift_px: float) -> float:
+def _margin_px(track: Track, shift_px: float, tuning: CompositingTuning) -> float:
     """How far around its box an object may be, having moved so far since its keyframe [work px]."""
     model = track.model
     if model.unknown is None:
-        return WINDOW_MARGIN_PX
-    entered_px = min(model.growth_px, shift_px + WINDOW_MARGIN_PX)  # what moves shows no more of itself at the border
+        return tuning.window_margin_px
+    entered_px = min(
+        model.growth_px, shift_px + tuning.window_margin_px
+    )  # what moves shows no more of itself at the border
     return max(model.reappearance_px, entered_px) - 2
 
 
-def _claim(track: Track, place: _Place, image: WorkImage) -> Evidence | None:
+def _claim(track: Track, place: _Place, image: WorkImage, tuning: CompositingTuning) -> Evidence | None:
     """Evidence for one object; None = what is there does not look like it."""
     model, back = track.model, place.back
     x0, y0, _, _ = place.window
     distance = _warp(model.distance, back, place.size, FAR_OUTSIDE)
     if track.still:
-        return Evidence(track, x0, y0, np.where(distance > 0, CERTAIN, -CERTAIN).astype(np.float32))
-    log_odds = _clip(distance * place.steepness, -MOST_OUTSIDE, MOST_INSIDE)
+        return Evidence(track, x0, y0, np.where(distance > 0, tuning.certain, -tuning.certain).astype(np.float32))
+    log_odds = _clip(distance * place.steepness, -tuning.most_outside, tuning.most_inside)
     if track.misses:
-        log_odds = np.minimum(log_odds, np.float32(MISSED_LIMIT)) - np.float32(MISSED_MALUS)
-    elif track.share < GUESSED_SHARE:
-        log_odds = np.minimum(log_odds, np.float32(GUESSED_LIMIT))
-    appearance, differs = _appearance(track, image, place, distance)
-    unknown = _unknown(track, distance < 0, differs, appearance, back)
+        log_odds = np.minimum(log_odds, np.float32(tuning.missed_limit)) - np.float32(tuning.missed_penalty)
+    elif track.share < tuning.guess_share:
+        log_odds = np.minimum(log_odds, np.float32(tuning.guess_limit))
+    appearance, differs = _appearance(track, image, place, distance, tuning)
+    unknown = _unknown(track, distance < 0, differs & (appearance > tuning.disocclusion_log_odds), back)
     if unknown is not None:
-        slope = UNKNOWN_SLOPE_BORDER if model.touches_border else UNKNOWN_SLOPE_COVERED
+        slope = tuning.unobserved_slope_border if model.touches_border else tuning.unobserved_slope_occluded
         reach = distance if model.reach is model.distance else _warp(model.reach, back, place.size, FAR_OUTSIDE)
-        beyond = np.float32(UNKNOWN_BIAS) + np.minimum(reach, np.float32(0)) * np.float32(slope)
+        beyond = np.float32(tuning.unobserved_log_odds) + np.minimum(reach, np.float32(0)) * np.float32(slope)
         log_odds = np.where(unknown, beyond, log_odds)
-    log_odds += _color_factor(track, distance, unknown) * appearance
-    if track.in_doubt and _share_positive(appearance[log_odds > 0]) < LEAST_SUPPORT:
+    log_odds += _color_factor(track, distance, unknown, tuning) * appearance
+    if track.in_doubt and _share_positive(appearance[log_odds > 0]) < tuning.least_support:
         return None
     if unknown is not None:
-        _drop_unconnected(log_odds, distance)
+        _drop_unconnected(log_odds, distance > tuning.connection_px)
     return Evidence(track, x0, y0, log_odds)
 
 
@@ -178,43 +148,37 @@ def _warp(image: NDArray, back: Poses, size: tuple[int, int], outside: float | N
 
 
 def _unknown(
-    track: Track,
-    outside: NDArray[np.bool_],
-    differs: NDArray[np.bool_],
-    appearance: NDArray[np.float32],
-    back: Poses,
+    track: Track, outside: NDArray[np.bool_], disoccluded: NDArray[np.bool_], back: Poses
 ) -> NDArray[np.bool_] | None:
     """Where the object may go on although the keyframe does not show it, bool (h, w); None = nowhere.
 
     Args:
         track: The object.
         outside: Where the keyframe does not show it.
-        differs: Where the frame shows something else than the keyframe.
-        appearance: Evidence of the frame.
+        disoccluded: Where the frame shows the object's colours and the keyframe showed something else.
         back: (2, 3): from the window to the model's crop.
     """
     model = track.model
     unknown = None if model.unknown is None else _warp(model.unknown, back, outside.shape[::-1], 0.0) > 0.5
-    revealed = None if track.misses else differs & (appearance > REVEALED)
-    if revealed is not None and revealed.any():
-        unknown = revealed if unknown is None else unknown | revealed
+    if not track.misses and disoccluded.any():
+        unknown = disoccluded if unknown is None else unknown | disoccluded
     return None if unknown is None else unknown & outside
 
 
 def _color_factor(
-    track: Track, distance: NDArray[np.float32], unknown: NDArray[np.bool_] | None
+    track: Track, distance: NDArray[np.float32], unknown: NDArray[np.bool_] | None, tuning: CompositingTuning
 ) -> NDArray[np.float32]:
     """How much the appearance of each pixel counts, (h, w)."""
-    misfit = max(track.cost - EDGE_COST, 0.0) * track.model.colors.trust
-    edge = min(EDGE_FACTOR + EDGE_FACTOR_PER_LEVEL * misfit, COLOR_FACTOR)
-    factor = np.where(distance > EDGE, np.float32(COLOR_FACTOR), np.float32(edge))
+    misfit = max(track.cost - tuning.edge_cost, 0.0) * track.model.colors.trust
+    edge = min(tuning.edge_factor + tuning.edge_factor_per_level * misfit, tuning.color_factor)
+    factor = np.where(distance > tuning.edge_px, np.float32(tuning.color_factor), np.float32(edge))
     if unknown is not None:
-        factor[unknown] = COLOR_FACTOR
+        factor[unknown] = tuning.color_factor
     return factor
 
 
 def _appearance(
-    track: Track, image: WorkImage, place: _Place, distance: NDArray[np.float32]
+    track: Track, image: WorkImage, place: _Place, distance: NDArray[np.float32], tuning: CompositingTuning
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Evidence of the current frame: colours everywhere, and inside also the likeness to the keyframe.
 
@@ -226,27 +190,29 @@ def _appearance(
     template = _warp(track.model.color, place.back, place.size, None)
     difference = cv2.absdiff(template, image.color[y0:y1, x0:x1])
     mean = cv2.transform(difference, THIRDS)
-    likeness = _clip((14 - cv2.blur(mean.astype(np.float32), (3, 3))) * np.float32(1 / 8), UNLIKE, 1.0)
+    likeness = np.float32(tuning.likeness_levels) - cv2.blur(mean.astype(np.float32), (3, 3))
+    likeness = _clip(likeness * np.float32(1 / tuning.likeness_scale), -tuning.most_unlike, tuning.most_like)
     if not track.misses:
-        likeness = np.where(colors > LEAST_EVIDENCE, np.maximum(colors, likeness), likeness)
-    return np.where(distance > 0, likeness, colors), mean > OTHER_LEVELS
+        likeness = np.where(colors > tuning.least_color_log_odds, np.maximum(colors, likeness), likeness)
+    return np.where(distance > 0, likeness, colors), mean > tuning.disocclusion_levels
 
 
-def _drop_unconnected(log_odds: NDArray[np.float32], distance: NDArray[np.float32]) -> None:
+def _drop_unconnected(log_odds: NDArray[np.float32], seen: NDArray[np.bool_]) -> None:
     """Take back growth that hangs on nothing that was seen."""
     count, components = cv2.connectedComponents((log_odds > 0).astype(np.uint8), connectivity=4)
     if count > 2:
         keep = np.zeros(count, bool)
-        keep[components[distance > 1]] = True
+        keep[components[seen]] = True
         log_odds[~keep[components]] = -1
 
 
-def doubles_among(evidence: Sequence[Evidence]) -> list[Evidence]:
+def doubles_among(evidence: Sequence[Evidence], tuning: CompositingTuning) -> list[Evidence]:
     """Claims of things that the network missed where it found one that answers the same prompt: these are the same
     thing, which got a second track when the first one had lost it."""
     found = [claim for claim in evidence if not claim.track.misses]
     missed = [claim for claim in evidence if claim.track.misses]
-    return [m for m in missed if any(_share_prompt(m, f) and _overlap(m, f) > DOUBLE_IOU for f in found)]
+    least = tuning.duplicate_iou
+    return [m for m in missed if any(_share_prompt(m, f) and _overlap(m, f) > least for f in found)]
 
 
 def _share_prompt(a: Evidence, b: Evidence) -> bool:

@@ -13,14 +13,8 @@ from samlite_ros.pixels.masks import mask_iou
 from samlite_ros.streaming.carry.tracks import PromptMatch
 from samlite_ros.streaming.image.work_image import FINE
 from samlite_ros.streaming.model.appearance import KeyframeMask
+from samlite_ros.streaming.tuning import DetectionTuning
 from samlite_ros.types import Mask, Prompt, PromptResult
-
-SAME_THING_IOU = 0.75
-"""Two prompts' masks that overlap more are one thing."""
-NESTED_SHARE = 0.3
-"""Masks that share more of the smaller one's pixels are parts of one another (a shirt on a person)."""
-MOST_PROMPT_MISSES = 2
-"""A prompt that did not find a thing again in so many keyframes is none of its matches any more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +38,7 @@ def detections_from(
     keyframe_ns: int,
     work_size: tuple[int, int],
     merge: bool,
+    tuning: DetectionTuning,
 ) -> list[Detection]:
     """Collect a keyframe's instances.
 
@@ -53,6 +48,7 @@ def detections_from(
         keyframe_ns: Stamp of the keyframe [ns].
         work_size: (h, w) of the work image.
         merge: What two prompts both find becomes one thing with two matches.
+        tuning: How.
     """
     found = [
         (float(score), result.prompt, replace(mask, threshold=thresholds[result.prompt]))
@@ -63,7 +59,7 @@ def detections_from(
     detections: list[Detection] = []
     for score, prompt, mask in sorted(found, key=lambda entry: -entry[0]):
         match = PromptMatch(prompt, score, keyframe_ns)
-        same = _same_thing(detections, mask, prompt) if merge else None
+        same = _same_thing(detections, mask, prompt, tuning.same_thing_iou) if merge else None
         if same is not None:
             detections[same] = replace(detections[same], matches=(*detections[same].matches, match))
             continue
@@ -73,24 +69,24 @@ def detections_from(
     return detections
 
 
-def _same_thing(detections: Sequence[Detection], mask: Mask, prompt: Prompt) -> int | None:
+def _same_thing(detections: Sequence[Detection], mask: Mask, prompt: Prompt, least_iou: float) -> int | None:
     """Index of the detection that another prompt made of the same thing."""
     for index, detection in enumerate(detections):
-        if all(m.prompt != prompt for m in detection.matches) and mask_iou(detection.mask, mask) >= SAME_THING_IOU:
+        if all(m.prompt != prompt for m in detection.matches) and mask_iou(detection.mask, mask) >= least_iou:
             return index
     return None
 
 
 def merge_matches(
-    old: Sequence[PromptMatch], new: Sequence[PromptMatch], searched: frozenset[Prompt]
+    old: Sequence[PromptMatch], new: Sequence[PromptMatch], searched: frozenset[Prompt], tuning: DetectionTuning
 ) -> tuple[PromptMatch, ...]:
-    """What a thing answers to after a keyframe found it: new matches, and old ones that were not refuted twice."""
+    """What a thing answers to after a keyframe found it: new matches, and old ones that were not refuted often."""
     merged = {m.prompt: m for m in new}
     for match in old:
         if match.prompt in merged:
             continue
         misses = match.misses + (match.prompt in searched)
-        if misses < MOST_PROMPT_MISSES:
+        if misses < tuning.most_prompt_misses:
             merged[match.prompt] = PromptMatch(match.prompt, match.score, match.keyframe_ns, misses)
     return tuple(sorted(merged.values(), key=lambda m: -m.score))
 
@@ -123,14 +119,14 @@ def to_keyframe_mask(mask: Mask, work_size: tuple[int, int]) -> KeyframeMask | N
     return KeyframeMask(x0, y0, inside) if inside.any() else None
 
 
-def nested_with(masks: Sequence[KeyframeMask]) -> list[frozenset[int]]:
+def nested_with(masks: Sequence[KeyframeMask], tuning: DetectionTuning) -> list[frozenset[int]]:
     """For each mask the indices of those that share pixels with it."""
     partners: list[set[int]] = [set() for _ in masks]
     if len(masks) > 1:
         for a, b in _overlapping_boxes(masks):
             shared = _shared_pixels(masks[a], masks[b])
             smaller = min(int(np.count_nonzero(masks[i].inside)) for i in (a, b))
-            if shared > NESTED_SHARE * max(smaller, 1):
+            if shared > tuning.nested_share * max(smaller, 1):
                 partners[a].add(b)
                 partners[b].add(a)
     return [frozenset(p) for p in partners]

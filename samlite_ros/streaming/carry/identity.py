@@ -10,15 +10,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from samlite_ros.streaming.model.color_model import similarity
+from samlite_ros.streaming.tuning import AssociationTuning, ReidentificationTuning
 from samlite_ros.types import Prompt
-
-SAME_PROMPT_BONUS = 0.2
-LEAST_OVERLAP, LEAST_OVERLAP_OTHER_PROMPT = 0.1, 0.3
-LEAST_LIKENESS = 0.6
-"""Likeness of colours from which a thing out of sight may be recognised."""
-REACH = 1.5
-"""... at most so many of its own sizes from where it was expected, plus REACH_PX_PER_S."""
-REACH_PX_PER_S = 40.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +66,7 @@ def match_by_overlap(
     detections: Sequence[frozenset[Prompt]],
     tracks: Sequence[frozenset[Prompt]],
     across_prompts: bool,
+    tuning: AssociationTuning,
 ) -> dict[int, int]:
     """Pair detections with tracks so that the sum of overlaps is greatest.
 
@@ -80,36 +74,39 @@ def match_by_overlap(
         overlap: float32 (D, T): of the detection with the carried mask.
         detections, tracks: The prompts of each.
         across_prompts: Things may be the same that no prompt has in common.
+        tuning: How.
 
     Returns:
         Track index by detection index.
     """
     shared = np.array([[bool(d & t) for t in tracks] for d in detections], bool).reshape(overlap.shape)
-    least_other = LEAST_OVERLAP_OTHER_PROMPT if across_prompts else np.inf
-    allowed = overlap >= np.where(shared, LEAST_OVERLAP, least_other)
-    return _assign(np.where(allowed, overlap + SAME_PROMPT_BONUS * shared, 0))
+    least_other = tuning.least_overlap_other_prompt if across_prompts else np.inf
+    allowed = overlap >= np.where(shared, tuning.least_overlap, least_other)
+    return _assign(np.where(allowed, overlap + tuning.same_prompt_bonus * shared, 0))
 
 
-def match_by_likeness(detections: Sequence[Candidate], tracks: Sequence[Candidate]) -> dict[int, int]:
+def match_by_likeness(
+    detections: Sequence[Candidate], tracks: Sequence[Candidate], tuning: ReidentificationTuning
+) -> dict[int, int]:
     """Recognise things that were out of sight: same prompt, like colours, like size, not too far from expected.
 
     Returns:
         Track index by detection index.
     """
-    gains = np.array([[_likeness(d, t) for t in tracks] for d in detections], np.float32)
+    gains = np.array([[_likeness(d, t, tuning) for t in tracks] for d in detections], np.float32)
     return _assign(gains.reshape(len(detections), len(tracks)))
 
 
-def _likeness(detection: Candidate, track: Candidate) -> float:
+def _likeness(detection: Candidate, track: Candidate, tuning: ReidentificationTuning) -> float:
     """0 = cannot be the same, up to 1."""
     if not detection.prompts & track.prompts:
         return 0.0
-    reach = REACH * track.size_px + REACH_PX_PER_S * track.unseen_s
+    reach = tuning.reach_sizes * track.size_px + tuning.reach_px_per_s * track.unseen_s
     distance = track.distance_px(detection.center)
     colors = similarity(detection.histogram, track.histogram)
-    if distance > reach or colors < LEAST_LIKENESS:
+    if distance > reach or colors < tuning.least_similarity:
         return 0.0
-    return colors * (1 - 0.5 * distance / reach)
+    return colors * (1 - tuning.distance_discount * distance / reach)
 
 
 def _assign(gain: NDArray[np.float32]) -> dict[int, int]:

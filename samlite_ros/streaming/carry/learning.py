@@ -11,23 +11,13 @@ from numpy.typing import NDArray
 
 from samlite_ros.streaming.carry.detections import Detection, merge_matches
 from samlite_ros.streaming.carry.snapshot import Snapshot
-from samlite_ros.streaming.carry.tracks import LOST_SHARE, Track, start_by_color, start_pose, update_from_alignment
+from samlite_ros.streaming.carry.tracks import Track, start_by_color, start_pose, update_from_alignment
 from samlite_ros.streaming.image.geometry import Poses, identity, scale_of, transform
 from samlite_ros.streaming.image.work_image import WorkImage
 from samlite_ros.streaming.model.alignment import Alignment, Covering, align, stack
-from samlite_ros.streaming.model.appearance import MARGIN_PX, Former, ObjectModel, PaddedKeyframe, build_model
+from samlite_ros.streaming.model.appearance import Former, ObjectModel, PaddedKeyframe, build_model
 from samlite_ros.streaming.model.search import find_by_template
-
-PX_PER_FRAME, NEW_PX_PER_FRAME = 50_000, 150_000
-"""Work per frame: of models that replace others, and of things that have none yet, in `Lesson.cost_px`."""
-COST_PER_LESSON_PX = 13_000
-"""What a model costs, however small, as the work pixels of a larger one."""
-BUILD_ITERATIONS, SEARCH_ITERATIONS = 2, 4
-"""Steps of an alignment from where the flow took a thing, and from where it was looked for."""
-FAR_BETTER = 0.6
-"""A lost thing is believed to be far from where the flow took it only where it costs so much less there."""
-MOST_SEARCHES = 4
-"""Lost things that are looked for in the whole image per frame."""
+from samlite_ros.streaming.tuning import ModelUpdateTuning, Tuning
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +32,7 @@ class Lesson:
         nested_ids: The ids of those.
         track_id: What it is.
         detection: What the network said.
+        tuning: How.
     """
 
     snapshot: Snapshot
@@ -51,6 +42,7 @@ class Lesson:
     nested_ids: frozenset[int]
     track_id: int
     detection: Detection
+    tuning: Tuning
 
     @cached_property
     def inside(self) -> NDArray[np.bool_]:
@@ -61,11 +53,12 @@ class Lesson:
     def cost_px(self) -> int:
         """Work that it takes, about, in pixels of its crop."""
         x0, y0, x1, y1 = self.keyframe.masks[self.index].box_xyxy
-        return COST_PER_LESSON_PX + (x1 - x0 + 2 * MARGIN_PX) * (y1 - y0 + 2 * MARGIN_PX)
+        margins = 2 * self.tuning.appearance.margin_px
+        return self.tuning.model_update.overhead_px + (x1 - x0 + margins) * (y1 - y0 + margins)
 
     def joined_with(self, other: Lesson) -> Lesson:
         """This lesson, of a thing that answers to what another one found, too."""
-        matches = merge_matches(other.detection.matches, self.detection.matches, frozenset())
+        matches = merge_matches(other.detection.matches, self.detection.matches, frozenset(), self.tuning.detection)
         return replace(self, detection=replace(self.detection, matches=matches))
 
     def shown_share(self, old: Track) -> float:
@@ -77,19 +70,20 @@ class Lesson:
     def pose_now(self) -> tuple[Poses, bool]:
         """Where the advected points have gone, and whether they agree on it."""
         inside = self.inside
-        return start_pose(self.snapshot.grid[inside], self.snapshot.points[inside])
+        return start_pose(self.snapshot.grid[inside], self.snapshot.points[inside], self.tuning.initial_pose)
 
     def pose_in(self, later: Snapshot) -> Poses:
         """Where they were in a later keyframe; their present place where that is not known."""
         inside = self.inside
         points = later.points_of.get(self.snapshot.stamp_ns, self.snapshot.points)
-        return start_pose(self.snapshot.grid[inside], points[inside])[0]
+        return start_pose(self.snapshot.grid[inside], points[inside], self.tuning.initial_pose)[0]
 
 
 class LessonQueue:
     """The models still to be learnt; tracks stay on their old models meanwhile."""
 
-    def __init__(self) -> None:
+    def __init__(self, tuning: ModelUpdateTuning) -> None:
+        self._tuning = tuning
         self._lessons: list[Lesson] = []
 
     def add(self, lessons: Sequence[Lesson], snapshot: Snapshot, urgency: Callable[[int], float]) -> None:
@@ -122,7 +116,7 @@ class LessonQueue:
             known: Track ids that have a model already.
         """
         new = [x for x in self._lessons if x.track_id not in known]
-        taken = _within(new, NEW_PX_PER_FRAME) or _within(self._lessons, PX_PER_FRAME)
+        taken = _within(new, self._tuning.new_budget_px) or _within(self._lessons, self._tuning.budget_px)
         self._lessons = [x for x in self._lessons if x not in taken]
         return taken
 
@@ -145,7 +139,7 @@ def learn(lesson: Lesson, old: Track | None, background: NDArray[np.float32]) ->
     snapshot, keyframe = lesson.snapshot, lesson.keyframe
     former_pose = snapshot.poses.get(lesson.track_id)
     former = Former(old.model, former_pose) if old is not None and former_pose is not None else None
-    model = build_model(keyframe, lesson.index, lesson.nested, background, former)
+    model = build_model(keyframe, lesson.index, lesson.nested, background, lesson.tuning, former)
     pose, fits = lesson.pose_now()
     motion = snapshot.motion_since(old) if old is not None else None
     if model.alignment is None and not fits and motion is not None:  # what can be aligned tries both
@@ -156,6 +150,7 @@ def learn(lesson: Lesson, old: Track | None, background: NDArray[np.float32]) ->
         keyframe_ns=snapshot.stamp_ns,
         keyframe_mask=lesson.detection.mask,
         matches=old.matches if old is not None else lesson.detection.matches,
+        tuning=lesson.tuning.tracking,
         pose=pose,
         velocity=np.zeros(2, np.float32),
         inliers=model.alignment.template_weight > 0 if model.alignment is not None else np.zeros(0, bool),
@@ -171,6 +166,7 @@ def align_learnt(
     learnt: Sequence[tuple[Track, Track | None]],
     snapshots: Sequence[Snapshot],
     covering: Callable[[Sequence[Track]], Covering | None],
+    tuning: Tuning,
 ) -> None:
     """Align new models to the current frame, starting from the first guess, from the old track's motion, and from where
     the keyframe shows them where that has not changed: the flow of what passes by may have taken their points along.
@@ -180,6 +176,7 @@ def align_learnt(
         learnt: New tracks and those that they replace.
         snapshots: The keyframe of each.
         covering: What covers given tracks.
+        tuning: How.
     """
     alignable = [i for i, (new, _) in enumerate(learnt) if new.model.alignment is not None]
     if not alignable:
@@ -194,24 +191,28 @@ def align_learnt(
         others = [start for start in (motion, rest) if start is not None]
         rows += [row] * len(others)
         starts += others
-    found = _align_rows(image, new_tracks, rows, starts, BUILD_ITERATIONS, covering)
+    found = _align_rows(image, new_tracks, rows, starts, tuning.model_update.iterations, covering, tuning)
     _take_over(new_tracks, found)
     astray = [row for row, t in enumerate(new_tracks) if t.astray or (t.lost and learnt[alignable[row]][1] is None)]
-    _look_nearby(image, [(new_tracks[row], guesses[row]) for row in astray], covering)
-    for row in [row for row in astray if new_tracks[row].lost][:MOST_SEARCHES]:
-        _look_everywhere(image, new_tracks[row], snapshots[alignable[row]], covering)
+    _look_nearby(image, [(new_tracks[row], guesses[row]) for row in astray], covering, tuning)
+    for row in [row for row in astray if new_tracks[row].lost][: tuning.model_update.most_searches]:
+        _look_everywhere(image, new_tracks[row], snapshots[alignable[row]], covering, tuning)
 
 
 def _look_nearby(
-    image: WorkImage, lost: Sequence[tuple[Track, Poses]], covering: Callable[[Sequence[Track]], Covering | None]
+    image: WorkImage,
+    lost: Sequence[tuple[Track, Poses]],
+    covering: Callable[[Sequence[Track]], Covering | None],
+    tuning: Tuning,
 ) -> None:
     """Align lost things also from where their colours are, near a first guess."""
-    searched = [(t, start) for t, guess in lost if (start := start_by_color(image, t, guess)) is not None]
+    searched = [(t, start) for t, guess in lost if (start := start_by_color(image, t, guess, tuning)) is not None]
     if searched:
         tracks = [t for t, _ in searched]
         rows = [*range(len(tracks)), *range(len(tracks))]
         starts = [*(t.pose for t in tracks), *(start for _, start in searched)]
-        _take_over(tracks, _align_rows(image, tracks, rows, starts, SEARCH_ITERATIONS, covering))
+        iterations = tuning.model_update.search_iterations
+        _take_over(tracks, _align_rows(image, tracks, rows, starts, iterations, covering, tuning))
 
 
 def _look_everywhere(
@@ -219,9 +220,11 @@ def _look_everywhere(
     track: Track,
     snapshot: Snapshot,
     covering: Callable[[Sequence[Track]], Covering | None],
+    tuning: Tuning,
 ) -> None:
     """Align a lost thing from the places in the whole image that look like it, except where nothing has changed."""
-    found = align_anywhere(image, track.model, track.pose, track.cost, snapshot.has_changed_at, covering([track]))
+    covered = covering([track])
+    found = align_anywhere(image, track.model, track.pose, track.cost, snapshot.has_changed_at, covered, tuning)
     if found is not None:
         _take_over([track], found)
 
@@ -233,6 +236,7 @@ def align_anywhere(
     cost: float,
     may_be_at: Callable[[NDArray[np.float32]], bool],
     covering: Covering | None,
+    tuning: Tuning,
 ) -> Alignment | None:
     """Where in the whole image a lost thing is; None = nowhere that fits far better.
 
@@ -243,18 +247,19 @@ def align_anywhere(
         cost: How badly it fits there [levels].
         may_be_at: Whether it may be at the points (N, 2) [work px].
         covering: What covers it, one row.
+        tuning: How.
     """
-    places = find_by_template(image, model, pose)
+    places = find_by_template(image, model, pose, tuning.search)
     starts = [place for place in places if may_be_at(transform(place, model.inner_points))]
     if not starts:
         return None
     rows = [0] * len(starts)
     hidden_by = covering.take(rows) if covering is not None else None
-    found = align(image, stack([model]).take(rows), np.stack(starts), SEARCH_ITERATIONS, hidden_by).best_per_object(
-        rows
-    )
-    believed = not found.rejected[0] and found.share[0] >= LOST_SHARE and found.cost[0] < FAR_BETTER * cost
-    return found if believed else None
+    batch, iterations = stack([model]).take(rows), tuning.model_update.search_iterations
+    aligned = align(image, batch, np.stack(starts), iterations, hidden_by, tuning.alignment)
+    found = aligned.best_per_object(rows, tuning.alignment)
+    is_certain = not found.rejected[0] and found.share[0] >= tuning.tracking.uncertain_share
+    return found if is_certain and found.cost[0] < tuning.model_update.far_cost_ratio * cost else None
 
 
 def _align_rows(
@@ -264,11 +269,13 @@ def _align_rows(
     starts: Sequence[Poses],
     iterations: int,
     covering: Callable[[Sequence[Track]], Covering | None],
+    tuning: Tuning,
 ) -> Alignment:
     """The best alignment of each track over all its starts; `rows` tells whose each start is."""
     batch = stack([t.model for t in tracks]).take(rows)
     hidden_by = covering([tracks[row] for row in rows])
-    return align(image, batch, np.stack(starts), iterations, hidden_by).best_per_object(rows)
+    aligned = align(image, batch, np.stack(starts), iterations, hidden_by, tuning.alignment)
+    return aligned.best_per_object(rows, tuning.alignment)
 
 
 def _take_over(tracks: Sequence[Track], found: Alignment) -> None:

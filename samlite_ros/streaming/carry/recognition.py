@@ -10,18 +10,14 @@ from numpy.typing import NDArray
 
 from samlite_ros.pixels.masks import mask_iou
 from samlite_ros.streaming.carry.compose import Settlement
-from samlite_ros.streaming.carry.detections import SAME_THING_IOU, Detection
+from samlite_ros.streaming.carry.detections import Detection
 from samlite_ros.streaming.carry.identity import Candidate, match_by_likeness, match_by_overlap, overlaps
 from samlite_ros.streaming.carry.snapshot import Snapshot
 from samlite_ros.streaming.carry.tracks import Track
 from samlite_ros.streaming.model.appearance import PaddedKeyframe
 from samlite_ros.streaming.model.color_model import histogram
+from samlite_ros.streaming.tuning import Tuning
 from samlite_ros.types import Prompt
-
-LEAST_OVERLAP_NOW = 0.3
-"""Points slip onto other things: so much overlap of the masks that they carried is needed."""
-MEMORY_S = 3.0
-"""Things out of sight are recognised for so long [s]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +35,11 @@ class Recogniser:
 
     Args:
         across_prompts: What different prompts find may be one thing.
+        tuning: How.
     """
 
-    def __init__(self, across_prompts: bool) -> None:
+    def __init__(self, across_prompts: bool, tuning: Tuning) -> None:
+        self._tuning = tuning
         self._across_prompts = across_prompts
         self._next_id = 1
         self._gone: list[_Gone] = []
@@ -78,16 +76,17 @@ class Recogniser:
         first = len(keyframe.masks) - len(detections)
         prompts = [frozenset(m.prompt for m in d.matches) for d in detections]
         assigned = self._found_before(detections, prompts, snapshot.found)
-        for overlap in (
-            _overlap_then(snapshot, keyframe, tracks),
-            _overlap_now(snapshot, keyframe, tracks, settlement),
-        ):
+        now = _overlap_now(snapshot, keyframe, tracks, settlement)
+        now = np.where(now >= self._tuning.association.least_overlap_now, now, np.float32(0))
+        for overlap in (_overlap_then(snapshot, keyframe, tracks), now):
             self._match(overlap[first:], prompts, tracks, assigned)
         unknown = [d for d in range(len(detections)) if d not in assigned]
         if unknown:
             known = self._out_of_sight(snapshot, [t for t in tracks if t.track_id not in assigned.values()])
             candidates = [_detected(snapshot, keyframe, first + d, prompts[d]) for d in unknown]
-            likely = match_by_likeness(candidates, [c for _, c in known]) if known else {}
+            likely = (
+                match_by_likeness(candidates, [c for _, c in known], self._tuning.reidentification) if known else {}
+            )
             assigned.update({unknown[d]: known[t][0] for d, t in likely.items()})
         ids = [assigned[d] if d in assigned else self._new_id() for d in range(len(detections))]
         self._gone = [g for g in self._gone if g.track_id not in ids]
@@ -104,8 +103,8 @@ class Recogniser:
             return {}
         overlap = np.array([[mask_iou(d.mask, f.mask) for _, f in found] for d in detections], np.float32)
         found_prompts = [frozenset(m.prompt for m in f.matches) for _, f in found]
-        same = np.where(overlap >= SAME_THING_IOU, overlap, np.float32(0))
-        pairs = match_by_overlap(same, prompts, found_prompts, self._across_prompts)
+        same = np.where(overlap >= self._tuning.detection.same_thing_iou, overlap, np.float32(0))
+        pairs = match_by_overlap(same, prompts, found_prompts, self._across_prompts, self._tuning.association)
         assigned: dict[int, int] = {}
         for detection, index in pairs.items():  # a thing that was found twice before has one id
             track_id = found[index][0]
@@ -126,7 +125,8 @@ class Recogniser:
         if free and columns:
             track_prompts = [frozenset(m.prompt for m in tracks[i].matches) for i in columns]
             part = overlap[np.ix_(free, columns)]
-            pairs = match_by_overlap(part, [prompts[d] for d in free], track_prompts, self._across_prompts)
+            free_prompts, association = [prompts[d] for d in free], self._tuning.association
+            pairs = match_by_overlap(part, free_prompts, track_prompts, self._across_prompts, association)
             assigned.update({free[d]: tracks[columns[i]].track_id for d, i in pairs.items()})
 
     def _new_id(self) -> int:
@@ -136,7 +136,8 @@ class Recogniser:
     def _out_of_sight(self, snapshot: Snapshot, tracks: Sequence[Track]) -> list[tuple[int, Candidate]]:
         """Ids and looks of the things that no detection overlaps."""
         now = snapshot.stamp_ns
-        self._gone = [g for g in self._gone if now - g.last_seen_ns < MEMORY_S * 1e9]
+        memory_ns = self._tuning.reidentification.memory_s * 1e9
+        self._gone = [g for g in self._gone if now - g.last_seen_ns < memory_ns]
         known = []
         for track in tracks:
             unseen_s = max(now - track.last_seen_ns, 0) / 1e9
@@ -172,8 +173,7 @@ def _overlap_now(
     count = len(keyframe.masks)
     now = _overlaps_of_claims(snapshot.at_grid(keyframe.labels), count, settlement, snapshot.at_points)
     columns = [now.get(t.track_id, np.zeros(count, np.float32)) for t in tracks]
-    overlap = np.array(columns, np.float32).reshape(len(tracks), count).T
-    return np.where(overlap >= LEAST_OVERLAP_NOW, overlap, np.float32(0))
+    return np.array(columns, np.float32).reshape(len(tracks), count).T
 
 
 def _overlaps_of_claims(

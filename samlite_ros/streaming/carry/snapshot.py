@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from samlite_ros.streaming.carry.compose import Settlement
 from samlite_ros.streaming.carry.detections import Detection
 from samlite_ros.streaming.carry.tracks import Track
-from samlite_ros.streaming.image.change import change_map, most_are_in
+from samlite_ros.streaming.image.change import change_map, is_still, most_are_in
 from samlite_ros.streaming.image.geometry import Poses, compose, invert, transform
-from samlite_ros.streaming.image.work_image import GRID_START_PX, GRID_STEP_PX, DenseFlow, WorkImage, point_grid
+from samlite_ros.streaming.image.work_image import GRID_START_PX, DenseFlow, WorkImage, point_grid
+from samlite_ros.streaming.tuning import Tuning
 from samlite_ros.types import Frame
 
 
@@ -27,6 +28,7 @@ class Snapshot:
         tracks: All tracks at that moment.
         settlement: Who owned which pixel then; None = nothing known.
         others: Earlier keyframes that are still in use.
+        tuning: How.
     """
 
     def __init__(
@@ -36,9 +38,11 @@ class Snapshot:
         tracks: Sequence[Track],
         settlement: Settlement | None,
         others: Sequence[Snapshot],
+        tuning: Tuning,
     ) -> None:
+        self._tuning = tuning
         self.frame, self.image, self.settlement = frame, image, settlement
-        self.grid = point_grid(image.size)
+        self.grid = point_grid(image.size, tuning.image)
         self.points = self.grid
         self.poses: dict[int, Poses] = {t.track_id: t.pose for t in tracks}
         self.centers: dict[int, NDArray[np.float32]] = {t.track_id: t.center for t in tracks}
@@ -54,7 +58,7 @@ class Snapshot:
 
     def compare(self, image: WorkImage) -> None:
         """Note where a later frame differs from this one."""
-        self.changed = change_map(self.image, image)
+        self.changed = change_map(self.image, image, self._tuning.change)
 
     def advance(self, flow: DenseFlow | None) -> None:
         """Move the points to the next frame; None = nothing moved."""
@@ -64,7 +68,8 @@ class Snapshot:
 
     def at_grid(self, values: NDArray[np.int16]) -> NDArray[np.int16]:
         """Values (h, w) of the keyframe at the points' first places, (M, N)."""
-        return values[GRID_START_PX::GRID_STEP_PX, GRID_START_PX::GRID_STEP_PX]
+        step = self._tuning.image.grid_step_px
+        return values[GRID_START_PX::step, GRID_START_PX::step]
 
     def at_points(self, values: NDArray[np.int16]) -> NDArray[np.int16]:
         """Values (h, w) of the current frame at the points' present places, (M, N); 0 outside the image."""
@@ -90,9 +95,15 @@ class Snapshot:
         """Whether nothing has changed in and around a box [work px] since this keyframe."""
         if self.changed is None:
             return False
-        x0, y0, x1, y1 = box_xyxy
-        part = self.changed[max(y0 // 2 - 2, 0) : y1 // 2 + 3, max(x0 // 2 - 2, 0) : x1 // 2 + 3]
-        return not part.any()
+        (x0, y0, x1, y1), margin = box_xyxy, self._tuning.change.unchanged_margin_px
+        rows = slice(max(y0 // 2 - margin, 0), y1 // 2 + 1 + margin)
+        columns = slice(max(x0 // 2 - margin, 0), x1 // 2 + 1 + margin)
+        return not self.changed[rows, columns].any()
+
+    @property
+    def is_still(self) -> bool:
+        """Whether the newest frame shows what this keyframe showed."""
+        return self.changed is not None and is_still(self.changed, self._tuning.change)
 
     def has_changed_at(self, points: NDArray[np.float32]) -> bool:
         """Whether most of the points (N, 2) [work px] that are in sight lie where the image has changed since."""

@@ -12,24 +12,11 @@ from numpy.typing import NDArray
 from samlite_ros.streaming.image.geometry import Poses, compose, corner_shift_px, identity, transform, translation
 from samlite_ros.streaming.image.work_image import DenseFlow, WorkImage
 from samlite_ros.streaming.model.alignment import Alignment, AlignmentBatch, Covering, align, stack
-from samlite_ros.streaming.model.alignment_points import INNER_WEIGHT
 from samlite_ros.streaming.model.appearance import ObjectModel
 from samlite_ros.streaming.model.search import find_by_color
+from samlite_ros.streaming.tuning import InitialPoseTuning, TrackingTuning, Tuning
+from samlite_ros.streaming.tuning.model import INNER_WEIGHT
 from samlite_ros.types import Mask, Prompt
-
-ITERATIONS, ITERATIONS_LOST = 2, 4
-HIDDEN_SHARE = 0.35
-"""Where fewer template points agree, the motion is not learnt from the alignment."""
-LOST_SHARE, LOST_COST = 0.5, 9.0
-"""Where fewer agree or they differ more, other starting poses are tried."""
-LEAST_AGREEMENT = 0.25
-MOST_LOST = 3
-"""... for so many tracks a frame, the worst."""
-LEAST_FLOW_POINTS = 10
-LEAST_SEARCH_SHIFT_PX = 1.5
-REST_REACH_PX = 1.0
-REST_FACTOR, REST_MARGIN = 1.1, 0.3
-"""A thing near its place in the keyframe is at rest where the cost there is not more than this worse [levels]."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +46,7 @@ class Track:
         keyframe_ns: Stamp of that keyframe [ns].
         keyframe_mask: The network's mask in it.
         matches: What it answers to, best score first.
+        tuning: When its alignment is doubtful.
         pose: (2, 3): keyframe to current frame [work px].
         velocity: (2,): shift of its center per frame [work px].
         share: Share of all template points that agree, smoothed over frames.
@@ -75,6 +63,7 @@ class Track:
     keyframe_ns: int
     keyframe_mask: Mask
     matches: tuple[PromptMatch, ...]
+    tuning: TrackingTuning
     pose: Poses
     velocity: NDArray[np.float32]
     inliers: NDArray[np.bool_]
@@ -93,17 +82,17 @@ class Track:
     @property
     def lost(self) -> bool:
         """The alignment is doubtful: other starting poses are worth a try."""
-        return self.share < LOST_SHARE or self.cost > LOST_COST
+        return self.share < self.tuning.uncertain_share or self.cost > self.tuning.uncertain_cost
 
     @property
     def astray(self) -> bool:
         """By all signs it is not where it is believed to be."""
-        return self.share < LOST_SHARE and self.cost > LOST_COST
+        return self.share < self.tuning.uncertain_share and self.cost > self.tuning.uncertain_cost
 
     @property
     def in_doubt(self) -> bool:
         """What is at its place does not look like it."""
-        return self.agreement < LEAST_AGREEMENT
+        return self.agreement < self.tuning.mismatch_agreement
 
     @property
     def last_seen_ns(self) -> int:
@@ -114,7 +103,8 @@ class Track:
 class TrackBatch:
     """The tracks that can be aligned, with their points stacked; rebuilt when a track's model changes."""
 
-    def __init__(self, tracks: Sequence[Track]) -> None:
+    def __init__(self, tracks: Sequence[Track], tuning: Tuning) -> None:
+        self._tuning = tuning
         self.tracks = [t for t in tracks if t.model.alignment is not None]
         self.drifting = [t for t in tracks if t.model.alignment is None]
         self.points: AlignmentBatch | None = stack([t.model for t in self.tracks]) if self.tracks else None
@@ -136,10 +126,12 @@ class TrackBatch:
         point_flow = flow.at(transform(before, points.template))
         predicted = self._predict(points, before, point_flow)
         rows, starts = self._starts(image, points, before, predicted, point_flow)
-        iterations = ITERATIONS if len(rows) == len(self.tracks) else ITERATIONS_LOST
+        tuning = self._tuning.tracking
+        iterations = tuning.iterations if len(rows) == len(self.tracks) else tuning.iterations_uncertain
         batch = points if len(rows) == len(self.tracks) else points.take(rows)
         hidden_by = covering.take(rows) if covering is not None else None
-        found = align(image, batch, starts, iterations, hidden_by).best_per_object(rows)
+        alignment = self._tuning.alignment
+        found = align(image, batch, starts, iterations, hidden_by, alignment).best_per_object(rows, alignment)
         found = self._prefer_rest(image, points, found, covering)
         for index, track in enumerate(self.tracks):
             update_from_alignment(track, found, index)
@@ -151,21 +143,22 @@ class TrackBatch:
 
         An alignment is off by a fraction of a pixel; of a thing at rest the exact place is known.
         """
+        tuning = self._tuning.tracking
         shifts_px = corner_shift_px(found.poses, [t.model.box_xyxy for t in self.tracks])
-        near = [int(i) for i in np.flatnonzero(shifts_px < REST_REACH_PX)]
+        near = [int(i) for i in np.flatnonzero(shifts_px < tuning.rest_reach_px)]
         if not near:
             return found
         rest = np.repeat(identity()[None], len(near), 0)
         hidden_by = covering.take(near) if covering is not None else None
-        at_rest = align(image, points.take(near), rest, 0, hidden_by)
-        fits = at_rest.cost <= found.cost[near] * REST_FACTOR + REST_MARGIN
+        at_rest = align(image, points.take(near), rest, 0, hidden_by, self._tuning.alignment)
+        fits = at_rest.cost <= found.cost[near] * tuning.rest_factor + tuning.rest_margin
         return found.replace_rows(np.array(near)[fits], at_rest.take(np.flatnonzero(fits)))
 
     def _predict(self, points: AlignmentBatch, before: Poses, point_flow: NDArray[np.float32]) -> Poses:
         """Poses moved by the flow of the points that agreed last time, or by the velocity where these are few."""
         trusted = np.stack([t.inliers for t in self.tracks]) & (points.template_weight >= INNER_WEIGHT)
         velocity = np.stack([t.velocity for t in self.tracks])
-        enough = trusted.sum(1) >= LEAST_FLOW_POINTS
+        enough = trusted.sum(1) >= self._tuning.tracking.least_flow_points
         predicted = before.copy()
         predicted[:, :, 2] += np.where(enough[:, None], masked_median(point_flow, trusted), velocity)
         return predicted
@@ -176,47 +169,59 @@ class TrackBatch:
         """Starting poses and the track of each; the worst tracks get more than one."""
         rows, starts = list(range(len(self.tracks))), list(predicted)
         lost = [i for i, t in enumerate(self.tracks) if t.lost]
-        lost.sort(key=lambda i: -self.tracks[i].cost - 20 * (self.tracks[i].share < LOST_SHARE))
-        for index in lost[:MOST_LOST]:
+        lost.sort(key=self._badness, reverse=True)
+        for index in lost[: self._tuning.tracking.most_uncertain]:
             interior = points.template_weight[index] >= INNER_WEIGHT
             inside_flow = point_flow[index][interior]
-            for pose in _other_starts(image, self.tracks[index], before[index], predicted[index], inside_flow):
+            for pose in _other_starts(
+                image, self.tracks[index], before[index], predicted[index], inside_flow, self._tuning
+            ):
                 rows.append(index)
                 starts.append(pose)
         return rows, np.stack(starts)
 
+    def _badness(self, index: int) -> float:
+        track, tuning = self.tracks[index], self._tuning.tracking
+        return track.cost + tuning.uncertain_priority * (track.share < tuning.uncertain_share)
+
 
 def _other_starts(
-    image: WorkImage, track: Track, before: Poses, predicted: Poses, inside_flow: NDArray[np.float32]
+    image: WorkImage,
+    track: Track,
+    before: Poses,
+    predicted: Poses,
+    inside_flow: NDArray[np.float32],
+    tuning: Tuning,
 ) -> list[Poses]:
     """Where a lost track may be instead: moved by the flow of its whole inside (N, 2), or where its colours are."""
     starts = []
-    if len(inside_flow) >= LEAST_FLOW_POINTS:
+    if len(inside_flow) >= tuning.tracking.least_flow_points:
         starts.append(compose(translation(np.median(inside_flow, 0)), before))
-    start = start_by_color(image, track, predicted)
+    start = start_by_color(image, track, predicted, tuning)
     return starts if start is None else [*starts, start]
 
 
-def start_by_color(image: WorkImage, track: Track, pose: Poses) -> Poses | None:
+def start_by_color(image: WorkImage, track: Track, pose: Poses, tuning: Tuning) -> Poses | None:
     """Where a track's colours are, near a pose (2, 3); None = there already, or its colours are not to be trusted."""
     if track.misses:
         return None
     center = transform(pose, track.model.center[None])[0]
-    shift = find_by_color(image, track.model, center) - center
-    return compose(translation(shift), pose) if np.hypot(*shift) > LEAST_SEARCH_SHIFT_PX else None
+    shift = find_by_color(image, track.model, center, tuning.search) - center
+    return compose(translation(shift), pose) if np.hypot(*shift) > tuning.tracking.least_search_shift_px else None
 
 
 def update_from_alignment(track: Track, found: Alignment, index: int) -> None:
     """Take over row `index` of an alignment: pose, agreement and, where the thing is in sight, its motion."""
-    before = track.center
-    share = float(found.share[index])
+    before, tuning = track.center, track.tuning
+    share, gain = float(found.share[index]), tuning.agreement_gain
     track.pose = found.poses[index]
-    track.share = 0.5 * track.share + 0.5 * share
-    track.agreement = 0.5 * track.agreement + 0.5 * float(found.agreement[index])
+    track.share = (1 - gain) * track.share + gain * share
+    track.agreement = (1 - gain) * track.agreement + gain * float(found.agreement[index])
     track.cost = float(found.cost[index])
-    track.inliers = found.inliers[index] & (share >= HIDDEN_SHARE)
-    if share > HIDDEN_SHARE and not found.rejected[index]:
-        track.velocity = 0.6 * track.velocity + 0.4 * (track.center - before)
+    track.inliers = found.inliers[index] & (share >= tuning.hidden_share)
+    if share > tuning.hidden_share and not found.rejected[index]:
+        shift = track.center - before
+        track.velocity = (1 - tuning.velocity_gain) * track.velocity + tuning.velocity_gain * shift
 
 
 def _drift(track: Track, flow: DenseFlow) -> None:
@@ -235,27 +240,37 @@ def masked_median(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArr
     return np.where(count[:, None] > 0, (low + high) / 2, np.float32(0)).astype(np.float32)
 
 
-def start_pose(points: NDArray[np.float32], moved: NDArray[np.float32]) -> tuple[Poses, bool]:
+def start_pose(
+    points: NDArray[np.float32], moved: NDArray[np.float32], tuning: InitialPoseTuning
+) -> tuple[Poses, bool]:
     """Similarity transform of advected points.
 
     Args:
         points: float32 (N, 2): where they were in the keyframe [work px].
         moved: float32 (N, 2): where they are now.
+        tuning: How.
 
     Returns:
         The transform and whether it explains enough of the points; without that it is their median shift.
     """
     if len(points) == 0:
         return identity(), False
-    if len(points) > 120:
-        chosen = np.linspace(0, len(points) - 1, 120).astype(np.intp)
+    if len(points) > tuning.most_points:
+        chosen = np.linspace(0, len(points) - 1, tuning.most_points).astype(np.intp)
         points, moved = points[chosen], moved[chosen]
-    if len(points) < 6:
+    if len(points) < tuning.least_points:
         return _median_shift(points, moved), False
     pose, inliers = cv2.estimateAffinePartial2D(
-        points, moved, method=cv2.RANSAC, ransacReprojThreshold=1.0, maxIters=100, confidence=0.98
+        points,
+        moved,
+        method=cv2.RANSAC,
+        ransacReprojThreshold=tuning.inlier_px,
+        maxIters=tuning.ransac_iterations,
+        confidence=tuning.confidence,
     )
-    if pose is None or inliers.mean() <= 0.35 or not 0.5 < np.hypot(pose[0, 0], pose[1, 0]) < 2.0:
+    if pose is None or inliers.mean() <= tuning.least_inlier_share:
+        return _median_shift(points, moved), False
+    if not 1 / tuning.most_growth < np.hypot(pose[0, 0], pose[1, 0]) < tuning.most_growth:
         return _median_shift(points, moved), False
     return pose.astype(np.float32), True
 

@@ -10,31 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.streaming.image.work_image import WorkImage
+from samlite_ros.streaming.tuning import ChangeTuning
 
-LEAST_DIFFERENCE = 5.0
-"""A pixel has changed where its 3 x 3 mean differs by more [levels of 255] ..."""
-NOISE_FACTOR = 8.0
-"""... and by more than so many times the noise of that mean."""
-LEAST_PIXELS = 4
-"""Fewer changed pixels (of a quarter of the camera's resolution at 640 px) are no change."""
-SATURATED = 230.0
-"""Brighter pixels [levels] follow no change of the exposure."""
-CUT_DISTANCE = 0.6
-"""The scene is another where this share of the colours is."""
+SAMPLE_STEP = 17
+"""Exposure and noise are those of every so many-th pixel: enough for a median."""
+MEDIAN_TO_DEVIATION = 1.48
+"""Of a normal distribution: standard deviation over the median of its magnitude."""
 
 
-def change_map(reference: WorkImage, current: WorkImage) -> NDArray[np.bool_]:
+def change_map(reference: WorkImage, current: WorkImage, tuning: ChangeTuning) -> NDArray[np.bool_]:
     """Where the current image differs from the reference, bool (h / 2, w / 2)."""
     before, now = reference.smooth, current.smooth
-    sample = slice(None, None, 17)
+    sample = slice(None, None, SAMPLE_STEP)
     ratio = (before.reshape(-1, 3)[sample] + 1) / (now.reshape(-1, 3)[sample] + 1)
-    gain = [min(max(float(g), 0.8), 1.25) for g in np.median(ratio, 0)]
-    ceiling = _scalar([min(g, 1.0) * SATURATED for g in gain])
+    gain = [min(max(float(g), 1 / tuning.most_gain), tuning.most_gain) for g in np.median(ratio, 0)]
+    ceiling = _scalar([min(g, 1.0) * tuning.saturated for g in gain])
     adjusted = cv2.min(cv2.multiply(now, _scalar(gain)), ceiling)
     red, green, blue = cv2.split(cv2.absdiff(adjusted, cv2.min(before, ceiling)))
     difference = np.asarray(cv2.max(cv2.max(red, green), blue), np.float32)
-    noise = 1.48 * float(np.median(difference.ravel()[sample]))
-    return np.asarray(difference > max(LEAST_DIFFERENCE, NOISE_FACTOR * min(noise, 1.0)), np.bool_)
+    noise = min(MEDIAN_TO_DEVIATION * float(np.median(difference.ravel()[sample])), tuning.most_noise)
+    return np.asarray(difference > max(tuning.least_difference, tuning.noise_factor * noise), np.bool_)
 
 
 def _scalar(per_channel: Sequence[float]) -> Any:
@@ -42,9 +37,9 @@ def _scalar(per_channel: Sequence[float]) -> Any:
     return (*per_channel, 0.0)
 
 
-def is_still(changed: NDArray[np.bool_]) -> bool:
+def is_still(changed: NDArray[np.bool_], tuning: ChangeTuning) -> bool:
     """Whether a change map shows nothing but noise."""
-    return int(np.count_nonzero(changed)) < LEAST_PIXELS
+    return int(np.count_nonzero(changed)) < tuning.least_pixels
 
 
 def most_are_in(changed: NDArray[np.bool_], points: NDArray[np.float32]) -> bool:
@@ -61,6 +56,6 @@ def color_histogram(image: WorkImage) -> NDArray[np.float32]:
     return counts / counts.sum()
 
 
-def is_cut(before: NDArray[np.float32], now: NDArray[np.float32]) -> bool:
+def is_cut(before: NDArray[np.float32], now: NDArray[np.float32], tuning: ChangeTuning) -> bool:
     """Whether two colour histograms are those of different scenes."""
-    return float(np.abs(before - now).sum()) / 2 > CUT_DISTANCE
+    return float(np.abs(before - now).sum()) / 2 > tuning.cut_distance

@@ -1,7 +1,8 @@
 """A frame prepared for carrying masks, and the motion between two frames.
 
 Everything between two keyframes is computed on a *work image*: the camera image shrunk so that its longer side has
-320 pixels. Masks are drawn on a *fine grid* of twice that resolution, so that borders keep sub-pixel places.
+320 pixels (`ImageTuning.long_side_px`). Masks are drawn on a *fine grid* of twice that resolution, so that borders keep
+sub-pixel places.
 """
 
 from __future__ import annotations
@@ -12,15 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from samlite_ros.streaming.tuning import ImageTuning, MotionTuning, Tuning
 from samlite_ros.types import Frame
 
-WORK_LONG_SIDE_PX = 320
-FLOW_SHRINK = 2.5
-"""Work pixels per pixel in which the dense flow is computed: finer was not better, and takes longer."""
 FINE = 2
 """Fine pixels per work pixel."""
-GRID_START_PX, GRID_STEP_PX = 1, 3
-"""Place of the first of the advected grid points and distance between them [work px]."""
+GRID_START_PX = 1
+"""Place of the first of the advected grid points [work px]."""
 NO_MAP = np.empty((0, 0), np.float32)
 """Second map of cv2.remap where the first has x and y."""
 COLOR_BITS = 4
@@ -37,7 +36,7 @@ class WorkImage:
         camera_size: (H, W) of the frame [px].
         color: uint8 (h, w, 3), RGB, slightly blurred: what templates are compared with.
         color_index: uint16 (h, w): bin of the colour, 4 bits per channel.
-        gray: uint8 (h / 2.5, w / 2.5): input of the dense flow.
+        gray: uint8 (h / `MotionTuning.shrink`, w / the same): input of the dense flow.
         smooth: float32 (h / 2, w / 2, 3): blurred, for noticing change.
     """
 
@@ -54,22 +53,22 @@ class WorkImage:
         return self.color.shape[0], self.color.shape[1]
 
 
-def work_size(camera_size: tuple[int, int]) -> tuple[int, int]:
+def work_size(camera_size: tuple[int, int], tuning: ImageTuning) -> tuple[int, int]:
     """(h, w) of the work image of a camera image (H, W); images smaller than it keep their size."""
     height, width = camera_size
-    factor = max(1.0, max(height, width) / WORK_LONG_SIDE_PX)
+    factor = max(1.0, max(height, width) / tuning.long_side_px)
     return max(2, round(height / factor)), max(2, round(width / factor))
 
 
-def prepare(frame: Frame) -> WorkImage:
+def prepare(frame: Frame, tuning: Tuning) -> WorkImage:
     """Shrink, blur and index one frame."""
-    h, w = work_size(frame.size)
+    h, w = work_size(frame.size, tuning.image)
     shrunk = cv2.resize(frame.image, (w, h), interpolation=cv2.INTER_AREA)
-    color = np.asarray(cv2.GaussianBlur(shrunk, (3, 3), 0.8), np.uint8)
+    color = np.asarray(cv2.GaussianBlur(shrunk, (3, 3), tuning.image.blur_sigma_px), np.uint8)
     red, green, blue = (np.asarray(channel, np.uint8) >> (8 - COLOR_BITS) for channel in cv2.split(color))
     color_index = np.asarray((red.astype(np.uint16) << (2 * COLOR_BITS)) | ((green << COLOR_BITS) | blue), np.uint16)
     small = np.asarray(cv2.resize(shrunk, (max(1, w // 2), max(1, h // 2)), interpolation=cv2.INTER_AREA), np.uint8)
-    flow_size = max(1, round(w / FLOW_SHRINK)), max(1, round(h / FLOW_SHRINK))
+    flow_size = max(1, round(w / tuning.motion.shrink)), max(1, round(h / tuning.motion.shrink))
     gray = cv2.resize(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), flow_size, interpolation=cv2.INTER_AREA)
     smooth = np.asarray(cv2.blur(small.astype(np.float32), (3, 3)), np.float32)
     return WorkImage(frame.stamp_ns, frame.size, color, color_index, np.asarray(gray, np.uint8), smooth)
@@ -80,7 +79,7 @@ class DenseFlow:
     """Motion of all pixels from one frame to the next.
 
     Args:
-        motion: float32 (h / 2.5, w / 2.5, 2) [px of its own].
+        motion: float32 (h', w', 2) [px of its own].
         work_size: (h, w) of the work images [px].
     """
 
@@ -99,13 +98,26 @@ class DenseFlow:
         return points + self.at(points)
 
 
-def dense_flow(previous: WorkImage, current: WorkImage) -> DenseFlow:
+def dense_flow(previous: WorkImage, current: WorkImage, tuning: MotionTuning) -> DenseFlow:
     """Motion of all pixels from one frame to the next.
 
     Farneback's method, for on plain surfaces it beats the faster DIS.
     """
+    if not tuning.enabled:
+        return no_flow(current)
     motion = np.empty((*current.gray.shape, 2), np.float32)
-    cv2.calcOpticalFlowFarneback(previous.gray, current.gray, motion, 0.5, 3, 11, 1, 5, 1.1, 0)
+    cv2.calcOpticalFlowFarneback(
+        previous.gray,
+        current.gray,
+        motion,
+        tuning.pyramid_scale,
+        tuning.pyramid_levels,
+        tuning.window_px,
+        tuning.iterations,
+        tuning.neighbourhood_px,
+        tuning.neighbourhood_sigma_px,
+        0,
+    )
     return DenseFlow(motion, current.size)
 
 
@@ -114,7 +126,8 @@ def no_flow(image: WorkImage) -> DenseFlow:
     return DenseFlow(np.zeros((*image.gray.shape, 2), np.float32), image.size)
 
 
-def point_grid(size: tuple[int, int]) -> NDArray[np.float32]:
+def point_grid(size: tuple[int, int], tuning: ImageTuning) -> NDArray[np.float32]:
     """Points all over a work image, float32 (M, N, 2)."""
-    y, x = np.mgrid[GRID_START_PX : size[0] : GRID_STEP_PX, GRID_START_PX : size[1] : GRID_STEP_PX]
+    step = tuning.grid_step_px
+    y, x = np.mgrid[GRID_START_PX : size[0] : step, GRID_START_PX : size[1] : step]
     return np.dstack([x, y]).astype(np.float32)

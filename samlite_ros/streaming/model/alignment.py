@@ -17,32 +17,14 @@ from numpy.typing import NDArray
 
 from samlite_ros.streaming.image.geometry import Poses, compose, invert, scale_of, transform
 from samlite_ros.streaming.image.work_image import NO_MAP, WorkImage
-from samlite_ros.streaming.model.alignment_points import INNER_WEIGHT, TEMPLATE_POINTS
+from samlite_ros.streaming.model.alignment_points import TEMPLATE_POINTS
 from samlite_ros.streaming.model.appearance import ObjectModel
+from samlite_ros.streaming.tuning import AlignmentTuning
+from samlite_ros.streaming.tuning.model import INNER_WEIGHT
 
-COVERED_WEIGHT = 0.05
-"""Weight of points that lay under another object in the last answer."""
-INLIER_LEVELS = 14.0
-"""A template point agrees where its colour differs by less [levels of 255]."""
-MOST_DIFFERENCE = 80.0
-"""Larger differences of colour pull no more [levels]."""
-OUTLINE_AMPLITUDE, OUTLINE_SCALE, OUTLINE_COST = 40.0, 0.5, 20.0
-"""Outline rows: weight against colour rows, robust scale, and share in the cost."""
-DAMPING = np.diag([1e-3, 1e-3, 2e-2, 2e-2]).astype(np.float32)
-LEAST_STIFFNESS = 50 * np.eye(4, dtype=np.float32)
-STEP_LIMIT_PX = 6.0
-GROWTH_LIMIT, SHIFT_LIMIT_PX = 0.18, 10.0
-"""An alignment that goes farther from its start is not believed."""
-LEAST_VISIBLE_POINTS = 15
-LEAST_SHARE = 0.21
-"""... nor one where fewer of the template points agree."""
-REJECTED_COST, SUPPORT_GAIN = 10.0, 15.0
-"""Of several alignments the cheapest is chosen: what one costs that is not believed, and what it gains where all the
-colours in sight are the object's [levels]."""
-UNSEEN_COST, UNSEEN_WEIGHT = 10.0, 0.02
-"""What the colours of a thing out of sight are taken to cost [levels], and how much that counts beside those in sight:
-no fit is better than any, and must not win over what is seen."""
 THIRDS = np.full(3, 1 / 3, np.float32)
+LEAST_GAIN = 1e-3
+"""A pose is cheaper than another by more than rounding [levels]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,16 +146,17 @@ class Alignment:
             values[rows] = getattr(other, name)
         return Alignment(**fields)
 
-    def best_per_object(self, object_of_row: Sequence[int], advantage: float = 0.2) -> Alignment:
-        """Of several starts per object the cheapest; a later row must be cheaper by `advantage`.
+    def best_per_object(self, object_of_row: Sequence[int], tuning: AlignmentTuning) -> Alignment:
+        """Of several starts per object the cheapest; a later row must be cheaper by some advantage.
 
         Args:
             object_of_row: Object of each row; every object 0..K-1 occurs.
+            tuning: What the advantage is, and what else counts.
         """
-        penalised = self.cost + REJECTED_COST * self.rejected - SUPPORT_GAIN * self.support
+        penalised = self.cost + tuning.rejected_cost * self.rejected - tuning.support_gain * self.support
         best: dict[int, int] = {}
         for row, number in enumerate(object_of_row):
-            if number not in best or penalised[row] < penalised[best[number]] - advantage:
+            if number not in best or penalised[row] < penalised[best[number]] - tuning.start_advantage:
                 best[number] = row
         return self.take([best[number] for number in range(len(best))])
 
@@ -191,7 +174,12 @@ class _Residuals:
 
 
 def align(
-    image: WorkImage, batch: AlignmentBatch, start: Poses, iterations: int, covering: Covering | None
+    image: WorkImage,
+    batch: AlignmentBatch,
+    start: Poses,
+    iterations: int,
+    covering: Covering | None,
+    tuning: AlignmentTuning,
 ) -> Alignment:
     """Align K objects to an image.
 
@@ -201,27 +189,29 @@ def align(
         start: float32 (K, 2, 3): where to start from.
         iterations: Gauss-Newton steps.
         covering: What hides the objects; None = nothing known.
+        tuning: How.
 
     Returns:
         The cheapest of the poses visited, for each object.
     """
     points = transform(start, batch.points)
-    weight, visible = _visibility(batch, points, image.size, covering)
-    residuals = _residuals(image, batch, points, weight)
+    weight, visible = _visibility(batch, points, image.size, covering, tuning)
+    residuals = _residuals(image, batch, points, weight, tuning)
     poses, best_poses, best_cost = start, start, residuals.cost
     magnitude, best_weight = residuals.magnitude, residuals.weight[:, :TEMPLATE_POINTS]
     for _ in range(iterations):
-        poses = _improve(batch, poses, residuals)
-        residuals = _residuals(image, batch, transform(poses, batch.points), weight)
-        better = residuals.cost < best_cost - 1e-3
+        poses = _improve(batch, poses, residuals, tuning)
+        residuals = _residuals(image, batch, transform(poses, batch.points), weight, tuning)
+        better = residuals.cost < best_cost - LEAST_GAIN
         best_poses = np.where(better[:, None, None], poses, best_poses)
         best_cost = np.where(better, residuals.cost, best_cost)
         magnitude = np.where(better[:, None], residuals.magnitude, magnitude)
         best_weight = np.where(better[:, None], residuals.weight[:, :TEMPLATE_POINTS], best_weight)
-    agrees = magnitude < INLIER_LEVELS
+    agrees = magnitude < tuning.inlier_levels
     agreeing, in_sight = (agrees * best_weight).sum(1), best_weight.sum(1)
     share = agreeing / (batch.template_weight.sum(1) + np.float32(1e-6))
-    rejected = _is_far_off(batch, start, best_poses) | (visible < LEAST_VISIBLE_POINTS) | (share < LEAST_SHARE)
+    too_few = (visible < tuning.least_visible_points) | (share < tuning.least_inlier_share)
+    rejected = _is_far_off(batch, start, best_poses, tuning) | too_few
     poses = np.where(rejected[:, None, None], start, best_poses)
     return Alignment(
         poses=poses,
@@ -235,7 +225,11 @@ def align(
 
 
 def _visibility(
-    batch: AlignmentBatch, points: NDArray[np.float32], size: tuple[int, int], covering: Covering | None
+    batch: AlignmentBatch,
+    points: NDArray[np.float32],
+    size: tuple[int, int],
+    covering: Covering | None,
+    tuning: AlignmentTuning,
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Weights of all points (K, N), little where another object covers them, and how many template points are seen."""
     seen = _in_image(points[:, :TEMPLATE_POINTS], size) & (batch.template_weight > 0)
@@ -243,26 +237,31 @@ def _visibility(
         return batch.weight, seen.sum(1)
     covered = covering.at(points)
     seen &= ~covered[:, :TEMPLATE_POINTS]
-    return np.where(covered, np.float32(COVERED_WEIGHT), np.float32(1)) * batch.weight, seen.sum(1)
+    return np.where(covered, np.float32(tuning.occluded_weight), np.float32(1)) * batch.weight, seen.sum(1)
 
 
 def _residuals(
-    image: WorkImage, batch: AlignmentBatch, points: NDArray[np.float32], weight: NDArray[np.float32]
+    image: WorkImage,
+    batch: AlignmentBatch,
+    points: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    tuning: AlignmentTuning,
 ) -> _Residuals:
     """How the image differs from the objects at their points, moved to (K, N, 2), with weights (K, N)."""
     template, outline_points = points[:, :TEMPLATE_POINTS], points[:, TEMPLATE_POINTS:]
     weight = weight * _in_image(points, image.size)
     color_weight, outline_weight = weight[:, :TEMPLATE_POINTS], weight[:, TEMPLATE_POINTS:]
     seen = cv2.remap(image.color, template, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    color = seen - batch.color
-    np.minimum(np.maximum(color, -MOST_DIFFERENCE, out=color), MOST_DIFFERENCE, out=color)
+    color, most = seen - batch.color, tuning.most_difference
+    np.minimum(np.maximum(color, -most, out=color), most, out=color)
     magnitude = np.abs(color) @ THIRDS
     outline = _posterior(image, batch, outline_points) - batch.target
-    unseen = np.float32(UNSEEN_WEIGHT) * batch.template_weight.sum(1)
-    color_cost = (np.minimum(magnitude, 30) * color_weight).sum(1) + np.float32(UNSEEN_COST) * unseen
+    unseen = np.float32(tuning.unseen_weight) * batch.template_weight.sum(1)
+    color_cost = (np.minimum(magnitude, np.float32(tuning.cost_limit)) * color_weight).sum(1)
+    color_cost += np.float32(tuning.unseen_cost) * unseen
     color_cost /= color_weight.sum(1) + unseen + np.float32(1e-6)
     outline_cost = (np.abs(outline) * outline_weight).sum(1) / (outline_weight.sum(1) + np.float32(1e-3))
-    cost = color_cost + np.float32(OUTLINE_COST) * outline_cost
+    cost = color_cost + np.float32(tuning.outline_cost) * outline_cost
     return _Residuals(color, magnitude, outline, weight, color_cost, cost)
 
 
@@ -273,22 +272,23 @@ def _posterior(image: WorkImage, batch: AlignmentBatch, points: NDArray[np.float
     return batch.probability.ravel().take(color_index)
 
 
-def _improve(batch: AlignmentBatch, poses: Poses, residuals: _Residuals) -> Poses:
+def _improve(batch: AlignmentBatch, poses: Poses, residuals: _Residuals, tuning: AlignmentTuning) -> Poses:
     """One Gauss-Newton step."""
-    scale = np.minimum(np.maximum(residuals.color_cost * 1.2, 5), 12)[:, None]
+    scale = np.maximum(residuals.color_cost * tuning.residual_scale, tuning.least_scale)
+    scale = np.minimum(scale, tuning.most_scale)[:, None]
     weight = residuals.weight.copy()
     template, outline = weight[:, :TEMPLATE_POINTS], weight[:, TEMPLATE_POINTS:]
     template /= np.square(1 + np.square(residuals.magnitude / scale))
-    outline *= np.float32(OUTLINE_AMPLITUDE**2)
-    outline /= np.square(1 + np.square(residuals.outline * np.float32(1 / OUTLINE_SCALE)))
+    outline *= np.float32(tuning.outline_amplitude**2)
+    outline /= np.square(1 + np.square(residuals.outline * np.float32(1 / tuning.outline_scale)))
     hessian = (weight[:, None] @ batch.outer).reshape(-1, 4, 4)
     colors = (residuals.color * template[..., None]).reshape(len(batch), -1)
     weighted = np.concatenate([colors, residuals.outline * outline], 1)
     gradient = weighted[:, None] @ batch.jacobian
-    stiffness = (hessian[:, 0, 0] + hessian[:, 1, 1])[:, None, None] * DAMPING
-    step = np.linalg.solve(hessian + stiffness + LEAST_STIFFNESS, gradient.swapaxes(1, 2))[..., 0]
+    stiffness = (hessian[:, 0, 0] + hessian[:, 1, 1])[:, None, None] * tuning.damping
+    step = np.linalg.solve(hessian + stiffness + tuning.stiffness, gradient.swapaxes(1, 2))[..., 0]
     length = np.hypot(step[:, 0], step[:, 1])
-    step *= np.minimum(1, STEP_LIMIT_PX / np.maximum(length, 1e-6))[:, None]
+    step *= np.minimum(1, tuning.step_limit_px / np.maximum(length, 1e-6))[:, None]
     return compose(poses, invert(_increment(step.astype(np.float32), batch.center, batch.radius)))
 
 
@@ -301,15 +301,16 @@ def _increment(step: NDArray[np.float32], center: NDArray[np.float32], radius: N
     return out
 
 
-def _is_far_off(batch: AlignmentBatch, start: Poses, poses: Poses) -> NDArray[np.bool_]:
+def _is_far_off(batch: AlignmentBatch, start: Poses, poses: Poses, tuning: AlignmentTuning) -> NDArray[np.bool_]:
     """Which poses went too far from where they started, bool (K,)."""
     growth = scale_of(poses) / scale_of(start)
     center = batch.center[:, None]
     shift = (transform(poses, center) - transform(start, center))[:, 0]
+    most_growth = 1 + tuning.growth_limit
     far: NDArray[np.bool_] = (
-        (growth < 1 / (1 + GROWTH_LIMIT))
-        | (growth > 1 + GROWTH_LIMIT)
-        | (np.hypot(shift[:, 0], shift[:, 1]) > SHIFT_LIMIT_PX)
+        (growth < 1 / most_growth)
+        | (growth > most_growth)
+        | (np.hypot(shift[:, 0], shift[:, 1]) > tuning.shift_limit_px)
     )
     return far
 

@@ -10,20 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-TEMPLATE_POINTS = 96
-TEXTURED_SHARE = 0.7
-"""So many of the template points are those of highest gradient; the others are spread evenly."""
-OUTLINE_POINTS = 48
-OUTLINE_BAND = 8.0
-"""Outline points lie so near to the border [fine px]."""
-OUTLINE_SOFTNESS = 2.5
-LEAST_POINTS = 20
-CANDIDATE_POINTS = 1200
-"""Of a large object only so many points, evenly spread, are looked at for the best."""
-TEMPLATE_RING, RING_WEIGHT = 4.0, 0.5
-"""Template points lie at most so far outside the object [fine px]; these count less, for they may not move with it."""
-INNER_WEIGHT = 0.9
-"""Template points of more weight lie inside."""
+from samlite_ros.streaming.tuning import TemplateTuning
+
+TEMPLATE_POINTS, OUTLINE_POINTS = 96, 48
+"""Width of the tables in which the points of all objects are stacked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +60,7 @@ def alignment_points(
     usable: NDArray[np.bool_],
     corner: tuple[int, int],
     color_trust: float,
+    tuning: TemplateTuning,
 ) -> AlignmentPoints | None:
     """Choose the points of an object that fix its place.
 
@@ -79,23 +70,24 @@ def alignment_points(
         usable: bool (h, w): where the keyframe shows the object or what is around it.
         corner: (x, y) of the crop [work px].
         color_trust: How well colours tell the object from its surroundings, 0 to 1: weight of the outline points.
+        tuning: How.
 
     Returns:
-        None where fewer than 20 points are usable.
+        None where fewer than `TemplateTuning.least_points` are usable.
     """
-    available = np.flatnonzero((distance > -TEMPLATE_RING) & usable)
-    if len(available) < LEAST_POINTS:
+    available = np.flatnonzero((distance > -tuning.ring_px) & usable)
+    if len(available) < tuning.least_points:
         return None
-    rows, columns = np.divmod(available[_spread(len(available), CANDIDATE_POINTS)], distance.shape[1])
+    rows, columns = np.divmod(available[_spread(len(available), tuning.candidate_points)], distance.shape[1])
     dx, dy = _gradient(color, rows, columns)
-    chosen = _choose(np.abs(dx).sum(1) + np.abs(dy).sum(1), TEMPLATE_POINTS)
+    chosen = _choose(np.abs(dx).sum(1) + np.abs(dy).sum(1), tuning.textured_share)
     rows, columns, dx, dy = rows[chosen], columns[chosen], dx[chosen], dy[chosen]
     points = np.stack([columns, rows], 1).astype(np.float32) + np.asarray(corner, np.float32)
     center = points.mean(0)
-    radius = max(float(np.sqrt(((points - center) ** 2).sum(1).mean())), 3.0)
+    radius = max(float(np.sqrt(((points - center) ** 2).sum(1).mean())), tuning.least_radius_px)
     jacobian = _padded(_similarity_jacobian(dx, dy, (points - center) / radius), TEMPLATE_POINTS)
-    weight = np.where(distance[rows, columns] > 0, np.float32(1), np.float32(RING_WEIGHT))
-    outline, target, outline_jacobian = _outline_points(distance, usable, corner, center, radius)
+    weight = np.where(distance[rows, columns] > 0, np.float32(1), np.float32(tuning.ring_weight))
+    outline, target, outline_jacobian = _outline_points(distance, usable, corner, center, radius, tuning)
     outline_weight = np.full(len(outline), color_trust, np.float32)
     outline_jacobian = _padded(outline_jacobian, OUTLINE_POINTS)
     products = jacobian.swapaxes(1, 2) @ jacobian, outline_jacobian[:, :, None] * outline_jacobian[:, None]
@@ -117,12 +109,14 @@ def _outline_points(
     corner: tuple[int, int],
     center: NDArray[np.float32],
     radius: float,
+    tuning: TemplateTuning,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Points near the border (M, 2), how much inside each is (M,), and the change of that with the pose (M, 4)."""
-    available = np.flatnonzero((np.abs(distance) < OUTLINE_BAND) & usable)
+    available = np.flatnonzero((np.abs(distance) < tuning.outline_band_px) & usable)
     rows, columns = np.divmod(available[_spread(len(available), OUTLINE_POINTS)], distance.shape[1])
-    inside = 0.5 + 0.5 * np.tanh(distance[rows, columns] / (2 * OUTLINE_SOFTNESS))
-    slope = (inside * (1 - inside) / OUTLINE_SOFTNESS)[:, None]
+    softness_px = tuning.outline_softness_px
+    inside = 0.5 + 0.5 * np.tanh(distance[rows, columns] / (2 * softness_px))
+    slope = (inside * (1 - inside) / softness_px)[:, None]
     dx, dy = _gradient(distance[..., None], rows, columns)
     points = np.stack([columns, rows], 1).astype(np.float32) + np.asarray(corner, np.float32)
     jacobian = _similarity_jacobian(dx * slope, dy * slope, (points - center) / radius)
@@ -148,11 +142,12 @@ def _similarity_jacobian(
     return np.stack([dx, dy, dx * x + dy * y, dy * x - dx * y], -1)
 
 
-def _choose(strength: NDArray[np.float32], count: int) -> NDArray[np.intp]:
-    """Indices of `count` entries: most of them the strongest, the others spread over the rest."""
+def _choose(strength: NDArray[np.float32], strong_share: float) -> NDArray[np.intp]:
+    """Indices of the template points: a share of them the strongest, the others spread over the rest."""
+    count = TEMPLATE_POINTS
     if len(strength) <= count:
         return np.arange(len(strength))
-    strong_count = int(count * TEXTURED_SHARE)
+    strong_count = int(count * strong_share)
     order = np.argpartition(-strength, strong_count)
     rest = np.sort(order[strong_count:])
     return np.concatenate([order[:strong_count], rest[_spread(len(rest), count - strong_count)]])

@@ -13,18 +13,11 @@ from numpy.typing import NDArray
 
 from samlite_ros.streaming.image.geometry import Poses, compose, invert, moved_box, translation, window_pose
 from samlite_ros.streaming.image.work_image import FINE, WorkImage
-from samlite_ros.streaming.model.alignment_points import INNER_WEIGHT, OUTLINE_BAND, AlignmentPoints, alignment_points
+from samlite_ros.streaming.model.alignment_points import AlignmentPoints, alignment_points
 from samlite_ros.streaming.model.color_model import ColorModel, color_model, histogram
+from samlite_ros.streaming.tuning import AppearanceTuning, TemplateTuning, Tuning
+from samlite_ros.streaming.tuning.model import INNER_WEIGHT
 
-PAD_PX = 56
-"""Room around the keyframe for crops that reach over its border [work px]."""
-MARGIN_PX = 16
-"""Room around an object inside the image [work px]."""
-BORDER_GROWTH, BORDER_MARGIN_LEAST_PX = 1.2, 28
-"""Room around an object that is cut by the image border, as a factor of its size, and at least [work px]."""
-LEAST_WITHIN, LEAST_HIDDEN = 0.8, 0.12
-"""Something hides a part of an object where so much of what is seen lies within what was known of it before, and so
-much of that is missing."""
 FAR_OUTSIDE = -30.0
 """Signed distance where nothing of the object can be [fine px]."""
 
@@ -122,11 +115,13 @@ class PaddedKeyframe:
     Args:
         image: The keyframe.
         masks: All instances found in it.
+        tuning: How wide the room is.
     """
 
-    def __init__(self, image: WorkImage, masks: list[KeyframeMask]) -> None:
+    def __init__(self, image: WorkImage, masks: list[KeyframeMask], tuning: AppearanceTuning) -> None:
         self.masks = masks
-        pad = (PAD_PX,) * 4
+        self._pad_px = tuning.pad_px
+        pad = (self._pad_px,) * 4
         self.size = image.size
         self.color = np.asarray(cv2.copyMakeBorder(image.color, *pad, cv2.BORDER_REPLICATE), np.uint8)
         self.color_index = np.asarray(cv2.copyMakeBorder(image.color_index, *pad, cv2.BORDER_REPLICATE), np.uint16)
@@ -137,8 +132,9 @@ class PaddedKeyframe:
 
     def crop(self, box_xyxy: tuple[int, int, int, int]) -> tuple[slice, slice]:
         """Index of a box [work px] in the padded arrays."""
+        pad = self._pad_px
         x0, y0, x1, y1 = box_xyxy
-        return slice(y0 + PAD_PX, y1 + PAD_PX), slice(x0 + PAD_PX, x1 + PAD_PX)
+        return slice(y0 + pad, y1 + pad), slice(x0 + pad, x1 + pad)
 
     def labels_in(self, crop: tuple[slice, slice]) -> NDArray[np.int16]:
         """int16 (h, w): 1-based index of the owner, 0 = none, -1 = outside the image."""
@@ -174,11 +170,11 @@ class Former:
         moved = cv2.warpAffine(self.model.reach, back, (x1 - x0, y1 - y0), flags=flags, borderValue=FAR_OUTSIDE)
         return np.asarray(moved, np.float32)
 
-    def growth_px(self, box_xyxy: tuple[int, int, int, int]) -> int:
-        """How far it reaches beyond the box of what is seen now [work px]."""
+    def growth_px(self, box_xyxy: tuple[int, int, int, int], most_px: int) -> int:
+        """How far it reaches beyond the box of what is seen now, at most `most_px` [work px]."""
         low, high = moved_box(self.pose, self.model.box_xyxy)
         beyond = max(*(np.array(box_xyxy[:2]) - low), *(high - np.array(box_xyxy[2:])))
-        return int(np.clip(beyond + 4, 0, PAD_PX - 4))
+        return int(np.clip(beyond + 4, 0, most_px))
 
 
 def build_model(
@@ -186,6 +182,7 @@ def build_model(
     index: int,
     nested: frozenset[int],
     background: NDArray[np.float32],
+    tuning: Tuning,
     former: Former | None = None,
 ) -> ObjectModel:
     """Learn one instance of a keyframe.
@@ -195,14 +192,17 @@ def build_model(
         index: Which of its masks.
         nested: Indices of masks that share pixels with it; they do not hide it.
         background: Histogram of everything that belongs to no object.
+        tuning: How.
         former: What was known of it before.
     """
+    own_tuning = tuning.appearance
     mask = keyframe.masks[index]
     box = mask.box_xyxy
     touches = box[0] <= 0 or box[1] <= 0 or box[2] >= keyframe.size[1] or box[3] >= keyframe.size[0]
-    reappearance = max(MARGIN_PX, former.growth_px(box) if former is not None else 0)
-    growth = max(_entry_px(box), reappearance) if touches else reappearance
-    margins = _margins_px(box, keyframe.size, growth)
+    growth_px = former.growth_px(box, own_tuning.most_growth_px) if former is not None else 0
+    reappearance = max(own_tuning.margin_px, growth_px)
+    growth = max(_entry_px(box, own_tuning), reappearance) if touches else reappearance
+    margins = _margins_px(box, keyframe.size, growth, own_tuning.margin_px)
     crop_box = box[0] - margins[0], box[1] - margins[1], box[2] + margins[2], box[3] + margins[3]
     crop = keyframe.crop(crop_box)
     distance, inside = _signed_distance(mask, margins)
@@ -210,53 +210,57 @@ def build_model(
     in_image = labels >= 0
     unknown, reach = _unknown(labels, inside, index, nested), distance
     expected = former.distance(crop_box) if former is not None else None
-    if expected is not None and _is_partly_hidden(inside, distance, expected):
+    if expected is not None and _is_partly_hidden(inside, distance, expected, own_tuning):
         unknown |= (expected > 0) & (distance < 0)
         reach = np.maximum(distance, expected)
     color = keyframe.color[crop]
     color_index = keyframe.color_index[crop]
-    core = distance > 1.5
-    if np.count_nonzero(core) < 15:
+    core = distance > own_tuning.core_px
+    if np.count_nonzero(core) < own_tuning.least_core_pixels:
         core = distance > 0
     own = histogram(color_index[core])
-    ring = histogram(color_index[(distance < -2) & (distance > -24) & in_image])
-    colors = color_model(own, ring, background)
+    around = (distance < -own_tuning.ring_near_px) & (distance > -own_tuning.ring_far_px)
+    colors = color_model(own, histogram(color_index[around & in_image]), background, tuning.color)
     corner = crop_box[0], crop_box[1]
     return ObjectModel(
         corner=corner,
         color=color,
         distance=distance,
         reach=reach,
-        unknown=unknown.astype(np.float32) if bool((unknown & (distance > -6)).any()) else None,
+        unknown=unknown.astype(np.float32) if bool((unknown & (distance > -own_tuning.unobserved_px)).any()) else None,
         box_xyxy=box,
         touches_border=touches,
         growth_px=growth,
         reappearance_px=reappearance,
         colors=colors,
         histogram=own,
-        alignment=_alignment_of(color, distance, in_image & ~unknown, corner, colors.trust),
+        alignment=_alignment_of(color, distance, in_image & ~unknown, corner, colors.trust, tuning.template),
     )
 
 
-def _is_partly_hidden(inside: NDArray[np.bool_], distance: NDArray[np.float32], expected: NDArray[np.float32]) -> bool:
+def _is_partly_hidden(
+    inside: NDArray[np.bool_], distance: NDArray[np.float32], expected: NDArray[np.float32], tuning: AppearanceTuning
+) -> bool:
     """Whether something hides a part of an object, by what is seen of it, and its signed distances now and as they
     should be, (h, w) each."""
-    within, seen = np.count_nonzero(inside & (expected > -1.5)), np.count_nonzero(inside)
+    within, seen = np.count_nonzero(inside & (expected > -tuning.border_error_px)), np.count_nonzero(inside)
     hidden, was = np.count_nonzero((expected > 0) & (distance < 0)), np.count_nonzero(expected > 0)
-    return bool(within >= LEAST_WITHIN * seen and hidden >= LEAST_HIDDEN * was)
+    return bool(within >= tuning.least_within * seen and hidden >= tuning.least_hidden * was)
 
 
-def _entry_px(box: tuple[int, int, int, int]) -> int:
+def _entry_px(box: tuple[int, int, int, int], tuning: AppearanceTuning) -> int:
     """How far an object that the image border cuts may turn out to reach beyond its box [work px]."""
     size = max(box[2] - box[0], box[3] - box[1])
-    return int(np.clip(BORDER_GROWTH * size, BORDER_MARGIN_LEAST_PX, PAD_PX - 4))
+    return int(np.clip(tuning.border_growth * size, tuning.border_margin_px, tuning.most_growth_px))
 
 
-def _margins_px(box: tuple[int, int, int, int], size: tuple[int, int], growth: int) -> tuple[int, int, int, int]:
+def _margins_px(
+    box: tuple[int, int, int, int], size: tuple[int, int], growth: int, inner_px: int
+) -> tuple[int, int, int, int]:
     """Room at the left, top, right and below [work px]; the far side of an object that enters needs less."""
     x0, y0, x1, y1 = box
     left, top, right, bottom = x0 <= 0, y0 <= 0, x1 >= size[1], y1 >= size[0]
-    least = min(growth, MARGIN_PX)
+    least = min(growth, inner_px)
     return (
         least if right and not left else growth,
         least if bottom and not top else growth,
@@ -307,9 +311,12 @@ def _alignment_of(
     usable: NDArray[np.bool_],
     corner: tuple[int, int],
     color_trust: float,
+    tuning: TemplateTuning,
 ) -> AlignmentPoints | None:
     """Alignment points of a crop, of which only the surroundings of the object are looked at."""
-    near = (distance > -OUTLINE_BAND - 2 * FINE).astype(np.uint8)
+    near = (distance > -tuning.outline_band_px - 2 * FINE).astype(np.uint8)
     x, y, w, h = cv2.boundingRect(near)
     part = slice(y, y + h), slice(x, x + w)
-    return alignment_points(color[part], distance[part], usable[part], (corner[0] + x, corner[1] + y), color_trust)
+    return alignment_points(
+        color[part], distance[part], usable[part], (corner[0] + x, corner[1] + y), color_trust, tuning
+    )

@@ -8,14 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.streaming.image.work_image import COLOR_BITS, COLORS
+from samlite_ros.streaming.tuning import ColorTuning
 
-PRIOR = 2e-4
-"""Share given to every colour beforehand: colours never seen say nothing."""
-LIMIT = 3.0
-"""Largest log-odds of one pixel's colour."""
-USELESS, USEFUL = 0.6, 0.9
-"""Balanced accuracy of the colours below which they are ignored, and above which they are trusted fully."""
-STEEPNESS = 1.5
 SMOOTHING = np.asarray(sum(w * np.eye(1 << COLOR_BITS, k=k) for k, w in ((-1, 0.25), (0, 0.5), (1, 0.25))), np.float32)
 """Weights 1/4, 1/2, 1/4 along one axis, symmetric (16, 16)."""
 
@@ -44,20 +38,24 @@ def histogram(color_index: NDArray[np.uint16]) -> NDArray[np.float32]:
     return np.asarray(smooth / (smooth.sum() + np.float32(1e-9)), np.float32)
 
 
-def color_model(inside: NDArray[np.float32], ring: NDArray[np.float32], background: NDArray[np.float32]) -> ColorModel:
+def color_model(
+    inside: NDArray[np.float32], ring: NDArray[np.float32], background: NDArray[np.float32], tuning: ColorTuning
+) -> ColorModel:
     """Compare an object's colours with those around it.
 
     Args:
         inside: Histogram of the object.
         ring: Histogram of its surroundings.
         background: Histogram of everything that belongs to no object.
+        tuning: How.
     """
-    evidence = np.log((inside + PRIOR) / (0.5 * ring + 0.5 * background + PRIOR))
-    evidence = np.clip(evidence, -LIMIT, LIMIT).astype(np.float32)
+    others = tuning.ring_share * ring + (1 - tuning.ring_share) * background
+    evidence = np.log((inside + tuning.prior) / (others + tuning.prior))
+    evidence = np.clip(evidence, -tuning.log_odds_limit, tuning.log_odds_limit).astype(np.float32)
     accuracy = 0.5 * float(inside[evidence > 0].sum() + ring[evidence < 0].sum())
-    trust = float(np.clip((accuracy - USELESS) / (USEFUL - USELESS), 0.0, 1.0))
+    trust = float(np.clip((accuracy - tuning.useless) / (tuning.useful - tuning.useless), 0.0, 1.0))
     log_odds = evidence * np.float32(trust)
-    probability = (1 / (1 + np.exp(-STEEPNESS * log_odds))).astype(np.float32)
+    probability = (1 / (1 + np.exp(-tuning.steepness * log_odds))).astype(np.float32)
     return ColorModel(log_odds, probability, trust)
 
 

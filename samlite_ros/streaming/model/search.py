@@ -9,59 +9,58 @@ from numpy.typing import NDArray
 from samlite_ros.streaming.image.geometry import Poses, compose, invert, moved_box, translation, window_pose
 from samlite_ros.streaming.image.work_image import WorkImage
 from samlite_ros.streaming.model.appearance import ObjectModel
+from samlite_ros.streaming.tuning import SearchTuning
 
-SEARCH_MARGIN_PX = 10
-CANDIDATES = 3
 COARSE, MIDDLE = 4, 2
 """Work pixels per pixel of the image that is searched as a whole."""
-LEAST_COARSE_PX = 200
-"""The coarser image will do, at a quarter of the time, for objects of so many pixels in the other."""
-LEAST_TEMPLATE_PX = 12
-"""A template of fewer pixels is found everywhere [px of the searched image]."""
 
 
-def find_by_color(image: WorkImage, model: ObjectModel, center: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Climb to where the object's colours are: three steps of mean shift from `center` (2,) [work px]."""
+def find_by_color(
+    image: WorkImage, model: ObjectModel, center: NDArray[np.float32], tuning: SearchTuning
+) -> NDArray[np.float32]:
+    """Climb to where the object's colours are: some steps of mean shift from `center` (2,) [work px]."""
     x0, y0, x1, y1 = model.box_xyxy
-    half_width, half_height = (x1 - x0) // 2 + SEARCH_MARGIN_PX, (y1 - y0) // 2 + SEARCH_MARGIN_PX
+    half_width, half_height = (x1 - x0) // 2 + tuning.margin_px, (y1 - y0) // 2 + tuning.margin_px
     height, width = image.size
-    for _ in range(3):
+    for _ in range(tuning.steps):
         left, right = int(max(center[0] - half_width, 0)), int(min(center[0] + half_width, width))
         top, bottom = int(max(center[1] - half_height, 0)), int(min(center[1] + half_height, height))
-        if right - left < 6 or bottom - top < 6:
+        if min(right - left, bottom - top) < tuning.least_window_px:
             break
         evidence = np.maximum(model.colors.log_odds[image.color_index[top:bottom, left:right]], 0)
         moments = cv2.moments(evidence)
-        if moments["m00"] < 20:
+        if moments["m00"] < tuning.least_evidence:
             break
         center = np.array([left + moments["m10"] / moments["m00"], top + moments["m01"] / moments["m00"]], np.float32)
     return center
 
 
-def find_by_template(image: WorkImage, model: ObjectModel, pose: Poses) -> list[Poses]:
+def find_by_template(image: WorkImage, model: ObjectModel, pose: Poses, tuning: SearchTuning) -> list[Poses]:
     """The places in the whole image that look most like an object.
 
     Args:
         image: The frame.
         model: The object.
         pose: (2, 3): its size and turn; where it puts the object does not matter.
+        tuning: How.
 
     Returns:
-        At most CANDIDATES poses (2, 3), the likeliest first; none where the object is too small or too large to search.
+        At most `SearchTuning.candidates` poses (2, 3), the likeliest first; none where the object is too small or too
+        large to search.
     """
     searched, shrink = image.smooth, MIDDLE
     color, distance, corner = _template(model, pose)
-    if np.count_nonzero(distance > 0) >= LEAST_COARSE_PX:
+    if np.count_nonzero(distance > 0) >= tuning.coarse_from_px:
         searched, color, distance = _halved(searched), _halved(color), _halved(distance)
         shrink = COARSE
     inside = (distance > 0).astype(np.float32)
     fits = inside.shape[0] <= searched.shape[0] and inside.shape[1] <= searched.shape[1]
-    if not fits or np.count_nonzero(inside) < LEAST_TEMPLATE_PX:
+    if not fits or np.count_nonzero(inside) < tuning.least_template_px:
         return []
     difference = cv2.matchTemplate(searched, color, cv2.TM_SQDIFF, mask=inside)
     apart_y, apart_x = (max(side // 2, 2) for side in inside.shape)
     found = []
-    for _ in range(CANDIDATES):
+    for _ in range(tuning.candidates):
         least, _, (x, y), _ = cv2.minMaxLoc(difference)
         if not np.isfinite(least):
             break

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from learnt_things import RED, image_of, keyframe, learn, track
+from learnt_things import RED, TUNING, image_of, keyframe, learn, track
 
 from samlite_ros.streaming.carry.compose import Evidence, doubles_among, gather_evidence, settle, to_mask
 from samlite_ros.streaming.carry.tracks import PromptMatch
@@ -31,7 +31,7 @@ def claim(log_odds, track_id=1, x0=0, nested=frozenset()):
 
 def test_a_thing_at_rest_covers_what_it_covered():
     model = learn(keyframe([(100, 80, 160, 140)]), 0)
-    (inside,) = drawn(gather_evidence([track(model)], image_of([(100, 80, 160, 140)])))
+    (inside,) = drawn(gather_evidence([track(model)], image_of([(100, 80, 160, 140)]), TUNING.compositing))
     truth = np.zeros_like(inside)
     truth[80:140, 100:160] = True
     assert (inside & truth).sum() / (inside | truth).sum() > 0.97
@@ -40,30 +40,32 @@ def test_a_thing_at_rest_covers_what_it_covered():
 def test_a_thing_grows_in_at_the_border_where_its_colours_are():
     model = learn(keyframe([(0, 80, 25, 140)]), 0)
     moved = track(model, pose=translation([30, 0]))
-    (inside,) = drawn(gather_evidence([moved], image_of([(0, 80, 55, 140)])))
+    (inside,) = drawn(gather_evidence([moved], image_of([(0, 80, 55, 140)]), TUNING.compositing))
     assert inside[90:130, 2:28].mean() > 0.95 and inside[90:130, 60:].mean() == 0
 
 
 def test_a_thing_does_not_grow_where_its_colours_are_not():
     model = learn(keyframe([(0, 80, 25, 140)]), 0)
     moved = track(model, pose=translation([30, 0]))
-    (inside,) = drawn(gather_evidence([moved], image_of([(30, 80, 55, 140)])))
+    (inside,) = drawn(gather_evidence([moved], image_of([(30, 80, 55, 140)]), TUNING.compositing))
     assert inside[90:130, 2:26].mean() < 0.05
 
 
 def test_growth_that_hangs_on_nothing_is_taken_back():
     model = learn(keyframe([(0, 80, 25, 140)]), 0)
     moved = track(model, pose=translation([60, 0]))
-    (inside,) = drawn(gather_evidence([moved], image_of([(60, 80, 85, 140), (5, 80, 30, 140)])))
+    (inside,) = drawn(gather_evidence([moved], image_of([(60, 80, 85, 140), (5, 80, 30, 140)]), TUNING.compositing))
     assert inside[:, :40].sum() == 0 and inside[90:130, 62:82].mean() > 0.95
 
 
 def test_a_thing_comes_out_from_behind_what_nobody_asked_for():
     cover = (130, 60, 190, 180)
     shown = keyframe([(100, 80, 160, 140), cover], colors=[RED, (30, 160, 60)])
-    shown = PaddedKeyframe(image_of([(100, 80, 160, 140), cover], colors=[RED, (30, 160, 60)]), [_left_half(shown)])
+    shown = PaddedKeyframe(
+        image_of([(100, 80, 160, 140), cover], colors=[RED, (30, 160, 60)]), [_left_half(shown)], TUNING.appearance
+    )
     away = image_of([(100, 80, 160, 140), (230, 60, 290, 180)], colors=[RED, (30, 160, 60)])
-    (inside,) = drawn(gather_evidence([track(learn(shown, 0))], away))
+    (inside,) = drawn(gather_evidence([track(learn(shown, 0))], away, TUNING.compositing))
     assert inside[85:135, 131:136].mean() > 0.9  # as far as it may grow per keyframe
     assert inside[85:135, 162:].sum() == 0
 
@@ -75,38 +77,43 @@ def _left_half(frame):
 def test_colours_move_a_border_only_where_the_template_does_not_fit():
     model = learn(keyframe([(100, 80, 160, 140)]), 0)
     image = image_of([(101, 80, 161, 140)])
-    fits, misfits = (drawn(gather_evidence([track(model, cost=cost)], image))[0] for cost in (0.0, 20.0))
+    fits, misfits = (
+        drawn(gather_evidence([track(model, cost=cost)], image, TUNING.compositing))[0] for cost in (0.0, 20.0)
+    )
     assert fits[90:130, 100].mean() > 0.9 and misfits[90:130, 100].mean() < 0.1
 
 
 def test_a_part_that_an_unknown_thing_covers_is_not_its_own():
     model = learn(keyframe([(100, 80, 180, 160)]), 0)
     image = image_of([(100, 80, 180, 160), (140, 60, 200, 180)], colors=[RED, (30, 160, 60)])
-    (inside,) = drawn(gather_evidence([track(model)], image))
+    (inside,) = drawn(gather_evidence([track(model)], image, TUNING.compositing))
     assert inside[85:155, 102:136].mean() > 0.95 and inside[85:155, 146:176].mean() < 0.05
 
 
 def test_a_thing_that_is_not_there_is_not_drawn():
     model = learn(keyframe([(100, 80, 160, 140)]), 0)
-    assert gather_evidence([track(model, agreement=0.1)], image_of([])) == []
-    assert gather_evidence([track(model, pose=translation([500, 0]))], image_of([])) == []
+    assert gather_evidence([track(model, agreement=0.1)], image_of([]), TUNING.compositing) == []
+    assert gather_evidence([track(model, pose=translation([500, 0]))], image_of([]), TUNING.compositing) == []
 
 
 def test_a_second_track_on_one_thing_is_noticed():
     model = learn(keyframe([(100, 80, 160, 140)]), 0)
     image = image_of([(100, 80, 160, 140)])
-    first, second = gather_evidence([track(model, i, misses=i - 1) for i in (1, 2)], image)
-    assert doubles_among([first, second]) == [second]
-    assert doubles_among([second]) == [] and doubles_among([first, first]) == []
+    first, second = gather_evidence([track(model, i, misses=i - 1) for i in (1, 2)], image, TUNING.compositing)
+    assert doubles_among([first, second], TUNING.compositing) == [second]
+    assert doubles_among([second], TUNING.compositing) == [] and doubles_among([first, first], TUNING.compositing) == []
     other = replace(first, track=replace(first.track, matches=(PromptMatch(Prompt("other"), 0.9, 1),)))
     aside = replace(first, x0=first.x0 + 50)
-    assert doubles_among([other, second]) == [] and doubles_among([aside, second]) == []
+    assert (
+        doubles_among([other, second], TUNING.compositing) == []
+        and doubles_among([aside, second], TUNING.compositing) == []
+    )
 
 
 def test_what_was_missed_yields_to_what_was_found():
     model = learn(keyframe([(100, 80, 160, 140)]), 0)
     image = image_of([(100, 80, 160, 140)])
-    found, missed = gather_evidence([track(model, i, misses=i - 1) for i in (1, 2)], image)
+    found, missed = gather_evidence([track(model, i, misses=i - 1) for i in (1, 2)], image, TUNING.compositing)
     inside = drawn([found, missed])
     assert inside[0][90:130, 110:150].all() and not inside[1][90:130, 110:150].any()
 
@@ -114,7 +121,7 @@ def test_what_was_missed_yields_to_what_was_found():
 def test_a_thing_whose_place_is_a_guess_yields_to_what_looks_alike_and_is_there():
     model = learn(keyframe([(100, 80, 160, 140)]), 0)
     image = image_of([(100, 80, 160, 140)])
-    guessed, sure = gather_evidence([track(model, 1, share=0.1), track(model, 2)], image)
+    guessed, sure = gather_evidence([track(model, 1, share=0.1), track(model, 2)], image, TUNING.compositing)
     inside = drawn([guessed, sure])
     assert inside[1][90:130, 110:150].all() and not inside[0][90:130, 110:150].any()
     (alone,) = drawn([guessed])
@@ -138,7 +145,7 @@ def test_things_that_share_pixels_by_nature_do_not_compete():
 
 @pytest.mark.parametrize("camera_size", [(240, 320), (480, 640), (720, 960), (365, 487)])
 def test_a_border_is_drawn_where_the_margin_changes_sign(camera_size):
-    image = prepare(Frame(np.zeros((*camera_size, 3), np.uint8), 1))
+    image = prepare(Frame(np.zeros((*camera_size, 3), np.uint8), 1), TUNING)
     h, w = image.size
     x = np.broadcast_to(np.arange(w, dtype=np.float32), (h, w))
     margin = np.minimum(x - 50.25, 120.75 - x)[20:200, 30:200]  # inside from 50.25 to 120.75 [work px]

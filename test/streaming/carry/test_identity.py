@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from learnt_things import TUNING
 from prompts import prompts
 
 from samlite_ros.pixels.masks import mask_from_array
@@ -45,7 +46,7 @@ def test_overlaps_of_all_pairs():
     ],
 )
 def test_matching_by_overlap(overlap, detections, tracks, across, expected):
-    assert match_by_overlap(np.float32(overlap), detections, tracks, across) == expected
+    assert match_by_overlap(np.float32(overlap), detections, tracks, across, TUNING.association) == expected
 
 
 @pytest.mark.parametrize(
@@ -61,23 +62,37 @@ def test_matching_by_overlap(overlap, detections, tracks, across, expected):
 )
 def test_recognising_what_was_out_of_sight(track, same):
     seen = Candidate(A, np.float32([50, 50]), 40, RED)
-    assert match_by_likeness([seen], [track]) == ({0: 0} if same else {})
+    assert match_by_likeness([seen], [track], TUNING.reidentification) == ({0: 0} if same else {})
 
 
 def test_two_phrases_that_find_one_thing_make_one_detection():
     results = [result("ball", (0.9, (100, 100, 160, 160))), result("sphere", (0.8, (102, 100, 160, 161)))]
-    (detection,) = detections_from(results, dict.fromkeys(prompts("ball", "sphere"), 128), 7, (240, 320), merge=True)
+    (detection,) = detections_from(
+        results, dict.fromkeys(prompts("ball", "sphere"), 128), 7, (240, 320), True, TUNING.detection
+    )
     assert [(m.prompt.display, m.keyframe_ns) for m in detection.matches] == [("ball", 7), ("sphere", 7)]
-    assert len(detections_from(results, dict.fromkeys(prompts("ball", "sphere"), 128), 7, (240, 320), merge=False)) == 2
+    assert (
+        len(
+            detections_from(
+                results, dict.fromkeys(prompts("ball", "sphere"), 128), 7, (240, 320), False, TUNING.detection
+            )
+        )
+        == 2
+    )
 
 
 def test_two_findings_of_one_phrase_are_two_things():
     results = [result("ball", (0.9, (100, 100, 160, 160)), (0.8, (102, 100, 160, 161)))]
-    assert len(detections_from(results, {Prompt("ball"): 128}, 7, (240, 320), merge=True)) == 2
+    assert len(detections_from(results, {Prompt("ball"): 128}, 7, (240, 320), True, TUNING.detection)) == 2
 
 
 def test_phrases_that_are_no_longer_asked_for_are_left_out():
-    assert detections_from([result("ball", (0.9, (1, 1, 60, 60)))], {Prompt("cup"): 128}, 7, (240, 320), True) == []
+    assert (
+        detections_from(
+            [result("ball", (0.9, (1, 1, 60, 60)))], {Prompt("cup"): 128}, 7, (240, 320), True, TUNING.detection
+        )
+        == []
+    )
 
 
 def test_the_query_decides_which_pixels_are_inside():
@@ -85,7 +100,9 @@ def test_the_query_decides_which_pixels_are_inside():
     soft.probability[:20] = 100
     found = PromptResult(Prompt("ball"), 0.9, np.float32([0.9]), np.zeros((1, 4), np.float32), (soft,))
     areas = [
-        detections_from([found], {Prompt("ball"): level}, 7, (240, 320), True)[0].keyframe_mask.inside.sum()
+        detections_from([found], {Prompt("ball"): level}, 7, (240, 320), True, TUNING.detection)[
+            0
+        ].keyframe_mask.inside.sum()
         for level in (128, 90)
     ]
     assert areas == [20 * 10, 20 * 20]
@@ -108,13 +125,15 @@ def test_an_empty_mask_is_no_detection():
 def test_parts_are_nested_and_neighbours_are_not():
     boxes = [(100, 100, 200, 300), (120, 120, 180, 180), (190, 100, 300, 300)]
     masks = [to_keyframe_mask(box_mask(*box), (240, 320)) for box in boxes]
-    assert nested_with(masks) == [frozenset({1}), frozenset({0}), frozenset()]
+    assert nested_with(masks, TUNING.detection) == [frozenset({1}), frozenset({0}), frozenset()]
 
 
 def test_a_phrase_is_taken_back_after_two_keyframes_without_it():
     ball, sphere = PromptMatch(Prompt("ball"), 0.9, 1), PromptMatch(Prompt("sphere"), 0.8, 1)
     again = PromptMatch(Prompt("ball"), 0.7, 2)
-    once = merge_matches((ball, sphere), (again,), frozenset(prompts("ball", "sphere")))
+    once = merge_matches((ball, sphere), (again,), frozenset(prompts("ball", "sphere")), TUNING.detection)
     assert [(m.prompt.display, m.misses) for m in once] == [("sphere", 1), ("ball", 0)]
-    assert [m.prompt.display for m in merge_matches(once, (again,), frozenset(prompts("ball", "sphere")))] == ["ball"]
-    assert len(merge_matches(once, (again,), frozenset(prompts("ball")))) == 2  # it was not searched
+    assert [
+        m.prompt.display for m in merge_matches(once, (again,), frozenset(prompts("ball", "sphere")), TUNING.detection)
+    ] == ["ball"]
+    assert len(merge_matches(once, (again,), frozenset(prompts("ball")), TUNING.detection)) == 2  # it was not searched

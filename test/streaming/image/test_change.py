@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from learnt_things import TUNING
 
 from samlite_ros.streaming.image.change import change_map, color_histogram, is_cut, is_still
 from samlite_ros.streaming.image.work_image import prepare, work_size
@@ -17,33 +18,33 @@ def scene(seed=0, size=(480, 640)):
 def shot(image, noise=4.0, gain=1.0, seed=1):
     rng = np.random.default_rng(seed)
     noisy = image * gain + rng.normal(0, noise, image.shape)
-    return prepare(Frame(np.clip(noisy, 0, 255).astype(np.uint8), 1))
+    return prepare(Frame(np.clip(noisy, 0, 255).astype(np.uint8), 1), TUNING)
 
 
 @pytest.mark.parametrize(("noise", "gain"), [(0.0, 1.0), (4.6, 1.0), (4.6, 1.02), (4.6, 0.96), (8.0, 1.0)])
 def test_noise_and_flicker_are_no_change(noise, gain):
-    assert is_still(change_map(shot(scene(), noise), shot(scene(), noise, gain, seed=2)))
+    assert is_still(change_map(shot(scene(), noise), shot(scene(), noise, gain, seed=2), TUNING.change), TUNING.change)
 
 
 @pytest.mark.parametrize("contrast", [-60, 40])
 def test_a_thing_of_24_px_is_a_change_where_it_is(contrast):
     changed_image = scene()
     changed_image[200:224, 400:424] += contrast
-    changed = change_map(shot(scene()), shot(changed_image, seed=2))
-    assert not is_still(changed)
+    changed = change_map(shot(scene()), shot(changed_image, seed=2), TUNING.change)
+    assert not is_still(changed, TUNING.change)
     rows, columns = np.nonzero(changed)
     assert rows.min() >= 200 / 4 - 2 and rows.max() <= 224 / 4 + 2
     assert columns.min() >= 400 / 4 - 2 and columns.max() <= 424 / 4 + 2
 
 
 def test_a_moved_camera_is_a_change():
-    assert not is_still(change_map(shot(scene()), shot(np.roll(scene(), 5, 1), seed=2)))
+    assert not is_still(change_map(shot(scene()), shot(np.roll(scene(), 5, 1), seed=2), TUNING.change), TUNING.change)
 
 
 def test_only_another_scene_is_a_cut():
     here, later = color_histogram(shot(scene())), color_histogram(shot(np.roll(scene(), 40, 1), seed=2))
     dark = color_histogram(shot(scene(9) * 0.3))
-    assert not is_cut(here, later) and is_cut(here, dark)
+    assert not is_cut(here, later, TUNING.change) and is_cut(here, dark, TUNING.change)
 
 
 @pytest.mark.parametrize(
@@ -51,4 +52,4 @@ def test_only_another_scene_is_a_cut():
     [((480, 640), (240, 320)), ((1080, 1920), (180, 320)), ((640, 360), (320, 180)), ((100, 120), (100, 120))],
 )
 def test_the_longer_side_of_the_work_image_has_at_most_320_px(camera, work):
-    assert work_size(camera) == work
+    assert work_size(camera, TUNING.image) == work

@@ -5,6 +5,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from learnt_things import TUNING
 
 from samlite_ros.streaming.image.geometry import identity, transform, translation
 from samlite_ros.streaming.image.work_image import prepare
@@ -29,14 +30,14 @@ def picture(pose, plain=False, cover=None, seed=0):
     if cover is not None:
         image[:, cover] = (40, 160, 200)
     noise = np.random.default_rng(seed).normal(0, 2, image.shape)
-    return prepare(Frame(np.clip(image + noise, 0, 255).astype(np.uint8), 1)), disc > 0.5
+    return prepare(Frame(np.clip(image + noise, 0, 255).astype(np.uint8), 1), TUNING), disc > 0.5
 
 
 def model_of(plain=False):
     image, disc = picture(identity(), plain)
     fine = np.repeat(np.repeat(disc[88:152, 128:192], 2, 0), 2, 1)
-    keyframe = PaddedKeyframe(image, [KeyframeMask(128, 88, fine)])
-    return build_model(keyframe, 0, frozenset(), keyframe.background)
+    keyframe = PaddedKeyframe(image, [KeyframeMask(128, 88, fine)], TUNING.appearance)
+    return build_model(keyframe, 0, frozenset(), keyframe.background, TUNING)
 
 
 def moved(dx, dy, scale=1.0, angle=0.0):
@@ -54,14 +55,16 @@ def farthest(a, b):
     "pose", [moved(0, 0), moved(3, -2), moved(-4, 3, 1.05), moved(1, 1, 0.95, 0.06), moved(2.4, 0.3, 1, -0.08)]
 )
 def test_a_textured_thing_is_found_to_a_fraction_of_a_pixel(pose):
-    found = align(picture(pose)[0], stack([model_of()]), identity()[None], 8, None)
+    found = align(picture(pose)[0], stack([model_of()]), identity()[None], 8, None, TUNING.alignment)
     assert farthest(found.poses[0], pose) < 0.4
     assert found.share[0] > 0.9 and found.agreement[0] > 0.9 and not found.rejected[0]
 
 
 def test_a_plain_thing_is_found_by_its_outline():
     pose = moved(4, -3)
-    found = align(picture(pose, plain=True)[0], stack([model_of(plain=True)]), identity()[None], 8, None)
+    found = align(
+        picture(pose, plain=True)[0], stack([model_of(plain=True)]), identity()[None], 8, None, TUNING.alignment
+    )
     assert farthest(found.poses[0], pose) < 0.6
 
 
@@ -71,14 +74,14 @@ def test_a_part_that_another_thing_covers_does_not_pull():
     owner = np.zeros(image.size, np.int16)
     owner[:, cover] = 1
     covering = Covering(owner, np.array([[False, True]]))
-    found = align(image, stack([model_of()]), identity()[None], 8, covering)
+    found = align(image, stack([model_of()]), identity()[None], 8, covering, TUNING.alignment)
     assert farthest(found.poses[0], pose) < 0.5
     assert found.share[0] < 0.8 < found.agreement[0]
 
 
 def test_a_thing_that_is_not_there_is_not_believed():
     image, _ = picture(translation([400, 0]))
-    found = align(image, stack([model_of()]), identity()[None], 4, None)
+    found = align(image, stack([model_of()]), identity()[None], 4, None, TUNING.alignment)
     assert found.agreement[0] < 0.3 and found.cost[0] > 15
 
 
@@ -86,8 +89,8 @@ def test_many_things_at_once_are_as_good_as_one_by_one():
     model, poses = model_of(), [moved(3, -2), moved(-2, 2)]
     image, _ = picture(poses[0])
     starts = np.stack([identity(), translation([2, -1])])
-    together = align(image, stack([model, model]), starts, 6, None)
-    alone = [align(image, stack([model]), starts[i : i + 1], 6, None) for i in range(2)]
+    together = align(image, stack([model, model]), starts, 6, None, TUNING.alignment)
+    alone = [align(image, stack([model]), starts[i : i + 1], 6, None, TUNING.alignment) for i in range(2)]
     assert np.allclose(together.poses, np.concatenate([a.poses for a in alone]), atol=1e-3)
 
 
@@ -101,25 +104,25 @@ def test_of_several_starts_the_cheapest_wins_and_the_first_one_ties():
         rejected=np.array([False, False, False, False]),
         support=np.ones(4, np.float32),
     )
-    best = rows.best_per_object([0, 1, 0, 1])
+    best = rows.best_per_object([0, 1, 0, 1], TUNING.alignment)
     assert best.poses[:, 0, 2].tolist() == [0, 3]
     elsewhere = replace(rows, support=np.array([1, 0.9, 1, 0.1], np.float32))  # the last lies on other colours
-    assert elsewhere.best_per_object([0, 1, 0, 1]).poses[:, 0, 2].tolist() == [0, 1]
+    assert elsewhere.best_per_object([0, 1, 0, 1], TUNING.alignment).poses[:, 0, 2].tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("is_there", [True, False])
 def test_a_place_out_of_sight_is_preferred_only_to_one_where_the_thing_is_not(is_there):
     image, _ = picture(moved(2, 1) if is_there else moved(150, 0))
     starts = np.stack([translation([500, 0]), identity()])  # two pixels off is a poor fit
-    found = align(image, stack([model_of(), model_of()]), starts, 0, None)
-    best = found.best_per_object([0, 0])
+    found = align(image, stack([model_of(), model_of()]), starts, 0, None, TUNING.alignment)
+    best = found.best_per_object([0, 0], TUNING.alignment)
     assert np.array_equal(best.poses[0], starts[1 if is_there else 0])
 
 
 def test_colours_support_the_place_where_the_thing_is():
     image, model = picture(translation([20, 0]))[0], model_of()
     starts = np.stack([translation([20, 0]), translation([-40, 0])])
-    found = align(image, stack([model, model]), starts, 0, None)
+    found = align(image, stack([model, model]), starts, 0, None, TUNING.alignment)
     assert found.support[0] > 0.9 and found.support[1] < 0.2
 
 

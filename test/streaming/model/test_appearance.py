@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from learnt_things import FLOOR, RED, keyframe, learn
+from learnt_things import FLOOR, RED, TUNING, keyframe, learn
 
 from samlite_ros.streaming.image.geometry import identity, translation
 from samlite_ros.streaming.image.work_image import COLORS, prepare
@@ -38,7 +38,7 @@ def test_a_histogram_is_smoothed_over_neighbouring_colours_and_sums_to_one():
 
 def test_no_pixels_at_all_are_no_evidence():
     empty = histogram(np.zeros(0, np.uint16))
-    model = color_model(empty, empty, empty)
+    model = color_model(empty, empty, empty, TUNING.color)
     assert model.log_odds.shape == (COLORS,) and np.all(model.log_odds == 0)
 
 
@@ -75,7 +75,8 @@ def test_a_hole_is_unknown():
     fine = np.ones((120, 120), bool)
     fine[50:70, 50:70] = False
     image = keyframe([(100, 80, 160, 140)])
-    solid = PaddedKeyframe(prepare(Frame(np.full((240, 320, 3), 90, np.uint8), 1)), [KeyframeMask(100, 80, fine)])
+    plain = prepare(Frame(np.full((240, 320, 3), 90, np.uint8), 1), TUNING)
+    solid = PaddedKeyframe(plain, [KeyframeMask(100, 80, fine)], TUNING.appearance)
     model = learn(solid, 0)
     assert at(model, model.unknown, 130, 110) == 1
     assert learn(image, 0).unknown is None
@@ -98,11 +99,11 @@ def test_what_was_known_of_a_thing_tells_where_it_goes_on_behind_something():
     whole = learn(keyframe([(100, 80, 160, 140)]), 0)
     hidden = keyframe([(110, 80, 135, 140)])
     former = Former(whole, translation([10, 0]))
-    model = build_model(hidden, 0, frozenset(), hidden.background, former)
+    model = build_model(hidden, 0, frozenset(), hidden.background, TUNING, former)
     assert at(model, model.unknown, 150, 110) == 1 and at(model, model.reach, 150, 110) > 0
     assert at(model, model.unknown, 172, 110) == 0  # it never reached so far
     assert learn(hidden, 0).unknown is None
-    again = build_model(hidden, 0, frozenset(), hidden.background, Former(model, identity()))
+    again = build_model(hidden, 0, frozenset(), hidden.background, TUNING, Former(model, identity()))
     assert at(again, again.unknown, 150, 110) == 1  # remembered over more than one keyframe
 
 
@@ -113,5 +114,5 @@ def test_what_was_known_of_a_thing_tells_where_it_goes_on_behind_something():
 )
 def test_a_thing_that_nothing_hides_ends_where_its_mask_ends(box, shift):
     whole, now = learn(keyframe([(100, 80, 160, 140)]), 0), keyframe([box])
-    model = build_model(now, 0, frozenset(), now.background, Former(whole, translation([shift, 0])))
+    model = build_model(now, 0, frozenset(), now.background, TUNING, Former(whole, translation([shift, 0])))
     assert model.unknown is None and model.reach is model.distance
