@@ -1,6 +1,6 @@
 """Fill the README's marked blocks from their sources, so that nothing stands in two places by hand.
 
-python3 docs/sync_readme.py      (test/unit/test_readme.py fails where this was forgotten)
+python3 docs/sync_readme.py      (test/packaging/test_readme.py fails where this was forgotten)
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from samlite_ros.parameters.table import render_markdown
+from samlite_ros.messages import outputs
+from samlite_ros.parameters import table
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"<!-- begin (?P<source>\S+) -->\n.*?<!-- end (?P=source) -->", re.DOTALL)
+TABLES = {"parameters": table.render_markdown, "topics": outputs.render_markdown}
 LANGUAGES = {".py": "python", ".hpp": "cpp"}
 
 
@@ -25,8 +27,8 @@ def _filled(source: str) -> str:
 
 
 def _content(source: str) -> str:
-    if source == "parameters":
-        return render_markdown()
+    if source in TABLES:
+        return TABLES[source]()
     path = ROOT / source
     return f"```{LANGUAGES[path.suffix]}\n{path.read_text(encoding='utf-8')}```\n"
 

@@ -16,8 +16,9 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from samlite_ros.live.memory import keep_freed_memory
+from samlite_ros.messages.topics import COMPRESSED_IMAGE, IMAGE
 from samlite_ros.msg import Segmentation
-from samlite_ros.node.qos import CAMERA, RESULT
+from samlite_ros.node.qos import profile_of
 
 
 class Echo(Node):
@@ -25,9 +26,9 @@ class Echo(Node):
 
     def __init__(self) -> None:
         super().__init__("samlite")
-        self._answers = self.create_publisher(Segmentation, "~/segmentation", RESULT)
-        self.create_subscription(Image, "image", self._answer, CAMERA)
-        self.create_subscription(CompressedImage, "image/compressed", self._answer, CAMERA)
+        self._answers = self.create_publisher(Segmentation, "~/segmentation", 5)
+        self.create_subscription(Image, IMAGE.of(), self._answer, profile_of(IMAGE.qos))
+        self.create_subscription(CompressedImage, COMPRESSED_IMAGE.of(), self._answer, profile_of(IMAGE.qos))
 
     def _answer(self, message: Any) -> None:
         self._answers.publish(Segmentation(header=message.header))

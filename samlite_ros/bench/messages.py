@@ -19,10 +19,10 @@ from samlite_ros.bench.figures import Figure, figure
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.timing import interleave
 from samlite_ros.bench.workload import camera_frame, phrases
-from samlite_ros.messages.fill import detections_message, image_message, segmentation_message
+from samlite_ros.messages.fill import image_message
+from samlite_ros.messages.outputs import CAMERA_OUTPUTS, AnsweredFrame, Kind
 from samlite_ros.node.messages import RCLPY
 from samlite_ros.pixels.decode import decode_compressed_image, decode_image
-from samlite_ros.pixels.masks import label_images
 from samlite_ros.segmenter.pytorch.resample import resample
 from samlite_ros.segmenter.upsample import upsample_mask
 from samlite_ros.streaming.answer import answer_keyframe
@@ -144,12 +144,11 @@ def our_messages(logits: torch.Tensor, frame: Frame) -> list[Any]:
         for name, mask in zip(names, logits, strict=True)
     ]
     answer = answer_keyframe(frame, results, "bench", Vocabulary(1, queries))
-    rasters = label_images(answer.instances, answer.size)
-    images = ((rasters.label, "mono8"), (rasters.confidence, "mono8"), (rasters.instance, "mono16"))
+    answered = AnsweredFrame(answer, frame)
     return [
-        segmentation_message(RCLPY, answer),
-        detections_message(RCLPY, answer),
-        *(image_message(RCLPY, image, encoding, answer.stamp_ns, answer.frame_id) for image, encoding in images),
+        output.fill(RCLPY, answered)
+        for output in CAMERA_OUTPUTS
+        if output.kind is not Kind.PICTURE and not output.per_epoch
     ]
 
 

@@ -29,9 +29,9 @@ from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.process_tree import tree_cpu_s, tree_peak_mib
 from samlite_ros.errors import SamliteError
 from samlite_ros.live.memory import keep_freed_memory
-from samlite_ros.messages.fill import image_message, stamp_ns, time_message
+from samlite_ros.messages.fill import compressed_image_message, image_message, stamp_ns, time_message
 from samlite_ros.msg import Segmentation
-from samlite_ros.node.messages import RCLPY, compressed_message
+from samlite_ros.node.messages import RCLPY
 from samlite_ros.node.processes import private_graph, running
 from samlite_ros.scenes.sequence import Sequence as SceneSequence
 from samlite_ros.scenes.sequence import SequenceOptions
@@ -225,7 +225,9 @@ def camera_messages(size: tuple[int, int], compressed: bool) -> list[Any]:
     scenes = SceneSequence("fly", 1, SequenceOptions(frames=_FRAMES, size=(480, 640)))
     images = [np.asarray(cv2.resize(scene.image, size), np.uint8) for scene in scenes]
     forth = [
-        compressed_message(i, 90, 1, "camera") if compressed else image_message(RCLPY, i, "rgb8", 1, "camera")
+        compressed_image_message(RCLPY, i, 90, 1, "camera")
+        if compressed
+        else image_message(RCLPY, i, "rgb8", 1, "camera")
         for i in images
     ]
     return forth + forth[-2:0:-1]

@@ -37,7 +37,7 @@ def add_parser(parser: ArgumentParser) -> None:
     )
     _add_queries(parser)
     _add_node(parser)
-    _add_outputs(parser)
+    _add_result(parser)
 
 
 def _add_queries(parser: ArgumentParser) -> None:
@@ -64,7 +64,7 @@ def _add_node(parser: ArgumentParser) -> None:
     )
 
 
-def _add_outputs(parser: ArgumentParser) -> None:
+def _add_result(parser: ArgumentParser) -> None:
     parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap")
     parser.add_argument("--compress", action="store_true", help="zstd")
     parser.add_argument("--label-images", action="store_true", help="write label, confidence and instance images too")
@@ -118,8 +118,8 @@ def _ended_as_interrupted() -> Iterator[None]:
 def _options(args: Namespace) -> ReplayOptions:
     from samlite_ros.parameters.file import read_parameter_file
     from samlite_ros.parameters.table import Parameters
-    from samlite_ros.replay.outputs import OutputOptions
     from samlite_ros.replay.replay import ReplayOptions
+    from samlite_ros.replay.result_writer import ResultOptions
     from samlite_ros.virtual.latency import parse_profile
     from samlite_ros.virtual.node import NO_LATENCY
 
@@ -134,7 +134,7 @@ def _options(args: Namespace) -> ReplayOptions:
         queries_from_bag=args.queries_from_bag,
         parameters=replace(parameters, **{k: v for k, v in chosen.items() if v is not None}),
         profile=profile,
-        outputs=OutputOptions(
+        result=ResultOptions(
             storage=args.storage,
             compressed=args.compress,
             label_images=args.label_images,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -219,6 +220,15 @@ def image_message(make: MessageFactory, image: NDArray[Any], encoding: str, stam
         step=image.strides[0],
         data=make.array(np.ascontiguousarray(image).reshape(-1).view(np.uint8)),
     )
+
+
+def compressed_image_message(
+    make: MessageFactory, rgb: NDArray[np.uint8], quality: int, stamp_ns: int, frame_id: str
+) -> Any:
+    """sensor_msgs/CompressedImage: a JPEG of an RGB image (H, W, 3); quality 1 to 100."""
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    header = header_message(make, stamp_ns, frame_id)
+    return make.new("sensor_msgs/msg/CompressedImage", header=header, format="jpeg", data=make.array(data))
 
 
 def stamp_ns(time: Any) -> int:

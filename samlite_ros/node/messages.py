@@ -2,66 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
-import cv2
 import numpy as np
-from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point, Pose, PoseWithCovariance, Quaternion
 from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
-from vision_msgs.msg import (
-    BoundingBox2D,
-    Detection2D,
-    Detection2DArray,
-    LabelInfo,
-    ObjectHypothesis,
-    ObjectHypothesisWithPose,
-    Point2D,
-    Pose2D,
-    VisionClass,
-)
 
 from samlite_ros.errors import ImageDecodeError
-from samlite_ros.messages.fill import header_message, stamp_ns
-from samlite_ros.msg import (
-    InstanceMask,
-    QueryMatch,
-    QueryResult,
-    QueryStatus,
-    QueryStatusArray,
-    Segmentation,
-)
+from samlite_ros.messages.fill import stamp_ns
 from samlite_ros.pixels.decode import ENCODINGS, decode_compressed_image, decode_image
 from samlite_ros.types import NO_STAMP, Frame
 
-_TYPES: dict[str, Callable[..., Any]] = {
-    "builtin_interfaces/msg/Time": Time,
-    "geometry_msgs/msg/Point": Point,
-    "geometry_msgs/msg/Pose": Pose,
-    "geometry_msgs/msg/PoseWithCovariance": PoseWithCovariance,
-    "geometry_msgs/msg/Quaternion": Quaternion,
-    "samlite_ros/msg/InstanceMask": InstanceMask,
-    "samlite_ros/msg/QueryMatch": QueryMatch,
-    "samlite_ros/msg/QueryResult": QueryResult,
-    "samlite_ros/msg/QueryStatus": QueryStatus,
-    "samlite_ros/msg/QueryStatusArray": QueryStatusArray,
-    "samlite_ros/msg/Segmentation": Segmentation,
-    "sensor_msgs/msg/CompressedImage": CompressedImage,
-    "sensor_msgs/msg/Image": Image,
-    "std_msgs/msg/Header": Header,
-    "vision_msgs/msg/BoundingBox2D": BoundingBox2D,
-    "vision_msgs/msg/Detection2D": Detection2D,
-    "vision_msgs/msg/Detection2DArray": Detection2DArray,
-    "vision_msgs/msg/LabelInfo": LabelInfo,
-    "vision_msgs/msg/ObjectHypothesis": ObjectHypothesis,
-    "vision_msgs/msg/ObjectHypothesisWithPose": ObjectHypothesisWithPose,
-    "vision_msgs/msg/Point2D": Point2D,
-    "vision_msgs/msg/Pose2D": Pose2D,
-    "vision_msgs/msg/VisionClass": VisionClass,
-}
+
+@cache
+def message_class(type_name: str) -> Any:
+    """The class of rclpy's for a type, e.g. 'sensor_msgs/msg/Image'."""
+    package, _, name = type_name.split("/")
+    return getattr(importlib.import_module(f"{package}.msg"), name)
 
 
 class RclpyFactory:
@@ -72,7 +33,7 @@ class RclpyFactory:
         numbers = [(name, value) for name, value in fields.items() if type(value) is memoryview]
         for name, _ in numbers:
             del fields[name]
-        message = _TYPES[type_name](**fields)
+        message = message_class(type_name)(**fields)
         for name, values in numbers:
             getattr(message, name).frombytes(values)
         return message
@@ -121,10 +82,3 @@ def _frame(image: NDArray[np.uint8], header: Header, camera: str) -> Frame:
             "image has no stamp, and the node's clock shows no time: with use_sim_time it needs /clock"
         )
     return Frame(image, stamp, header.frame_id, camera)
-
-
-def compressed_message(rgb: NDArray[np.uint8], quality: int, stamp: int, frame_id: str) -> CompressedImage:
-    """A JPEG of an RGB image (H, W, 3); quality 1 to 100."""
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    header = header_message(RCLPY, stamp, frame_id)
-    return RCLPY.new("sensor_msgs/msg/CompressedImage", header=header, format="jpeg", data=RCLPY.array(data))

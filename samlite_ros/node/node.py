@@ -12,14 +12,12 @@ from functools import partial, wraps
 from typing import Any
 
 import cv2
-from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
 from samlite_ros.errors import ParameterError, PhraseTooLongError, SamliteError
@@ -28,16 +26,18 @@ from samlite_ros.live.memory import settle_memory
 from samlite_ros.live.network_worker import NetworkWorker
 from samlite_ros.live.stream_worker import StreamWorker
 from samlite_ros.messages.fill import query_status_array_message, stamp_ns
+from samlite_ros.messages.outputs import DIAGNOSTICS, QUERY_STATUS
 from samlite_ros.messages.read import read_request, read_requests
-from samlite_ros.msg import QuerySet, QueryStatusArray, TextQuery
+from samlite_ros.messages.topics import COMPRESSED_IMAGE, IMAGE, QUERY, QUERY_SET, QUERY_TEXT
+from samlite_ros.msg import QuerySet, TextQuery
 from samlite_ros.network.host import NetworkHost
 from samlite_ros.network.place import NetworkPlace
 from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
 from samlite_ros.node.diagnostics import NodeFacts, Report
 from samlite_ros.node.messages import RCLPY, frame_from_compressed, frame_from_image
-from samlite_ros.node.outputs import CameraOutputs
 from samlite_ros.node.parameter_server import declare_parameters, values_of
-from samlite_ros.node.qos import CAMERA, LATCHED, QUERY, QUERY_SET, QosWatch
+from samlite_ros.node.publishers import CameraPublishers
+from samlite_ros.node.qos import QosWatch
 from samlite_ros.parameters.table import Parameters, updated
 from samlite_ros.queries.registry import PARAMETER_CLIENT, TEXT_CLIENT, QueryRegistry, QueryStatus, Reason, State
 from samlite_ros.segmenter.load import SegmenterFactory, load_segmenter
@@ -96,10 +96,10 @@ class SamliteNode(LifecycleNode):
         self._tasks_guard = self.create_guard_condition(self._run_tasks)
         self._failure_log = FailureLog(self.get_logger().error)
         self._qos = QosWatch(self)
-        self._outputs = [
-            CameraOutputs(self._qos, name, self._values.overlay_jpeg_quality) for name in self._values.camera_names
+        self._camera_publishers = [
+            CameraPublishers(self._qos, name, self._values.overlay_jpeg_quality) for name in self._values.camera_names
         ]
-        self._streams = [self._make_stream(output) for output in self._outputs]
+        self._streams = [self._make_stream(publishers) for publishers in self._camera_publishers]
         self._network = NetworkWorker(
             self._streams,
             on_prompt=lambda prompt, error: self._post(lambda: self._on_prompt(prompt, error)),
@@ -188,11 +188,11 @@ class SamliteNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _create_topics(self) -> None:
-        self._status_publisher = self._qos.publisher(QueryStatusArray, "~/query_status", LATCHED)
-        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._qos.subscription(TextQuery, "~/query", self._on_query, QUERY)
-        self._qos.subscription(QuerySet, "~/query_set", self._on_query_set, QUERY_SET)
-        self._qos.subscription(String, "~/query_text", self._on_query_text, QUERY)
+        self._status_publisher = self._qos.publisher(QUERY_STATUS)
+        self._diagnostics_publisher = self._qos.publisher(DIAGNOSTICS)
+        self._qos.subscription(QUERY, self._on_query)
+        self._qos.subscription(QUERY_SET, self._on_query_set)
+        self._qos.subscription(QUERY_TEXT, self._on_query_text)
         for stream in self._streams:
             self._subscribe_images(stream)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # timers on ROS time would stand still without /clock
@@ -217,29 +217,28 @@ class SamliteNode(LifecycleNode):
 
         service.callback = change_or_refuse
 
-    def _make_stream(self, outputs: CameraOutputs) -> StreamWorker:
-        camera = outputs.camera
+    def _make_stream(self, publishers: CameraPublishers) -> StreamWorker:
+        camera = publishers.camera
         raw = partial(frame_from_image, camera=camera, fallback=CvBridgeFallback())
         compressed = partial(frame_from_compressed, camera=camera)
         return StreamWorker(
             camera,
             self._values.streaming_options(),
             compressed if self._values.image_transport == "compressed" else raw,
-            outputs,
+            publishers,
             on_work=self._poke_network,
             on_answer=self._on_answer,
             on_failure=partial(self._on_failure, f"camera {camera}".rstrip()),
         )
 
     def _subscribe_images(self, stream: StreamWorker) -> None:
-        topic = f"{stream.camera}/image" if stream.camera else "image"
         on_image = partial(self._on_image, stream)
         if self._values.image_transport == "compressed":
             # Below the resolved name, so that one remapping of `image` serves both transports.
-            resolved = self.resolve_topic_name(topic)
-            self._qos.subscription(CompressedImage, f"{resolved}/compressed", on_image, CAMERA, overridable=True)
+            resolved = self.resolve_topic_name(IMAGE.of(stream.camera))
+            self._qos.subscription(COMPRESSED_IMAGE, on_image, f"{resolved}/compressed")
         else:
-            self._qos.subscription(Image, topic, on_image, CAMERA, overridable=True)
+            self._qos.subscription(IMAGE, on_image, IMAGE.of(stream.camera))
 
     def _on_image(self, stream: StreamWorker, message: Any) -> None:
         """Hand an image on; where its driver sets no stamp, the time of its arrival stands in for it."""
@@ -356,9 +355,9 @@ class SamliteNode(LifecycleNode):
         values = self._values
         self._registry.configure(values.query_options())
         self._registry.replace_texts(PARAMETER_CLIENT, values.queries, self._now_ns())
-        for stream, outputs in zip(self._streams, self._outputs, strict=True):
+        for stream, publishers in zip(self._streams, self._camera_publishers, strict=True):
             stream.set_options(values.streaming_options(), values.search_always)
-            outputs.jpeg_quality = values.overlay_jpeg_quality
+            publishers.jpeg_quality = values.overlay_jpeg_quality
         self._on_queries_changed()
 
     def _poke_network(self) -> None:

@@ -1,4 +1,4 @@
-"""Quality of service: the profiles of our topics, what each side of a topic is offered, and where they do not fit.
+"""Publishers and subscriptions of our topics: their quality of service, and where it does not fit the other side's.
 
 The names of QoS events differ between ROS 2 distributions; this module is the only one that knows.
 """
@@ -21,25 +21,13 @@ from rclpy.qos import (
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
+from samlite_ros.messages.topics import Qos, Topic
+from samlite_ros.node.messages import message_class
+
 try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks, UnsupportedEventTypeError
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks, UnsupportedEventTypeError
-
-
-def _profile(depth: int, reliability: ReliabilityPolicy, durability: DurabilityPolicy) -> QoSProfile:
-    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability, durability=durability)
-
-
-CAMERA = _profile(1, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
-"""Best effort reads every camera; depth 1 keeps no stale frame."""
-QUERY = _profile(1000, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
-"""A burst must survive a busy executor."""
-QUERY_SET = _profile(100, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
-RESULT = _profile(5, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
-PICTURE = _profile(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
-"""RViz asks for reliable; best-effort readers match too."""
-LATCHED = _profile(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 LOOKS_FOR_UNKNOWN = 10
@@ -71,33 +59,35 @@ class QosWatch:
         self._node = node
         self._suspects: dict[str, _Suspect] = {}  # by topic
 
-    def publisher(self, kind: type, topic: str, profile: QoSProfile, *, overridable: bool = False) -> Any:
-        """A publisher; `overridable`: its QoS can be set by parameters `qos_overrides.<topic>.publisher.*`."""
+    def publisher(self, topic: Topic, camera: str = "") -> Any:
+        """A publisher of a topic, or of one camera's."""
         entity: Any = None
 
         def create(callbacks: PublisherEventCallbacks | None) -> Any:
             return self._node.create_publisher(
-                kind, topic, profile, event_callbacks=callbacks, qos_overriding_options=_overriding(overridable)
+                message_class(topic.type_name),
+                topic.of(camera),
+                profile_of(topic.qos),
+                event_callbacks=callbacks,
+                qos_overriding_options=_overriding(topic.qos),
             )
 
         events = PublisherEventCallbacks(incompatible_qos=lambda event: self._suspect(entity, True, event))
         entity = _create_with_events(create, events)
         return entity
 
-    def subscription(
-        self, kind: type, topic: str, callback: Callable[[Any], None], profile: QoSProfile, *, overridable: bool = False
-    ) -> Any:
-        """A subscription; see `publisher`."""
+    def subscription(self, topic: Topic, callback: Callable[[Any], None], name: str = "") -> Any:
+        """A subscription to a topic; `name` is another name of it."""
         entity: Any = None
 
         def create(callbacks: SubscriptionEventCallbacks | None) -> Any:
             return self._node.create_subscription(
-                kind,
-                topic,
+                message_class(topic.type_name),
+                name or topic.of(),
                 callback,
-                profile,
+                profile_of(topic.qos),
                 event_callbacks=callbacks,
-                qos_overriding_options=_overriding(overridable),
+                qos_overriding_options=_overriding(topic.qos),
             )
 
         events = SubscriptionEventCallbacks(incompatible_qos=lambda event: self._suspect(entity, False, event))
@@ -132,8 +122,18 @@ class QosWatch:
         return found
 
 
-def _overriding(overridable: bool) -> QoSOverridingOptions | None:
-    return QoSOverridingOptions.with_default_policies() if overridable else None
+def profile_of(qos: Qos) -> QoSProfile:
+    """The same in rclpy's classes."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=qos.depth,
+        reliability=ReliabilityPolicy.RELIABLE if qos.reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if qos.latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+def _overriding(qos: Qos) -> QoSOverridingOptions | None:
+    return QoSOverridingOptions.with_default_policies() if qos.overridable else None
 
 
 def _create_with_events(create: Callable[[Any], Any], events: Any) -> Any:

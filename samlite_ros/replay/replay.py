@@ -28,7 +28,7 @@ from samlite_ros.errors import ParameterError, SamliteError
 from samlite_ros.parameters.table import Parameters
 from samlite_ros.queries.asked import Asked
 from samlite_ros.queries.registry import PARAMETER_CLIENT
-from samlite_ros.replay.outputs import OutputOptions, ReplayOutputs
+from samlite_ros.replay.result_writer import ResultOptions, ResultWriter
 from samlite_ros.replay.script import COMMAND_CLIENT, ask_from_start, queries_from_bag, read_script
 from samlite_ros.replay.summary import ReplayRecord, summarise
 from samlite_ros.replay.timeline import draw_timeline
@@ -50,7 +50,7 @@ class ReplayOptions:
         queries_from_bag: Ask what was asked in the bag.
         parameters: Of the node.
         profile: How long the network takes.
-        outputs: What to write.
+        result: What to write.
     """
 
     image_topics: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class ReplayOptions:
     queries_from_bag: bool = False
     parameters: Parameters = field(default_factory=Parameters)
     profile: LatencyProfile = NO_LATENCY
-    outputs: OutputOptions = field(default_factory=OutputOptions)
+    result: ResultOptions = field(default_factory=ResultOptions)
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,12 @@ def replay(
         cameras = choose_image_topics(reader, options.image_topics)
         index = index_stamps(reader, list(cameras))
         node = _make_node(reader, cameras, index, options, segmenter)
-        run = _Run(reader, node, len(index), progress, options.outputs.images)
+        run = _Run(reader, node, len(index), progress, options.result.images)
         types = {topic: reader.topics[topic].type_name for topic in cameras}
         names = list(cameras.values())
         try:
             with (
-                Background(lambda: ReplayOutputs(folder, names, types, options.outputs)) as sink,
+                Background(lambda: ResultWriter(folder, names, types, options.result)) as sink,
                 Prefetch(read_frames(reader, index, cameras)) as frames,
             ):
                 run.feed(frames, sink)
@@ -117,7 +117,7 @@ def replay(
             reader.add_fault(f"{folder}: {error}")
         summary = summarise(run.record, node, dict(run.frames), run.faults())
     (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    if run.record.answers and options.outputs.timeline:
+    if run.record.answers and options.result.timeline:
         draw_timeline(run.record.answers, node.passes, folder / TIMELINE_NAME)
     return ReplayOutcome(summary, tuple(summary["faults"]))
 

@@ -18,8 +18,8 @@ from samlite_ros.bags.results import ResultBag
 from samlite_ros.demo.make_bag import MadeBag, make_bag
 from samlite_ros.parameters.table import Parameters
 from samlite_ros.pixels.masks import encode_rle
-from samlite_ros.replay.outputs import OutputOptions
 from samlite_ros.replay.replay import ReplayOptions, replay
+from samlite_ros.replay.result_writer import ResultOptions
 from samlite_ros.scenes import SequenceOptions
 from samlite_ros.segmenter.load import load_segmenter
 
@@ -32,7 +32,7 @@ def make_result(folder: Path) -> Path:
     """Make the bag and replay it, every frame a keyframe; returns the bag with the answers."""
     make_bag(folder / "in", BAG)
     parameters = Parameters(propagate=False, device="cpu", dtype="float32")
-    options = ReplayOptions(phrases=PHRASES, parameters=parameters, outputs=OutputOptions(timeline=False))
+    options = ReplayOptions(phrases=PHRASES, parameters=parameters, result=ResultOptions(timeline=False))
     replay(folder / "in", folder / "out", options, load_segmenter(parameters.segmenter_options()))
     return folder / "out"
 

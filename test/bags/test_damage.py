@@ -27,8 +27,8 @@ from samlite_ros.bags.writer import BagWriter
 from samlite_ros.errors import BagError
 from samlite_ros.evaluation.pictures import find_images
 from samlite_ros.messages.fill import image_message
-from samlite_ros.replay.outputs import OutputOptions
 from samlite_ros.replay.replay import ReplayOptions, replay
+from samlite_ros.replay.result_writer import ResultOptions
 
 FRAMES = 30
 
@@ -211,10 +211,8 @@ def test_images_without_a_stamp_have_the_time_of_their_recording(tmp_path: Path)
         "2 of 4 image messages have no stamp in their header: the time of their recording stands in for it, "
         "as in the node"
     ]
-    outputs = OutputOptions(images=True, timeline=False)
-    replay(
-        tmp_path / "bag", tmp_path / "out", ReplayOptions(phrases=("red thing",), outputs=outputs), ColourSegmenter()
-    )
+    result = ResultOptions(images=True, timeline=False)
+    replay(tmp_path / "bag", tmp_path / "out", ReplayOptions(phrases=("red thing",), result=result), ColourSegmenter())
     with ResultBag(tmp_path / "out") as bag:
         keys = [FrameKey("", answer.stamp_ns) for answer, _ in bag.answers()]
     assert [key.stamp_ns for key in keys] == [stamp_of(i) for i in range(4)]

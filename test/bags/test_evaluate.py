@@ -37,8 +37,8 @@ from samlite_ros.evaluation.evaluation import EvaluationOptions
 from samlite_ros.evaluation.report import parse_gate, worst_frames
 from samlite_ros.messages.fill import image_message, label_info_message
 from samlite_ros.parameters.table import Parameters
-from samlite_ros.replay.outputs import OutputOptions
 from samlite_ros.replay.replay import ReplayOptions, replay
+from samlite_ros.replay.result_writer import ResultOptions
 from samlite_ros.types import Prompt, Query, QueryKey, Vocabulary
 from samlite_ros.virtual.latency import LatencyProfile
 
@@ -50,12 +50,12 @@ NUMBERS = EvaluateOptions(worst=0)
 def results(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Replays of one recording: exact, carried (with tracks), late (300 ms a pass), and of a world seen wrongly."""
     folder = tmp_path_factory.mktemp("results")
-    outputs = OutputOptions(timeline=False, images=True, label_images=True)
+    result = ResultOptions(timeline=False, images=True, label_images=True)
     options = {
-        "exact": ReplayOptions(phrases=PHRASES, parameters=Parameters(propagate=False), outputs=outputs),
-        "carried": ReplayOptions(phrases=PHRASES, parameters=Parameters(propagate=True), outputs=outputs),
+        "exact": ReplayOptions(phrases=PHRASES, parameters=Parameters(propagate=False), result=result),
+        "carried": ReplayOptions(phrases=PHRASES, parameters=Parameters(propagate=True), result=result),
         "late": ReplayOptions(
-            phrases=PHRASES, parameters=Parameters(propagate=False), profile=LatencyProfile(0.3, 0.0), outputs=outputs
+            phrases=PHRASES, parameters=Parameters(propagate=False), profile=LatencyProfile(0.3, 0.0), result=result
         ),
     }
     for name, chosen in options.items():
@@ -132,7 +132,7 @@ def test_grace_lets_an_answer_stand_for_its_own_frame(
         phrases=("red thing",),
         parameters=Parameters(propagate=False),
         profile=LatencyProfile(0.005, 0.0),  # published 5 ms after the frame
-        outputs=OutputOptions(timeline=False),
+        result=ResultOptions(timeline=False),
     )
     replay(recording.path, tmp_path / "out", options, ColourSegmenter())
     evaluation = EvaluationOptions(grace_ns=grace_ms * 1_000_000)
@@ -568,7 +568,7 @@ def test_what_was_not_searched_yet_is_no_difference(
         phrases=("yellow thing", "blue thing"),
         parameters=Parameters(propagate=True),
         profile=LatencyProfile(0.3, 0.0),
-        outputs=OutputOptions(timeline=False),
+        result=ResultOptions(timeline=False),
     )
     replay(recording.path, tmp_path / "late", options, ColourSegmenter())
     replay(recording.path, tmp_path / "exact", replace(options, profile=LatencyProfile(0.0, 0.0)), ColourSegmenter())
@@ -609,7 +609,7 @@ def test_each_camera_is_held_against_its_own_truth(tmp_path: Path) -> None:
         image_topics=("left=/l", "right=/r"),
         phrases=PHRASES,
         parameters=Parameters(propagate=False),
-        outputs=OutputOptions(timeline=False),
+        result=ResultOptions(timeline=False),
     )
     replay(tmp_path / "in", tmp_path / "out", options, ColourSegmenter())
     content = coco_truth()

@@ -35,13 +35,13 @@ from samlite_ros.errors import BagError, ParameterError, SamliteError
 from samlite_ros.messages.fill import header_message, image_message
 from samlite_ros.parameters.file import read_parameter_file
 from samlite_ros.parameters.table import Parameters
-from samlite_ros.replay.outputs import OutputOptions
 from samlite_ros.replay.replay import ReplayOptions, check, replay
+from samlite_ros.replay.result_writer import ResultOptions
 from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PromptEmbedding, PromptResult
 from samlite_ros.virtual.latency import LatencyProfile, parse_profile
 
 PHRASES = ("red thing", "green thing", "yellow thing")
-EVERYTHING = OutputOptions(label_images=True, images=True, video=True)
+EVERYTHING = ResultOptions(label_images=True, images=True, video=True)
 
 
 def answers_of(path: Path) -> list[Answer]:
@@ -55,7 +55,7 @@ def keyframes_only(**more: object) -> ReplayOptions:
     values: dict = {
         "phrases": PHRASES,
         "parameters": Parameters(propagate=False),
-        "outputs": OutputOptions(timeline=False),
+        "result": ResultOptions(timeline=False),
         **more,
     }
     return ReplayOptions(**values)
@@ -84,9 +84,9 @@ def test_every_frame_is_answered_once_with_its_own_stamp(recording: Recording, t
 @pytest.mark.parametrize("propagate", [False, True])
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
 def test_two_runs_give_identical_bytes(recording: Recording, tmp_path: Path, propagate: bool, storage: str) -> None:
-    outputs = OutputOptions(storage=storage, compressed=True, label_images=True, images=True)
+    result = ResultOptions(storage=storage, compressed=True, label_images=True, images=True)
     options = keyframes_only(
-        parameters=Parameters(propagate=propagate), profile=LatencyProfile(0.1, 0.02), outputs=outputs
+        parameters=Parameters(propagate=propagate), profile=LatencyProfile(0.1, 0.02), result=result
     )
     for name in ("first", "second"):
         replay(recording.path, tmp_path / name, options, ColourSegmenter())
@@ -99,7 +99,7 @@ def test_two_runs_give_identical_bytes(recording: Recording, tmp_path: Path, pro
 def test_several_cameras_share_the_network_in_turn(tmp_path: Path) -> None:
     write_recording(tmp_path / "in", frames=12, topics=("/left/image", "/right/image"))
     options = keyframes_only(
-        image_topics=("left=/left/image", "right=/right/image"), profile=LatencyProfile(0.15, 0.0), outputs=EVERYTHING
+        image_topics=("left=/left/image", "right=/right/image"), profile=LatencyProfile(0.15, 0.0), result=EVERYTHING
     )
     outcome = replay(tmp_path / "in", tmp_path / "out", options, ColourSegmenter())
     answers = answers_of(tmp_path / "out")
@@ -363,7 +363,7 @@ def test_interrupt_keeps_the_results_so_far(recording: Recording, tmp_path: Path
 def test_full_disk_keeps_the_results_so_far(tmp_path: Path) -> None:
     """No file may be longer than 3 MB here: the answers in the chunks before count, and nothing is raised."""
     write_recording(tmp_path / "in", frames=200)
-    options = keyframes_only(outputs=OutputOptions(timeline=False, images=True))
+    options = keyframes_only(result=ResultOptions(timeline=False, images=True))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, hard))
@@ -387,7 +387,7 @@ def test_rejected_query_is_a_fault(recording: Recording, tmp_path: Path) -> None
 
 
 def test_original_images_are_copied(recording: Recording, tmp_path: Path) -> None:
-    replay(recording.path, tmp_path / "out", keyframes_only(outputs=EVERYTHING), ColourSegmenter())
+    replay(recording.path, tmp_path / "out", keyframes_only(result=EVERYTHING), ColourSegmenter())
     with BagReader(recording.path) as before, BagReader(tmp_path / "out") as after:
         assert [m.data for m in after.messages([TOPIC])] == [m.data for m in before.messages([TOPIC])]
 

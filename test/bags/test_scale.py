@@ -25,8 +25,8 @@ from samlite_ros.evaluation.evaluation import evaluate
 from samlite_ros.evaluation.truth.truth import read_truth
 from samlite_ros.messages.fill import header_message
 from samlite_ros.parameters.table import Parameters
-from samlite_ros.replay.outputs import OutputOptions
 from samlite_ros.replay.replay import ReplayOptions, replay
+from samlite_ros.replay.result_writer import ResultOptions
 from samlite_ros.scenes import SequenceOptions
 from samlite_ros.segmenter.load import load_segmenter
 from samlite_ros.types import DecodeOptions
@@ -70,7 +70,7 @@ def test_memory_stays_flat(long_bag: Path, tmp_path: Path) -> None:
             samples_mb[done] = resident_mb()
 
     options = ReplayOptions(
-        phrases=("red thing", "blue thing"), parameters=Parameters(propagate=False), outputs=OutputOptions(images=True)
+        phrases=("red thing", "blue thing"), parameters=Parameters(propagate=False), result=ResultOptions(images=True)
     )
     outcome = replay(long_bag, tmp_path / "out", options, ColourSegmenter(), progress)
     assert outcome.summary["answers"] == FRAMES

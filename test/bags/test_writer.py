@@ -18,15 +18,15 @@ from samlite_ros.bags.writer import BagWriter
 from samlite_ros.errors import BagError
 from samlite_ros.parameters.table import Parameters
 from samlite_ros.pixels.masks import decode_rle
-from samlite_ros.replay.outputs import OutputOptions
 from samlite_ros.replay.replay import ReplayOptions, replay
+from samlite_ros.replay.result_writer import ResultOptions
 
 OURS = ("segmentation", "detections", "label_info", "label_image", "confidence", "instance_image", "query_status")
 
 
 def replayed(recording: Recording, folder: Path, storage: str) -> Path:
-    outputs = OutputOptions(storage=storage, compressed=True, label_images=True, images=True, timeline=False)
-    options = ReplayOptions(phrases=("red thing",), parameters=Parameters(propagate=False), outputs=outputs)
+    result = ResultOptions(storage=storage, compressed=True, label_images=True, images=True, timeline=False)
+    options = ReplayOptions(phrases=("red thing",), parameters=Parameters(propagate=False), result=result)
     replay(recording.path, folder, options, ColourSegmenter())
     return folder
 

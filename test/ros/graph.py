@@ -32,9 +32,9 @@ from std_msgs.msg import String
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from samlite_ros.client import PlannerClient
-from samlite_ros.messages.fill import image_message, time_message
+from samlite_ros.messages.fill import compressed_image_message, image_message, time_message
 from samlite_ros.msg import QueryStatus, QueryStatusArray, Segmentation, TextQuery
-from samlite_ros.node.messages import RCLPY, compressed_message
+from samlite_ros.node.messages import RCLPY
 
 FAKE_NODE = [sys.executable, str(Path(__file__).parents[1] / "fakes/fake_segmenter.py")]
 REAL_NODE = [sys.executable, "-m", "samlite_ros.node.main"]
@@ -238,7 +238,7 @@ class Client:
         """Publish an RGB image, as JPEG on a topic below /compressed; returns its stamp [ns], 33 ms after the last."""
         stamp_ns = self.next_stamp()
         if topic.endswith("/compressed"):
-            message, kind = compressed_message(rgb, 95, stamp_ns, frame_id), CompressedImage
+            message, kind = compressed_image_message(RCLPY, rgb, 95, stamp_ns, frame_id), CompressedImage
         else:
             message, kind = image_message(RCLPY, rgb, "rgb8", stamp_ns, frame_id), Image
         self.publisher(topic, kind, RELIABLE).publish(message)

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
-from std_msgs.msg import String
 
+from samlite_ros.messages.topics import Qos, Topic
 from samlite_ros.node.qos import LOOKS_FOR_UNKNOWN, QosWatch
 
 RELIABLE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
@@ -41,7 +41,8 @@ def graph():
 @pytest.fixture
 def watch(graph):
     found = QosWatch(graph)
-    found.subscription(String, "/image", lambda message: None, RELIABLE)
+    topic = Topic(name="/image", type_name="std_msgs/msg/String", qos=Qos(1), meaning="")
+    found.subscription(topic, lambda message: None)
     return found
 
 

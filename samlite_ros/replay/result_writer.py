@@ -11,25 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.bags.message_types import (
-    BAG_MESSAGES,
-    DETECTIONS,
-    IMAGE,
-    LABEL_INFO,
-    QUERY_STATUS,
-    SEGMENTATION,
-)
+from samlite_ros.bags.message_types import BAG_MESSAGES
 from samlite_ros.bags.storage import RawMessage
 from samlite_ros.bags.writer import BagWriter
 from samlite_ros.errors import BagError
-from samlite_ros.messages.fill import (
-    detections_message,
-    image_message,
-    label_info_message,
-    query_status_array_message,
-    segmentation_message,
-)
-from samlite_ros.pixels.masks import label_images
+from samlite_ros.messages.fill import query_status_array_message
+from samlite_ros.messages.outputs import CAMERA_OUTPUTS, QUERY_STATUS, AnsweredFrame, Kind, Output
+from samlite_ros.messages.topics import Topic
 from samlite_ros.pixels.overlay import draw_overlay
 from samlite_ros.virtual.node import Published, PublishedAnswer, PublishedStatus
 
@@ -37,7 +25,7 @@ NODE_NAME = "/samlite"
 
 
 @dataclass(frozen=True)
-class OutputOptions:
+class ResultOptions:
     """What to write.
 
     Args:
@@ -59,7 +47,7 @@ class OutputOptions:
     timeline: bool = True
 
 
-class ReplayOutputs:
+class ResultWriter:
     """Writes what the node would publish, under the node's names. A context manager; used from one thread.
 
     Args:
@@ -73,15 +61,18 @@ class ReplayOutputs:
     """
 
     def __init__(
-        self, folder: Path, cameras: Sequence[str], image_topics: dict[str, str], options: OutputOptions
+        self, folder: Path, cameras: Sequence[str], image_topics: dict[str, str], options: ResultOptions
     ) -> None:
         self.folder, self.options = folder, options
         self._bag = BagWriter(folder, options.storage, options.compressed)
         self._told_epoch: dict[str, int] = {}
         self._videos: dict[str, Video] = {}
-        self._bag.add_topic(f"{NODE_NAME}/query_status", QUERY_STATUS, latched=True)
+        kinds = (Kind.RESULT, Kind.LABELS) if options.label_images else (Kind.RESULT,)
+        self._written = [output for output in CAMERA_OUTPUTS if output.kind in kinds]
+        self._add_topic(QUERY_STATUS)
         for camera in cameras:
-            self._add_topics(camera)
+            for output in self._written:
+                self._add_topic(output, camera)
         for topic, type_name in image_topics.items() if options.images else ():
             self._bag.add_topic(topic, type_name)
 
@@ -91,11 +82,11 @@ class ReplayOutputs:
             self._write_answer(item)
         elif isinstance(item, PublishedStatus):
             message = query_status_array_message(BAG_MESSAGES, item.statuses, item.epoch, item.at_ns)
-            self._bag.write(f"{NODE_NAME}/query_status", item.at_ns, message)
+            self._bag.write(QUERY_STATUS.of(node=NODE_NAME), item.at_ns, message)
         elif self.options.images:
             self._bag.write_raw(item.topic, item.log_time_ns, item.data)
 
-    def __enter__(self) -> ReplayOutputs:
+    def __enter__(self) -> ResultWriter:
         return self
 
     def __exit__(
@@ -105,38 +96,23 @@ class ReplayOutputs:
             video.close()
         self._bag.close()
 
-    def _add_topics(self, camera: str) -> None:
-        prefix = topic_prefix(camera)
-        self._bag.add_topic(prefix + "segmentation", SEGMENTATION)
-        self._bag.add_topic(prefix + "detections", DETECTIONS)
-        self._bag.add_topic(prefix + "label_info", LABEL_INFO, latched=True)
-        for name in ("label_image", "confidence", "instance_image") if self.options.label_images else ():
-            self._bag.add_topic(prefix + name, IMAGE)
+    def _add_topic(self, topic: Topic, camera: str = "") -> None:
+        self._bag.add_topic(topic.of(camera, NODE_NAME), topic.type_name, latched=topic.qos.latched)
 
     def _write_answer(self, item: PublishedAnswer) -> None:
-        answer, at_ns = item.answer, item.at_ns
-        prefix = topic_prefix(answer.camera)
-        if self._told_epoch.get(answer.camera) != answer.vocabulary_epoch:
-            self._told_epoch[answer.camera] = answer.vocabulary_epoch
-            info = label_info_message(BAG_MESSAGES, item.vocabulary, answer.stamp_ns, answer.frame_id)
-            self._bag.write(prefix + "label_info", at_ns, info)
-        self._bag.write(prefix + "segmentation", at_ns, segmentation_message(BAG_MESSAGES, answer))
-        self._bag.write(prefix + "detections", at_ns, detections_message(BAG_MESSAGES, answer))
-        if self.options.label_images:
-            self._write_label_images(item)
+        camera, epoch = item.answer.camera, item.answer.vocabulary_epoch
+        answered = AnsweredFrame(item.answer, item.frame)
+        if self._told_epoch.get(camera) != epoch:
+            self._told_epoch[camera] = epoch
+            self._write_outputs(answered, [o for o in self._written if o.per_epoch], item.at_ns)
+        self._write_outputs(answered, [o for o in self._written if not o.per_epoch], item.at_ns)
         if self.options.video:
             self._write_video(item)
 
-    def _write_label_images(self, item: PublishedAnswer) -> None:
-        answer = item.answer
-        rasters = label_images(answer.instances, answer.size)
-        for name, raster, encoding in (
-            ("label_image", rasters.label, "mono8"),
-            ("confidence", rasters.confidence, "mono8"),
-            ("instance_image", rasters.instance, "mono16"),
-        ):
-            message = image_message(BAG_MESSAGES, raster, encoding, answer.stamp_ns, answer.frame_id)
-            self._bag.write(topic_prefix(answer.camera) + name, item.at_ns, message)
+    def _write_outputs(self, answered: AnsweredFrame, outputs: Sequence[Output], at_ns: int) -> None:
+        for output in outputs:
+            topic = output.of(answered.answer.camera, NODE_NAME)
+            self._bag.write(topic, at_ns, output.fill(BAG_MESSAGES, answered))
 
     def _write_video(self, item: PublishedAnswer) -> None:
         camera = item.answer.camera
@@ -144,11 +120,6 @@ class ReplayOutputs:
             name = f"overlay_{camera}.mp4" if camera else "overlay.mp4"
             self._videos[camera] = Video(self.folder / name, item.answer.size, self.options.video_rate_hz)
         self._videos[camera].write(draw_overlay(item.frame.image, item.answer))
-
-
-def topic_prefix(camera: str) -> str:
-    """Of the topics of one camera's results, as the node names them."""
-    return f"{NODE_NAME}/{camera}/" if camera else f"{NODE_NAME}/"
 
 
 class Video:

@@ -1,0 +1,49 @@
+"""One camera's answers on their topics; each message is made only while somebody subscribes to it."""
+
+from __future__ import annotations
+
+from samlite_ros.messages.outputs import CAMERA_OUTPUTS, AnsweredFrame
+from samlite_ros.node.messages import RCLPY
+from samlite_ros.node.qos import QosWatch
+from samlite_ros.types import Frame, Segmentation
+
+
+class CameraPublishers:
+    """A publisher for each row of `CAMERA_OUTPUTS`; used from the camera's stream's thread.
+
+    Args:
+        qos: Makes publishers.
+        camera: Name of the camera; it becomes part of the topics where it is not empty.
+        jpeg_quality: Of the compressed overlay, 1 to 100.
+    """
+
+    def __init__(self, qos: QosWatch, camera: str, jpeg_quality: int) -> None:
+        self.camera, self.jpeg_quality = camera, jpeg_quality
+        made = [(output, qos.publisher(output, camera)) for output in CAMERA_OUTPUTS]
+        self._per_epoch = [(output.fill, publisher) for output, publisher in made if output.per_epoch]
+        self._on_demand = [(output.fill, publisher) for output, publisher in made if not output.per_epoch]
+        self._told_epoch: int | None = None
+
+    def wanted(self) -> bool:
+        """Somebody subscribes to something that needs the network."""
+        return any(publisher.get_subscription_count() for _, publisher in self._on_demand)
+
+    def publish(self, answer: Segmentation, frame: Frame) -> None:
+        """Send an answer in every form that is asked for; before the first of an epoch, what its class ids mean.
+
+        Args:
+            answer: The answer.
+            frame: The frame that it answers.
+        """
+        answered = AnsweredFrame(answer, frame, self.jpeg_quality)
+        if answer.vocabulary_epoch != self._told_epoch:
+            for fill, publisher in self._per_epoch:
+                publisher.publish(fill(RCLPY, answered))
+            self._told_epoch = answer.vocabulary_epoch
+        for fill, publisher in self._on_demand:
+            if publisher.get_subscription_count():
+                publisher.publish(fill(RCLPY, answered))
+
+    def forget(self) -> None:
+        """Time begins anew: the labels are told again with the next answer."""
+        self._told_epoch = None
