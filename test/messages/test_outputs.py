@@ -12,7 +12,7 @@ from samlite_ros.messages import outputs
 from samlite_ros.messages.outputs import CAMERA_OUTPUTS, DIAGNOSTICS, QUERY_STATUS, AnsweredFrame, Kind
 from samlite_ros.messages.topics import COMPRESSED_IMAGE, IMAGE, INPUTS
 from samlite_ros.pixels.masks import NOTHING, mask_from_array
-from samlite_ros.types import Frame, Instance, Query, QueryKey, QueryMatch, QueryResult, Segmentation
+from samlite_ros.types import Frame, Instance, Prompt, Query, QueryKey, QueryMatch, QueryResult, Segmentation
 
 STAMP_NS = 12_000_000_034
 
@@ -21,7 +21,7 @@ STAMP_NS = 12_000_000_034
 def answered():
     inside = np.zeros((12, 20), bool)
     inside[3:7, 4:10] = True
-    query = Query(QueryKey("planner", "q"), "red thing", 7)
+    query = Query(QueryKey("planner", "q"), Prompt("red thing"), 7)
     mask = mask_from_array(inside)
     instance = Instance(1, (QueryMatch(query, 0.9),), 0.9, False, STAMP_NS, (4.0, 3.0, 10.0, 7.0), mask)
     result = QueryResult(query, STAMP_NS, 0.95, 1)
