@@ -36,7 +36,7 @@ def draw_timeline(path: Path, seed: int = 0) -> bool:
     start_ns = truth[0].frame.stamp_ns
     figure = Figure(figsize=(10, 3.0), layout="constrained")
     axes = figure.subplots()
-    passes = [tuple(_ms(stamp, start_ns) for stamp in times) for times in run.record.passes]
+    passes = [tuple(_ms(stamp, start_ns) for stamp in (p.stamp_ns, p.begins_ns, p.ends_ns)) for p in run.record.passes]
     _draw_rows(axes, [_ms(t.frame.stamp_ns, start_ns) for t in truth], passes, published, start_ns)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

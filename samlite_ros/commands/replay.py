@@ -120,8 +120,7 @@ def _options(args: Namespace) -> ReplayOptions:
     from samlite_ros.parameters.table import Parameters
     from samlite_ros.replay.replay import ReplayOptions
     from samlite_ros.replay.result_writer import ResultOptions
-    from samlite_ros.virtual.latency import parse_profile
-    from samlite_ros.virtual.node import NO_LATENCY
+    from samlite_ros.virtual.latency import NO_LATENCY, parse_profile
 
     profile = parse_profile(args.latency)
     exact = False if profile == NO_LATENCY else None

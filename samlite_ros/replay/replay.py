@@ -33,8 +33,9 @@ from samlite_ros.replay.script import COMMAND_CLIENT, ask_from_start, queries_fr
 from samlite_ros.replay.summary import ReplayRecord, summarise
 from samlite_ros.replay.timeline import draw_timeline
 from samlite_ros.types import Frame, Segmenter
-from samlite_ros.virtual.latency import LatencyProfile
-from samlite_ros.virtual.node import NO_LATENCY, Published, VirtualNode
+from samlite_ros.virtual.latency import NO_LATENCY, LatencyProfile
+from samlite_ros.virtual.loop import PublishedAnswer
+from samlite_ros.virtual.node import PublishedStatus, VirtualNode
 
 SUMMARY_NAME, TIMELINE_NAME = "summary.json", "timeline.png"
 
@@ -162,7 +163,9 @@ class _Run:
     frames: Counter[str] = field(default_factory=Counter)
     done: int = 0
 
-    def feed(self, decoded: Iterable[DecodedFrame], sink: Background[Published | RawMessage]) -> None:
+    def feed(
+        self, decoded: Iterable[DecodedFrame], sink: Background[PublishedAnswer | PublishedStatus | RawMessage]
+    ) -> None:
         """Feed all frames, write all that is published; what goes wrong ends it and becomes a fault."""
         try:
             for item in self.node.run(self._fed(decoded, sink)):
@@ -182,7 +185,9 @@ class _Run:
             self.reader.add_fault("no frame was answered")
         return self.reader.faults
 
-    def _fed(self, decoded: Iterable[DecodedFrame], sink: Background[Published | RawMessage]) -> Iterator[Frame]:
+    def _fed(
+        self, decoded: Iterable[DecodedFrame], sink: Background[PublishedAnswer | PublishedStatus | RawMessage]
+    ) -> Iterator[Frame]:
         for item in decoded:
             if self.copies_images:
                 stamp_ns = frame_stamp_ns(item.message) or item.message.log_time_ns

@@ -19,7 +19,8 @@ from samlite_ros.messages.fill import query_status_array_message
 from samlite_ros.messages.outputs import CAMERA_OUTPUTS, QUERY_STATUS, AnsweredFrame, Kind, Output
 from samlite_ros.messages.topics import Topic
 from samlite_ros.pixels.overlay import draw_overlay
-from samlite_ros.virtual.node import Published, PublishedAnswer, PublishedStatus
+from samlite_ros.virtual.loop import PublishedAnswer
+from samlite_ros.virtual.node import PublishedStatus
 
 NODE_NAME = "/samlite"
 
@@ -76,7 +77,7 @@ class ResultWriter:
         for topic, type_name in image_topics.items() if options.images else ():
             self._bag.add_topic(topic, type_name)
 
-    def write(self, item: Published | RawMessage) -> None:
+    def write(self, item: PublishedAnswer | PublishedStatus | RawMessage) -> None:
         """Write the next thing: an answer, the queries' state, or an original image."""
         if isinstance(item, PublishedAnswer):
             self._write_answer(item)

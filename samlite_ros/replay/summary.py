@@ -11,7 +11,9 @@ import numpy as np
 
 from samlite_ros.queries.registry import QueryStatus
 from samlite_ros.types import NO_STAMP, QueryKey
-from samlite_ros.virtual.node import KeyframePass, PublishedAnswer, PublishedStatus, VirtualNode
+from samlite_ros.virtual.loop import PublishedAnswer
+from samlite_ros.virtual.network import KeyframePass
+from samlite_ros.virtual.node import PublishedStatus, VirtualNode
 
 
 @dataclass(frozen=True)

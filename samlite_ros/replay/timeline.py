@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from samlite_ros.replay.summary import AnswerRecord
-from samlite_ros.virtual.node import KeyframePass
+from samlite_ros.virtual.network import KeyframePass
 
 MAX_PHRASES = 30
 """At most so many phrases get a line; those asked first."""

@@ -49,6 +49,9 @@ class LatencyProfile:
         return cls(ENCODE_SHARE * total_ms / 1e3, (1 - ENCODE_SHARE) * total_ms / 1e3)
 
 
+NO_LATENCY = LatencyProfile(0.0, 0.0)
+
+
 PROFILES_MS = {"orin-nx": 950.0, "thor": 126.0}
 """Published time of a whole pass of SAM3 with one phrase [ms]."""
 

@@ -7,8 +7,9 @@ another machine, and without charged work the outcome is the same every time::
     import numpy as np
     from samlite_ros.segmenter import load_segmenter
     from samlite_ros.streaming.pipeline import StreamingOptions
-    from samlite_ros.virtual.run import LatencyProfile, drive
     from samlite_ros.types import Frame, Query, QueryKey, Vocabulary
+    from samlite_ros.virtual.latency import LatencyProfile
+    from samlite_ros.virtual.run import drive
 
     images = np.load("images.npy")  # uint8 (T, H, W, 3)
     frames = [Frame(image, 1 + i * 33_333_333) for i, image in enumerate(images)]
@@ -24,46 +25,32 @@ Any object with the three calls of `types.Segmenter` will do for the segmenter.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NoReturn
 
-from samlite_ros.streaming.answer import Published
-from samlite_ros.streaming.jobs import KeyframeJob
-from samlite_ros.streaming.pipeline import KeyframeResult, StreamingCounters, StreamingOptions, StreamingPipeline
-from samlite_ros.types import Frame, ImageEmbedding, Segmenter, Vocabulary
+from samlite_ros.streaming.pipeline import StreamingCounters, StreamingOptions, StreamingPipeline
+from samlite_ros.types import Frame, Segmentation, Segmenter, Vocabulary
 from samlite_ros.virtual.latency import NEVER, LatencyProfile
+from samlite_ros.virtual.loop import PublishedAnswer, VirtualLoop
+from samlite_ros.virtual.network import KeyframePass, VirtualNetwork, VirtualStream
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class RunRecord:
     """What happened in a run besides the answers.
 
     Args:
         counters: The pipeline's counters.
         dropped_ns: Stamps of the frames that newer ones replaced before they were looked at [ns].
-        late_delivered_ns: When late decodes were delivered [ns].
         embeddings: Number of image embeddings computed.
-        passes: Of each finished pass the keyframe's stamp, its begin and its end [ns].
+        passes: Jobs of the network that have ended, in this order.
     """
 
     counters: StreamingCounters
-    dropped_ns: list[int] = field(default_factory=list)
-    late_delivered_ns: list[int] = field(default_factory=list)
-    embeddings: int = 0
-    passes: list[tuple[int, int, int]] = field(default_factory=list)
-
-
-@dataclass(eq=False)
-class _Pass:
-    """A job on the virtual network: when it ends, and when it next looks for a late query."""
-
-    result: KeyframeResult
-    begins_ns: int
-    ends_ns: int
-    encode_ends_ns: int = 0
-    decode_ns: int = 0
-    next_block_ns: int = NEVER
+    dropped_ns: Sequence[int]
+    embeddings: int
+    passes: Sequence[KeyframePass]
 
 
 def drive(
@@ -74,7 +61,7 @@ def drive(
     vocabulary: Vocabulary,
     changes: Sequence[tuple[int, Vocabulary]] = (),
     charge_s: float | None = None,
-) -> Iterator[Published]:
+) -> Iterator[PublishedAnswer]:
     """Run a sequence through a pipeline; yields the answers in the order in which they are published.
 
     Args:
@@ -102,121 +89,49 @@ class VirtualRun:
         charge_s: float | None = None,
     ) -> None:
         self.pipeline = StreamingPipeline(options)
-        self.record = RunRecord(self.pipeline.counters)
-        self._segmenter, self._profile, self._charge_s = segmenter, profile, charge_s
-        self._changes = list(changes)
-        self._stream_free_ns = 0
-        self._unpublished_work_s = 0.0
-        self._pass: _Pass | None = None
-        self._late: _Pass | None = None
-        self._embeddings: dict[int, ImageEmbedding] = {}
-        self.pipeline.set_vocabulary(vocabulary)
+        stream = VirtualStream(self.pipeline, charge_s)
+        self._network = VirtualNetwork(segmenter, profile, [stream])
+        self._loop = VirtualLoop({"": stream}, self._network, _Changes(self.pipeline, vocabulary, changes))
 
-    def run(self, frames: Iterable[Frame]) -> Iterator[Published]:
+    @property
+    def record(self) -> RunRecord:
+        """What has happened so far."""
+        network = self._network
+        return RunRecord(self.pipeline.counters, self._loop.dropped_ns, network.embeddings, network.passes)
+
+    def run(self, frames: Iterable[Frame]) -> Iterator[PublishedAnswer]:
         """Feed frames; yields the answers in the order in which they are published."""
         waiting: Frame | None = None
         for frame in frames:
             if waiting is not None:
-                yield from self._take(waiting, frame.stamp_ns)
+                yield from self._loop.take(waiting, frame.stamp_ns)
             waiting = frame
         if waiting is not None:
-            yield from self._take(waiting, NEVER)
-        if self._pass is not None:
-            yield from self._events_until(self._pass.ends_ns)
+            yield from self._loop.take(waiting)
+        if not self._network.is_free:  # to the end of its pass, as if the stream went on
+            yield from self._loop.pass_until(self._network.ends_ns)
 
-    def _take(self, frame: Frame, next_frame_ns: int) -> Iterator[Published]:
-        """One frame, unless the stream is still busy when the next one comes."""
-        start_ns = max(frame.stamp_ns, self._stream_free_ns)
-        if start_ns >= next_frame_ns:
-            self.record.dropped_ns.append(frame.stamp_ns)
-            return
-        yield from self._events_until(start_ns)
-        start_ns = max(start_ns, self._stream_free_ns)
-        began_s = time.thread_time()
-        answer = self.pipeline.step(frame)
-        work_s = time.thread_time() - began_s + self._unpublished_work_s
-        self._unpublished_work_s = 0.0
-        self._charge(start_ns, work_s if self._charge_s is None else self._charge_s)
-        if answer is not None:
-            yield Published(answer, self._stream_free_ns, work_s)
-        if self._pass is None:
-            self._begin(self._stream_free_ns)
 
-    def _charge(self, start_ns: int, work_s: float) -> None:
-        self._stream_free_ns = start_ns + int(work_s * 1e9)
+class _Changes:
+    """One client, who changes what is asked at fixed times."""
 
-    def _events_until(self, until_ns: int) -> Iterator[Published]:
-        """Let the network and the clients do what they do up to this time, in order."""
-        while True:
-            change_ns = self._changes[0][0] if self._changes else NEVER
-            late_ns = self._late.ends_ns if self._late is not None else NEVER
-            block_ns, pass_ns = (self._pass.next_block_ns, self._pass.ends_ns) if self._pass else (NEVER, NEVER)
-            now_ns = min(change_ns, late_ns, block_ns, pass_ns)
-            if now_ns > until_ns or now_ns == NEVER:
-                return
-            if now_ns == change_ns:
-                self.pipeline.set_vocabulary(self._changes.pop(0)[1])
-                if self._pass is None:
-                    self._begin(now_ns)
-            elif now_ns == late_ns and self._late is not None:
-                late, self._late = self._late, None
-                self.record.late_delivered_ns.append(now_ns)
-                yield from self._deliver(late, now_ns)
-            elif now_ns == block_ns:
-                self._look_for_late_query(now_ns)
-            elif self._pass is not None:
-                ended, self._pass = self._pass, None
-                self.record.passes.append((ended.result.job.frame.stamp_ns, ended.begins_ns, now_ns))
-                yield from self._deliver(ended, now_ns)
-                self._begin(max(now_ns, self._stream_free_ns))
+    def __init__(
+        self, pipeline: StreamingPipeline, vocabulary: Vocabulary, changes: Sequence[tuple[int, Vocabulary]]
+    ) -> None:
+        self.vocabulary = vocabulary
+        self._pipeline, self._changes = pipeline, list(changes)
+        pipeline.set_vocabulary(vocabulary)
 
-    def _deliver(self, ended: _Pass, now_ns: int) -> Iterator[Published]:
-        began_s = time.thread_time()
-        answer = self.pipeline.deliver(ended.result)
-        work_s = time.thread_time() - began_s
-        self._unpublished_work_s += work_s
-        if self._charge_s is None:
-            self._charge(max(now_ns, self._stream_free_ns), work_s)
-        if answer is not None:
-            yield Published(answer, now_ns, 0.0)
+    @property
+    def next_ns(self) -> int:
+        return self._changes[0][0] if self._changes else NEVER
 
-    def _begin(self, now_ns: int) -> None:
-        """The network is free: begin the next job, if there is one."""
-        job = self.pipeline.take_job()
-        if job is None:
-            return
-        decode_ns = self._decode_ns(job)
-        encode_ends_ns = now_ns + (0 if job.late else int(self._profile.encode_s * 1e9))
-        ends_ns = encode_ends_ns + decode_ns
-        look_ns = NEVER if job.late else self._profile.next_look_ns(now_ns, encode_ends_ns, ends_ns, decode_ns)
-        self._pass = _Pass(self._compute(job), now_ns, ends_ns, encode_ends_ns, decode_ns, look_ns)
+    def ask(self, now_ns: int) -> None:
+        self.vocabulary = self._changes.pop(0)[1]
+        self._pipeline.set_vocabulary(self.vocabulary)
 
-    def _look_for_late_query(self, now_ns: int) -> None:
-        """Between two parts of a running pass: decode waiting prompts on the last embedding."""
-        running = self._pass
-        if running is None:
-            return
-        job = None if self._late is not None else self.pipeline.take_late_job()
-        delay_ns = 0
-        if job is not None:
-            delay_ns = self._decode_ns(job)
-            self._late = _Pass(self._compute(job), now_ns, now_ns + delay_ns)
-        running.ends_ns += delay_ns
-        running.encode_ends_ns += delay_ns if now_ns < running.encode_ends_ns else 0
-        running.next_block_ns = self._profile.next_look_ns(
-            now_ns + delay_ns, running.encode_ends_ns, running.ends_ns, running.decode_ns
-        )
+    def update(self, now_ns: int) -> Iterable[NoReturn]:
+        return ()
 
-    def _decode_ns(self, job: KeyframeJob) -> int:
-        return int(self._profile.decode_s * len(job.prompts) * 1e9)
-
-    def _compute(self, job: KeyframeJob) -> KeyframeResult:
-        """The network's own answer to a job."""
-        stamp_ns = job.frame.stamp_ns
-        if not job.late:
-            self._embeddings = dict(list(self._embeddings.items())[-1:])
-            self._embeddings[stamp_ns] = self._segmenter.embed_image(job.frame)
-            self.record.embeddings += 1
-        prompts = self._segmenter.embed_prompts(job.prompts)
-        results = self._segmenter.segment(self._embeddings[stamp_ns], prompts, job.options)
-        return KeyframeResult(job, tuple(results), self._segmenter.model_id)
+    def record(self, answer: Segmentation) -> None:
+        pass

@@ -1,4 +1,4 @@
-"""The node on a virtual clock: late queries, statuses, and the same answers as the streaming runner."""
+"""The node on a virtual clock: late queries, statuses, and the same answers as a run of one camera."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from samlite_ros.queries.requests import QueryOptions, QueryRequest
 from samlite_ros.replay.script import ask_from_start
 from samlite_ros.streaming.pipeline import StreamingOptions
 from samlite_ros.types import Frame, Prompt, PromptEmbedding, QueryKey, Segmentation
-from samlite_ros.virtual.latency import LatencyProfile
-from samlite_ros.virtual.node import NO_LATENCY, PublishedAnswer, PublishedStatus, VirtualNode
+from samlite_ros.virtual.latency import NO_LATENCY, LatencyProfile
+from samlite_ros.virtual.loop import PublishedAnswer
+from samlite_ros.virtual.node import PublishedStatus, VirtualNode
 from samlite_ros.virtual.run import drive
 
 FRAMES = [Frame(draw_world(i), stamp_of(i)) for i in range(10)]
@@ -51,7 +52,7 @@ def content(answer: Segmentation, at_ns: int) -> tuple:
 @pytest.mark.parametrize(
     "profile", [LatencyProfile(0.1, 0.05), LatencyProfile(0.33, 0.01), LatencyProfile(0.02, 0.005)]
 )
-def test_one_camera_is_answered_as_by_the_streaming_runner(propagate: bool, profile: LatencyProfile) -> None:
+def test_one_camera_is_answered_as_by_a_run(propagate: bool, profile: LatencyProfile) -> None:
     _, answers, _ = run_node(profile, propagate)
     vocabulary = answers[0].vocabulary
     options = StreamingOptions(propagate=propagate)

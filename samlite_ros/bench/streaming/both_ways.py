@@ -90,15 +90,15 @@ def run_sequence(
     run = VirtualRun(segmenter, profile, options, vocabulary)
     with undisturbed():
         ours = list(run.run(frames))
-    peers = with_matched_ids(peers)
+    matched = with_matched_ids(peers)
     return Outcome(
         name,
         score_run(truth, ours),
-        score_run(truth, peers),
+        score_run(truth, matched),
         len(frames),
         run.record.embeddings,
         run.record.counters,
-        score_keyframes(truth, peers),
+        score_keyframes(truth, matched),
     )
 
 

@@ -103,7 +103,7 @@ def late_queries(seed: int, profile_ms: float, queries: int = QUERIES) -> dict[s
     changes = _comings_and_goings(seed, truth[0].frame.stamp_ns, profile_ms, queries)
     profile = LatencyProfile.of_total_ms(profile_ms)
 
-    def run(options: StreamingOptions, work_s: float) -> tuple[RunRecord, list[Published]]:
+    def run(options: StreamingOptions, work_s: float) -> tuple[RunRecord, Sequence[Published]]:
         run = VirtualRun(OracleSegmenter(truth, 3), profile, options, oracle_vocabulary(1), changes, charge_s=work_s)
         published = list(run.run(t.frame for t in truth))
         return run.record, published
@@ -146,9 +146,7 @@ def _decoded_ms(asked_ns: int, record: RunRecord) -> float:
 
     Between two blocks of a pass that is late decoding; a job of its own, or a full pass, otherwise.
     """
-    late = [done for done in record.late_delivered_ns if done >= asked_ns]
-    jobs = [ends for _, begins, ends in record.passes if begins >= asked_ns]
-    return (min([*late[:1], *jobs[:1]]) - asked_ns) / 1e6
+    return (next(p.ends_ns for p in record.passes if p.begins_ns >= asked_ns) - asked_ns) / 1e6
 
 
 def _published_ms(asked_ns: int, prompt: Prompt, published: Sequence[Published]) -> float:

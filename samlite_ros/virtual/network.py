@@ -1,0 +1,209 @@
+"""One network on a virtual clock, which serves several cameras in turn: the only place that knows when a pass ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from samlite_ros.streaming.jobs import KeyframeJob
+from samlite_ros.streaming.pipeline import KeyframeResult, StreamingPipeline
+from samlite_ros.streaming.turns import Turns
+from samlite_ros.types import Frame, ImageEmbedding, Segmentation, Segmenter
+from samlite_ros.virtual.latency import NEVER, LatencyProfile
+
+
+class VirtualStream:
+    """One camera's pipeline, whose own work may take time on the virtual clock.
+
+    Args:
+        pipeline: Of the camera.
+        charge_s: Work per frame to charge to the clock [s]; None = as measured; 0 = none: deterministic.
+
+    Attributes:
+        free_ns: When the work at hand is done [ns].
+    """
+
+    is_busy = False
+    """Its jobs are taken at once, and begin when it is free."""
+
+    def __init__(self, pipeline: StreamingPipeline, charge_s: float | None = 0.0) -> None:
+        self.pipeline = pipeline
+        self.free_ns = 0
+        self._charge_s = charge_s
+        self._unpublished_work_s = 0.0
+
+    def take_job(self) -> KeyframeJob | None:
+        """See `turns.Stream`."""
+        return self.pipeline.take_job()
+
+    def take_late_job(self) -> KeyframeJob | None:
+        """See `turns.Stream`."""
+        return self.pipeline.take_late_job()
+
+    def step(self, frame: Frame, start_ns: int) -> tuple[Segmentation | None, float]:
+        """Answer a frame from this time on [ns]; returns the answer and the work since the last frame, measured [s]."""
+        began_s = time.thread_time()
+        answer = self.pipeline.step(frame)
+        work_s = time.thread_time() - began_s + self._unpublished_work_s
+        self._unpublished_work_s = 0.0
+        self._charge(start_ns, work_s if self._charge_s is None else self._charge_s)
+        return answer, work_s
+
+    def deliver(self, result: KeyframeResult, now_ns: int) -> Segmentation | None:
+        """Take what the network found; returns the answer that was owed for it."""
+        began_s = time.thread_time()
+        answer = self.pipeline.deliver(result)
+        work_s = time.thread_time() - began_s
+        self._unpublished_work_s += work_s
+        if self._charge_s is None:
+            self._charge(max(now_ns, self.free_ns), work_s)
+        return answer
+
+    def _charge(self, start_ns: int, work_s: float) -> None:
+        self.free_ns = start_ns + int(work_s * 1e9)
+
+
+@dataclass(frozen=True)
+class KeyframePass:
+    """One job of the network over one frame, when it began and ended [ns]."""
+
+    camera: str
+    stamp_ns: int
+    begins_ns: int
+    ends_ns: int
+    prompts: int
+    late: bool
+
+
+@dataclass(eq=False)
+class RunningJob:
+    """A job on the virtual network: whose it is, its result, when it ends and when it next looks for a late query."""
+
+    stream: VirtualStream
+    result: KeyframeResult
+    begins_ns: int
+    ends_ns: int
+    encode_ends_ns: int
+    decode_ns: int
+    next_look_ns: int = NEVER
+
+
+class VirtualNetwork:
+    """Computes at once what a job finds, and lets it take as long as the profile says.
+
+    Args:
+        segmenter: The network; its results are used as they are, only their time is virtual.
+        profile: How long the network takes.
+        streams: Of the cameras that it serves; the first has the first turn.
+
+    Attributes:
+        passes: Jobs that have ended, in this order.
+        embeddings: Number of image embeddings computed.
+    """
+
+    def __init__(self, segmenter: Segmenter, profile: LatencyProfile, streams: Sequence[VirtualStream]) -> None:
+        self.passes: list[KeyframePass] = []
+        self.embeddings = 0
+        self._segmenter, self._profile = segmenter, profile
+        self._turns = Turns(streams)
+        self._kept: dict[str, dict[int, ImageEmbedding]] = {s.pipeline.camera: {} for s in streams}
+        self._running: RunningJob | None = None
+        self._late: RunningJob | None = None
+        self._late_turns: Iterator[tuple[VirtualStream, KeyframeJob]] = iter(())
+
+    @property
+    def is_free(self) -> bool:
+        """No pass runs, and so no late job within one either."""
+        return self._running is None
+
+    @property
+    def next_ns(self) -> int:
+        """When something is done next [ns]: a late job, a part of the pass, or all of it; NEVER = nothing runs."""
+        late_ns = self._late.ends_ns if self._late is not None else NEVER
+        if self._running is None:
+            return late_ns
+        return min(late_ns, self._running.next_look_ns, self._running.ends_ns)
+
+    @property
+    def ends_ns(self) -> int:
+        """When the running pass ends, unless late jobs delay it [ns]; NEVER = none runs."""
+        return self._running.ends_ns if self._running is not None else NEVER
+
+    def begin(self, now_ns: int, at_once: bool = False) -> bool:
+        """Begin the next job, if the network is free and there is one; returns whether it did.
+
+        Args:
+            now_ns: The time [ns].
+            at_once: Also where the stream is still at work.
+        """
+        turn = self._turns.next_job() if self._running is None else None
+        if turn is None:
+            return False
+        stream, job = turn
+        begins_ns = now_ns if at_once else max(now_ns, stream.free_ns)
+        decode_ns = self._decode_ns(job)
+        encode_ends_ns = begins_ns + (0 if job.late else int(self._profile.encode_s * 1e9))
+        ends_ns = encode_ends_ns + decode_ns
+        running = RunningJob(stream, self._compute(job), begins_ns, ends_ns, encode_ends_ns, decode_ns)
+        if not job.late:
+            self._plan_look(running, begins_ns)
+        self._running = running
+        return True
+
+    def advance(self, now_ns: int) -> RunningJob | None:
+        """Do what is due now, at `next_ns`; returns the job that has ended with it, whose result is to be delivered."""
+        late, running = self._late, self._running
+        if late is not None and now_ns == late.ends_ns:
+            self._late = None
+            self._decode_late(now_ns)
+            return self._ended(late, now_ns)
+        if running is not None and now_ns == running.next_look_ns:
+            self._late_turns = self._turns.late_jobs()
+            self._decode_late(now_ns)
+            return None
+        self._running = None
+        return self._ended(running, now_ns) if running is not None else None
+
+    def _ended(self, job: RunningJob, now_ns: int) -> RunningJob:
+        asked, frame = job.result.job, job.result.job.frame
+        self.passes.append(
+            KeyframePass(frame.camera, frame.stamp_ns, job.begins_ns, now_ns, len(asked.prompts), asked.late)
+        )
+        return job
+
+    def _decode_late(self, now_ns: int) -> None:
+        """Between two parts of a pass: the next late job, which delays the pass; after the last one it goes on."""
+        running = self._running
+        if running is None:
+            return
+        turn = next(self._late_turns, None)
+        if turn is None:
+            self._plan_look(running, now_ns)
+            return
+        stream, job = turn
+        delay_ns = self._decode_ns(job)
+        self._late = RunningJob(stream, self._compute(job), now_ns, now_ns + delay_ns, now_ns, delay_ns)
+        running.encode_ends_ns += delay_ns if now_ns < running.encode_ends_ns else 0
+        running.ends_ns += delay_ns
+        running.next_look_ns = NEVER
+
+    def _plan_look(self, running: RunningJob, now_ns: int) -> None:
+        running.next_look_ns = self._profile.next_look_ns(
+            now_ns, running.encode_ends_ns, running.ends_ns, running.decode_ns
+        )
+
+    def _decode_ns(self, job: KeyframeJob) -> int:
+        return int(self._profile.decode_s * len(job.prompts) * 1e9)
+
+    def _compute(self, job: KeyframeJob) -> KeyframeResult:
+        """The network's own answer to a job; the last two image embeddings of a camera are kept for late queries."""
+        frame, kept = job.frame, self._kept[job.frame.camera]
+        if not job.late:
+            for stamp_ns in tuple(kept)[:-1]:
+                del kept[stamp_ns]
+            kept[frame.stamp_ns] = self._segmenter.embed_image(frame)
+            self.embeddings += 1
+        prompts = self._segmenter.embed_prompts(job.prompts)
+        results = self._segmenter.segment(kept[frame.stamp_ns], prompts, job.options)
+        return KeyframeResult(job, tuple(results), self._segmenter.model_id)
