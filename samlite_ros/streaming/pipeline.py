@@ -2,7 +2,7 @@
 
 No threads and no clock of its own: whoever drives it (the node's stream worker, the bag replayer, a benchmark on a
 virtual clock) calls `step` for each frame, hands `take_job` to the network when the network is free, and gives the
-result back with `deliver`, in whatever order these happen to occur on its clock. See `virtual.run.drive` for an example.
+result back with `deliver`, in whatever order these happen to occur on its clock. `virtual.run` is an example.
 """
 
 from __future__ import annotations

@@ -7,13 +7,13 @@ another machine, and without charged work the outcome is the same every time::
     import numpy as np
     from samlite_ros.segmenter import load_segmenter
     from samlite_ros.streaming.pipeline import StreamingOptions
-    from samlite_ros.types import Frame, Query, QueryKey, Vocabulary
+    from samlite_ros.types import Frame, Prompt, Query, QueryKey, Vocabulary
     from samlite_ros.virtual.latency import LatencyProfile
     from samlite_ros.virtual.run import drive
 
     images = np.load("images.npy")  # uint8 (T, H, W, 3)
     frames = [Frame(image, 1 + i * 33_333_333) for i, image in enumerate(images)]
-    vocabulary = Vocabulary(1, (Query(QueryKey("me", "cup"), "red cup", class_id=0),))
+    vocabulary = Vocabulary(1, (Query(QueryKey("me", "cup"), Prompt("red cup"), class_id=0),))
     profile = LatencyProfile.of_total_ms(250)
     for published in drive(load_segmenter(), frames, profile, StreamingOptions(propagate=True), vocabulary):
         answer = published.answer
