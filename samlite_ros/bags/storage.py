@@ -1,6 +1,6 @@
 """The files of a bag, as long as they are whole: topics and messages in recorded order.
 
-What is damaged is read as far as it goes by `cut_mcap` and `broken_sqlite`.
+What is damaged is read as far as it goes by `salvage`.
 """
 
 from __future__ import annotations
