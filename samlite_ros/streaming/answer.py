@@ -27,7 +27,7 @@ from samlite_ros.types import (
 
 
 @dataclass(frozen=True)
-class Search:
+class LastSearch:
     """The last search for a prompt.
 
     Args:
@@ -65,16 +65,16 @@ def answer_keyframe(
 ) -> Segmentation:
     """The answer for a keyframe itself: what the network found, for the queries that are active now."""
     thresholds = mask_thresholds(vocabulary.queries)
-    searches = {r.prompt: Search(frame.stamp_ns, r.presence) for r in results}
-    things = [
-        _Thing(((r.prompt, float(score)),), 0, 1.0, False, frame.stamp_ns, _to_box(box), mask)
+    searches = {r.prompt: LastSearch(frame.stamp_ns, r.presence) for r in results}
+    unmatched = [
+        _Unmatched(((r.prompt, float(score)),), 0, 1.0, False, frame.stamp_ns, _to_box(box), mask)
         for r in results
         if r.prompt in thresholds
         for score, box, mask in zip(
             r.scores, r.boxes_xyxy, (replace(m, threshold=thresholds[r.prompt]) for m in r.masks), strict=True
         )
     ]
-    return _segmentation(frame, model_id, vocabulary, searches, things)
+    return _segmentation(frame, model_id, vocabulary, searches, unmatched)
 
 
 def answer_carried(
@@ -82,7 +82,7 @@ def answer_carried(
     drawn: Sequence[tuple[Track, Mask]],
     model_id: str,
     vocabulary: Vocabulary,
-    searches: Mapping[Prompt, Search],
+    searches: Mapping[Prompt, LastSearch],
     max_age_s: float,
     tuning: ConfidenceTuning,
 ) -> Segmentation:
@@ -97,19 +97,19 @@ def answer_carried(
         max_age_s: Confidence falls towards this age [s].
         tuning: How much.
     """
-    things = []
+    unmatched = []
     for track, mask in drawn:
         box = mask_bounds_xyxy(mask)
         if box is None:
             continue
-        factor = reliability(track, frame.stamp_ns, max_age_s, tuning)
+        factor = confidence_factor(track, frame.stamp_ns, max_age_s, tuning)
         matches = tuple((m.prompt, m.score) for m in track.matches)
         stamp = track.keyframe_ns
-        things.append(_Thing(matches, track.track_id, factor, stamp != frame.stamp_ns, stamp, box, mask))
-    return _segmentation(frame, model_id, vocabulary, searches, things)
+        unmatched.append(_Unmatched(matches, track.track_id, factor, stamp != frame.stamp_ns, stamp, box, mask))
+    return _segmentation(frame, model_id, vocabulary, searches, unmatched)
 
 
-def reliability(track: Track, stamp_ns: int, max_age_s: float, tuning: ConfidenceTuning) -> float:
+def confidence_factor(track: Track, stamp_ns: int, max_age_s: float, tuning: ConfidenceTuning) -> float:
     """Factor on a score, 0 to 1: falls with age, with disagreement of the template, and with misses."""
     age = min(max((stamp_ns - track.keyframe_ns) / 1e9 / max_age_s, 0.0), 1.0) if max_age_s > 0 else 1.0
     least = tuning.least_consistency
@@ -118,7 +118,7 @@ def reliability(track: Track, stamp_ns: int, max_age_s: float, tuning: Confidenc
 
 
 @dataclass(frozen=True, eq=False)
-class _Thing:
+class _Unmatched:
     """An instance before the queries had their say; `factor` scales the best score to the confidence."""
 
     scores: tuple[tuple[Prompt, float], ...]
@@ -136,24 +136,34 @@ def _to_box(box: Sequence[float]) -> tuple[float, float, float, float]:
 
 
 def _segmentation(
-    frame: Frame, model_id: str, vocabulary: Vocabulary, searches: Mapping[Prompt, Search], things: Sequence[_Thing]
+    frame: Frame,
+    model_id: str,
+    vocabulary: Vocabulary,
+    searches: Mapping[Prompt, LastSearch],
+    unmatched: Sequence[_Unmatched],
 ) -> Segmentation:
     counts = dict.fromkeys((q.key for q in vocabulary.queries), 0)
     instances = []
-    for thing in sorted(things, key=lambda t: -t.factor * t.scores[0][1]):
-        matches = _matches(thing, vocabulary.queries, counts)
+    for instance in sorted(unmatched, key=lambda t: -t.factor * t.scores[0][1]):
+        matches = _matches(instance, vocabulary.queries, counts)
         if not matches:
             continue
         for match in matches:
             counts[match.query.key] += 1
-        confidence = matches[0].score * thing.factor
+        confidence = matches[0].score * instance.factor
         instances.append(
             Instance(
-                thing.track_id, matches, confidence, thing.propagated, thing.keyframe_ns, thing.box_xyxy, thing.mask
+                instance.track_id,
+                matches,
+                confidence,
+                instance.propagated,
+                instance.keyframe_ns,
+                instance.box_xyxy,
+                instance.mask,
             )
         )
     instances.sort(key=lambda i: -i.confidence)
-    unknown = Search(NO_STAMP, math.nan)
+    unknown = LastSearch(NO_STAMP, math.nan)
     found = [(q, searches.get(q.prompt, unknown)) for q in vocabulary.queries]
     return Segmentation(
         stamp_ns=frame.stamp_ns,
@@ -168,11 +178,11 @@ def _segmentation(
     )
 
 
-def _matches(thing: _Thing, queries: Sequence[Query], counts: Mapping[QueryKey, int]) -> tuple[QueryMatch, ...]:
-    """The queries that a thing answers and that have not had enough yet, best score first."""
+def _matches(instance: _Unmatched, queries: Sequence[Query], counts: Mapping[QueryKey, int]) -> tuple[QueryMatch, ...]:
+    """The queries that an instance answers and that have not had enough yet, best score first."""
     matches = [
         QueryMatch(query, score)
-        for prompt, score in thing.scores
+        for prompt, score in instance.scores
         for query in queries
         if query.prompt == prompt and score >= query.score_threshold and counts[query.key] < query.max_instances
     ]

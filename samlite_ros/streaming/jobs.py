@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from samlite_ros.streaming.answer import Search, decode_plan
+from samlite_ros.streaming.answer import LastSearch, decode_plan
 from samlite_ros.streaming.carry.snapshot import Snapshot
 from samlite_ros.types import DecodeOptions, Frame, Prompt, PromptResult, Query, Vocabulary
 
@@ -50,7 +50,7 @@ class Asked:
     """
 
     vocabulary: Vocabulary
-    searches: dict[Prompt, Search]
+    searches: dict[Prompt, LastSearch]
 
 
 class JobBook:
@@ -71,7 +71,7 @@ class JobBook:
 
     def _forget(self) -> None:
         self.now_ns: int | None = None
-        self._searches: dict[Prompt, Search] = {}
+        self._searches: dict[Prompt, LastSearch] = {}
         self._submitted_ns: dict[Prompt, int] = {}
         self._forget_jobs()
 
@@ -166,7 +166,7 @@ class JobBook:
             if running is None:
                 return None
             active = self._active()
-            found = {r.prompt: Search(job.frame.stamp_ns, r.presence) for r in results if r.prompt in active}
+            found = {r.prompt: LastSearch(job.frame.stamp_ns, r.presence) for r in results if r.prompt in active}
             self._searches = {**self._searches, **found}
             if job.late:
                 self._note_decoded(running)

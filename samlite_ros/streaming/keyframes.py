@@ -12,7 +12,7 @@ from samlite_ros.streaming.image.work_image import WorkImage
 from samlite_ros.streaming.tuning import Tuning
 
 
-class Reason(Enum):
+class KeyframeReason(Enum):
     """Why a frame became a keyframe."""
 
     FIRST = "first frame"
@@ -41,7 +41,7 @@ class KeyframeSchedule:
         self._last_colors: NDArray[np.float32] | None = None
         self._latency_s = 0.0
 
-    def due(self, stamp_ns: int, image: WorkImage | None, still: bool, query_waits: bool) -> Reason | None:
+    def due(self, stamp_ns: int, image: WorkImage | None, still: bool, query_waits: bool) -> KeyframeReason | None:
         """Why the network should see this frame; None = it would learn nothing new.
 
         Args:
@@ -51,16 +51,16 @@ class KeyframeSchedule:
             query_waits: A prompt was never searched.
         """
         if self._last_ns is None:
-            return Reason.FIRST
+            return KeyframeReason.FIRST
         if query_waits:
-            return Reason.QUERY
+            return KeyframeReason.QUERY
         age_s = (stamp_ns - self._last_ns) / 1e9
         if age_s >= self.period_s:
             if age_s + self._latency_s + self._tuning.keyframes.refresh_margin_s >= self.max_age_s:
-                return Reason.REFRESH
+                return KeyframeReason.REFRESH
             if not still:
-                return Reason.MOTION
-        return Reason.CUT if image is not None and self._is_cut(image) else None
+                return KeyframeReason.MOTION
+        return KeyframeReason.CUT if image is not None and self._is_cut(image) else None
 
     def _is_cut(self, image: WorkImage) -> bool:
         before = self._last_colors

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from samlite_ros.streaming.answer import answer_carried, answer_keyframe, decode_plan, mask_thresholds
-from samlite_ros.streaming.carry.carrier import Carrier
 from samlite_ros.streaming.carry.detections import detections_from
 from samlite_ros.streaming.carry.snapshot import Snapshot
+from samlite_ros.streaming.carry.tracker import Tracker
 from samlite_ros.streaming.image.work_image import prepare
 from samlite_ros.streaming.jobs import JobBook, KeyframeJob
 from samlite_ros.streaming.keyframes import KeyframeSchedule
@@ -30,7 +30,7 @@ class StreamingOptions:
         keyframe_period_s: Least time between two keyframes [s]; 0 = as fast as the network goes. Another scene and
             waiting queries do not wait for it.
         max_mask_age_s: Masks older than this are withdrawn [s].
-        merge_prompts: What two prompts both find is one thing with two matches. False: two things.
+        merge_prompts: What two prompts both find is one object with two matches. False: two objects.
         tuning: The constants of carrying masks.
     """
 
@@ -94,7 +94,7 @@ class StreamingPipeline:
         self.counters = StreamingCounters()
         self._jobs = JobBook(options.max_mask_age_s)
         lengths_s = options.keyframe_period_s, options.max_mask_age_s
-        self._carrier = Carrier(options.merge_prompts, *lengths_s, options.tuning)
+        self._tracker = Tracker(options.merge_prompts, *lengths_s, options.tuning)
         self._schedule = KeyframeSchedule(*lengths_s, options.tuning)
         self._forget()
 
@@ -103,11 +103,11 @@ class StreamingPipeline:
         self._still = False
         self._model_id = ""
         self._jobs.forget()
-        self._carrier.reset()
+        self._tracker.reset()
         self._schedule.reset()
 
     def set_vocabulary(self, vocabulary: Vocabulary) -> None:
-        """Search for these queries from now on; those of other cameras are left out.
+        """LastSearch for these queries from now on; those of other cameras are left out.
 
         A removed query is in no answer from the next frame on; a new one is searched in the embedding that exists.
         """
@@ -136,7 +136,7 @@ class StreamingPipeline:
                 f"frame of stamp {frame.stamp_ns} ns after one of {last_ns} ns: stamps must grow; "
                 "call reset() where time jumped back"
             )
-        if self._carrier.image is not None and self._carrier.image.camera_size != frame.size:
+        if self._tracker.image is not None and self._tracker.image.camera_size != frame.size:
             self.reset()
         self.counters.frames += 1
         self._jobs.now_ns, self._newest = frame.stamp_ns, frame
@@ -193,16 +193,16 @@ class StreamingPipeline:
     def _carry_to(self, frame: Frame) -> Segmentation:
         asked = self._jobs.asked
         if not asked.vocabulary.queries:
-            self._carrier.reset()
+            self._tracker.reset()
             self._jobs.forget_jobs()
             self._schedule.reset()
         image = prepare(frame, self.options.tuning)
-        self._carrier.advance(image)
-        newest = self._carrier.snapshots[-1] if self._carrier.snapshots else None
+        self._tracker.advance(image)
+        newest = self._tracker.snapshots[-1] if self._tracker.snapshots else None
         self._still = newest is not None and newest.is_still
         self.counters.still_frames += self._still
         self._withdraw({q.prompt for q in asked.vocabulary.queries})
-        drawn = self._carrier.draw()
+        drawn = self._tracker.draw()
         answer = answer_carried(
             frame,
             drawn,
@@ -217,13 +217,13 @@ class StreamingPipeline:
 
     def _withdraw(self, active: set[Prompt]) -> None:
         """End the tracks that nobody asks for any more, and those that are too old."""
-        unwanted = [t for t in self._carrier.tracks if not any(m.prompt in active for m in t.matches)]
-        old = [t for t in self._carrier.tracks if t not in unwanted and self._jobs.is_too_old(t.keyframe_ns)]
+        unwanted = [t for t in self._tracker.tracks if not any(m.prompt in active for m in t.matches)]
+        old = [t for t in self._tracker.tracks if t not in unwanted and self._jobs.is_too_old(t.keyframe_ns)]
         self.counters.withdrawn += len(old)
-        self._carrier.end([*unwanted, *old])
+        self._tracker.end([*unwanted, *old])
 
     def _take_keyframe(self) -> KeyframeJob | None:
-        frame, image = self._newest, self._carrier.image
+        frame, image = self._newest, self._tracker.image
         if frame is None:
             return None
         queries, waits = self._jobs.due(frame.stamp_ns)
@@ -232,7 +232,7 @@ class StreamingPipeline:
         self._newest = None
         self._schedule.submitted(frame.stamp_ns, image)
         job = KeyframeJob(frame, *decode_plan(queries))
-        self._jobs.begin_pass(job, self._carrier.remember(frame) if self.options.propagate else None)
+        self._jobs.begin_pass(job, self._tracker.remember(frame) if self.options.propagate else None)
         self.counters.keyframes += 1
         return job
 
@@ -250,10 +250,10 @@ class StreamingPipeline:
             self.options.merge_prompts,
             self.options.tuning.detection,
         )
-        self._carrier.deliver(snapshot, detections, frozenset(job.prompts))
+        self._tracker.deliver(snapshot, detections, frozenset(job.prompts))
         if not job.late:  # a late query's models are yet to be learnt
             self._prune()
 
     def _prune(self) -> None:
         """Forget the keyframes that nothing refers to any more."""
-        self._carrier.keep_only(self._jobs.snapshots)
+        self._tracker.keep_only(self._jobs.snapshots)

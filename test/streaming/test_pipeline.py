@@ -10,9 +10,9 @@ from prompts import prompts
 from streaming_world import Disc, PaintedWorld, TruthSegmenter, best_iou, index_of, query, stamp_ns, vocabulary
 
 from samlite_ros.pixels.masks import mask_from_array
-from samlite_ros.streaming.carry import carrier, learning
+from samlite_ros.streaming.carry import model_update, tracker
 from samlite_ros.streaming.carry.snapshot import Snapshot
-from samlite_ros.streaming.carry.tracks import start_pose
+from samlite_ros.streaming.carry.tracks import initial_pose
 from samlite_ros.streaming.image.geometry import translation
 from samlite_ros.streaming.pipeline import KeyframeResult, StreamingOptions, StreamingPipeline
 from samlite_ros.types import Mask, Vocabulary
@@ -95,7 +95,7 @@ def test_a_thing_that_leaves_ends_and_nothing_is_repeated(px_per_frame):
 @pytest.mark.parametrize(("side_px", "is_shown"), [(5, False), (6, True)])
 def test_a_remainder_no_larger_than_the_error_of_its_border_is_not_shown(monkeypatch, side_px, is_shown):
     remainder = Mask(0, 0, np.full((side_px, side_px), 255, np.uint8), (240, 320))
-    monkeypatch.setattr(carrier, "to_mask", lambda *_: remainder)
+    monkeypatch.setattr(tracker, "to_mask", lambda *_: remainder)
     answers, _ = run(PaintedWorld([ball(lambda i: (50 + 3.0 * i, 120.0))]), 20, FAST)  # 1.5 % of it are 27 px
     assert any(answers[i].instances for i in range(20)) == is_shown
 
@@ -207,7 +207,9 @@ def test_a_thing_at_rest_is_found_where_it_was_though_what_passed_by_took_its_po
 
 
 def test_a_track_that_went_astray_does_not_take_the_next_keyframe_along(monkeypatch):
-    monkeypatch.setattr(learning, "start_pose", lambda *points: (start_pose(*points)[0], False))  # points disagree
+    monkeypatch.setattr(
+        model_update, "initial_pose", lambda *points: (initial_pose(*points)[0], False)
+    )  # points disagree
     monkeypatch.setattr(Snapshot, "motion_since", lambda self, track: translation([500.0, 0.0]))
     world = PaintedWorld([ball(lambda i: (50 + 3.0 * i, 120))])
     answers, virtual = run(world, 60)

@@ -1,4 +1,4 @@
-"""What the network found in a keyframe, one entry per thing: brought to the fine grid, prompts merged."""
+"""What the network found in a keyframe, one entry per object: brought to the fine grid, prompts merged."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from samlite_ros.types import Mask, Prompt, PromptResult
 
 
 @dataclass(frozen=True, eq=False)
-class Detection:
-    """One thing in a keyframe.
+class KeyframeDetection:
+    """One object in a keyframe.
 
     Args:
         mask: As the network gave it, at the camera's resolution.
@@ -31,6 +31,11 @@ class Detection:
     keyframe_mask: KeyframeMask
     matches: tuple[PromptMatch, ...]
 
+    @property
+    def prompts(self) -> frozenset[Prompt]:
+        """The prompts that found it."""
+        return frozenset(m.prompt for m in self.matches)
+
 
 def detections_from(
     results: Sequence[PromptResult],
@@ -39,7 +44,7 @@ def detections_from(
     work_size: tuple[int, int],
     merge: bool,
     tuning: DetectionTuning,
-) -> list[Detection]:
+) -> list[KeyframeDetection]:
     """Collect a keyframe's instances.
 
     Args:
@@ -47,7 +52,7 @@ def detections_from(
         thresholds: By prompt: the least pixel probability inside a mask, 1 to 255. Other prompts are left out.
         keyframe_ns: Stamp of the keyframe [ns].
         work_size: (h, w) of the work image.
-        merge: What two prompts both find becomes one thing with two matches.
+        merge: What two prompts both find becomes one object with two matches.
         tuning: How.
     """
     found = [
@@ -56,23 +61,23 @@ def detections_from(
         if result.prompt in thresholds
         for score, mask in zip(result.scores, result.masks, strict=True)
     ]
-    detections: list[Detection] = []
+    detections: list[KeyframeDetection] = []
     for score, prompt, mask in sorted(found, key=lambda entry: -entry[0]):
         match = PromptMatch(prompt, score, keyframe_ns)
-        same = _same_thing(detections, mask, prompt, tuning.same_thing_iou) if merge else None
+        same = _same_object(detections, mask, prompt, tuning.same_object_iou) if merge else None
         if same is not None:
             detections[same] = replace(detections[same], matches=(*detections[same].matches, match))
             continue
         keyframe_mask = to_keyframe_mask(mask, work_size)
         if keyframe_mask is not None:
-            detections.append(Detection(mask, keyframe_mask, (match,)))
+            detections.append(KeyframeDetection(mask, keyframe_mask, (match,)))
     return detections
 
 
-def _same_thing(detections: Sequence[Detection], mask: Mask, prompt: Prompt, least_iou: float) -> int | None:
-    """Index of the detection that another prompt made of the same thing."""
+def _same_object(detections: Sequence[KeyframeDetection], mask: Mask, prompt: Prompt, least_iou: float) -> int | None:
+    """Index of the detection that another prompt made of the same object."""
     for index, detection in enumerate(detections):
-        if all(m.prompt != prompt for m in detection.matches) and mask_iou(detection.mask, mask) >= least_iou:
+        if prompt not in detection.prompts and mask_iou(detection.mask, mask) >= least_iou:
             return index
     return None
 
@@ -80,7 +85,7 @@ def _same_thing(detections: Sequence[Detection], mask: Mask, prompt: Prompt, lea
 def merge_matches(
     old: Sequence[PromptMatch], new: Sequence[PromptMatch], searched: frozenset[Prompt], tuning: DetectionTuning
 ) -> tuple[PromptMatch, ...]:
-    """What a thing answers to after a keyframe found it: new matches, and old ones that were not refuted often."""
+    """What an object answers to after a keyframe found it: new matches, and old ones that were not refuted often."""
     merged = {m.prompt: m for m in new}
     for match in old:
         if match.prompt in merged:

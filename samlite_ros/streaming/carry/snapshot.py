@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.streaming.carry.compose import Settlement
-from samlite_ros.streaming.carry.detections import Detection
+from samlite_ros.streaming.carry.compositing import Composite
+from samlite_ros.streaming.carry.detections import KeyframeDetection
 from samlite_ros.streaming.carry.tracks import Track
 from samlite_ros.streaming.image.change import change_map, is_still, most_are_in
 from samlite_ros.streaming.image.geometry import Poses, compose, invert, transform
@@ -26,7 +26,7 @@ class Snapshot:
         frame: The frame.
         image: The same, prepared.
         tracks: All tracks at that moment.
-        settlement: Who owned which pixel then; None = nothing known.
+        composite: Who owned which pixel then; None = nothing known.
         others: Earlier keyframes that are still in use.
         tuning: How.
     """
@@ -36,19 +36,19 @@ class Snapshot:
         frame: Frame,
         image: WorkImage,
         tracks: Sequence[Track],
-        settlement: Settlement | None,
+        composite: Composite | None,
         others: Sequence[Snapshot],
         tuning: Tuning,
     ) -> None:
         self._tuning = tuning
-        self.frame, self.image, self.settlement = frame, image, settlement
+        self.frame, self.image, self.composite = frame, image, composite
         self.grid = point_grid(image.size, tuning.image)
         self.points = self.grid
         self.poses: dict[int, Poses] = {t.track_id: t.pose for t in tracks}
         self.centers: dict[int, NDArray[np.float32]] = {t.track_id: t.center for t in tracks}
         self.points_of: dict[int, NDArray[np.float32]] = {s.stamp_ns: s.points for s in others}
         self.frames_since = 0
-        self.found: list[tuple[int, Detection]] = []
+        self.found: list[tuple[int, KeyframeDetection]] = []
         self.changed: NDArray[np.bool_] | None = None
 
     @property

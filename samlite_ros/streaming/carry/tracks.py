@@ -1,4 +1,4 @@
-"""One thing followed over frames: its model, where it is, what it answers to; and its motion from frame to frame."""
+"""One object followed over frames: its model, where it is, what it answers to; and its motion from frame to frame."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from samlite_ros.streaming.image.geometry import Poses, compose, corner_shift_px, identity, transform, translation
 from samlite_ros.streaming.image.work_image import DenseFlow, WorkImage
-from samlite_ros.streaming.model.alignment import Alignment, AlignmentBatch, Covering, align, stack
-from samlite_ros.streaming.model.appearance import ObjectModel
+from samlite_ros.streaming.model.alignment import Alignment, AlignmentBatch, Occlusion, align, align_best, stack
+from samlite_ros.streaming.model.appearance import AppearanceModel
 from samlite_ros.streaming.model.search import find_by_color
 from samlite_ros.streaming.tuning import InitialPoseTuning, TrackingTuning, Tuning
 from samlite_ros.streaming.tuning.model import INNER_WEIGHT
@@ -21,13 +21,13 @@ from samlite_ros.types import Mask, Prompt
 
 @dataclass(frozen=True)
 class PromptMatch:
-    """One thing answers one prompt.
+    """One object answers one prompt.
 
     Args:
         prompt: The prompt.
         score: Score in the keyframe in which it was last found.
         keyframe_ns: Stamp of that keyframe [ns].
-        misses: Keyframes since then in which the prompt was searched and the thing not found.
+        misses: Keyframes since then in which the prompt was searched and the object not found.
     """
 
     prompt: Prompt
@@ -38,10 +38,10 @@ class PromptMatch:
 
 @dataclass(eq=False)
 class Track:
-    """One thing.
+    """One object.
 
     Args:
-        track_id: Stays with the thing.
+        track_id: Stays with the object.
         model: How it looked in its keyframe.
         keyframe_ns: Stamp of that keyframe [ns].
         keyframe_mask: The network's mask in it.
@@ -49,7 +49,7 @@ class Track:
         tuning: When its alignment is doubtful.
         pose: (2, 3): keyframe to current frame [work px].
         velocity: (2,): shift of its center per frame [work px].
-        share: Share of all template points that agree, smoothed over frames.
+        inlier_share: Share of all template points that agree, smoothed over frames.
         agreement: Share of the template points in sight that agree, smoothed over frames.
         cost: Mean difference of the template points [levels].
         inliers: bool (96,): template points that agree.
@@ -59,7 +59,7 @@ class Track:
     """
 
     track_id: int
-    model: ObjectModel
+    model: AppearanceModel
     keyframe_ns: int
     keyframe_mask: Mask
     matches: tuple[PromptMatch, ...]
@@ -68,11 +68,16 @@ class Track:
     velocity: NDArray[np.float32]
     inliers: NDArray[np.bool_]
     nested: frozenset[int] = frozenset()
-    share: float = 1.0
+    inlier_share: float = 1.0
     agreement: float = 1.0
     cost: float = 0.0
     misses: int = 0
     still: bool = False
+
+    @property
+    def prompts(self) -> frozenset[Prompt]:
+        """The prompts that it answers."""
+        return frozenset(m.prompt for m in self.matches)
 
     @property
     def center(self) -> NDArray[np.float32]:
@@ -80,17 +85,17 @@ class Track:
         return transform(self.pose, self.model.center[None])[0]
 
     @property
-    def lost(self) -> bool:
+    def uncertain(self) -> bool:
         """The alignment is doubtful: other starting poses are worth a try."""
-        return self.share < self.tuning.uncertain_share or self.cost > self.tuning.uncertain_cost
+        return self.inlier_share < self.tuning.uncertain_share or self.cost > self.tuning.uncertain_cost
 
     @property
-    def astray(self) -> bool:
+    def lost(self) -> bool:
         """By all signs it is not where it is believed to be."""
-        return self.share < self.tuning.uncertain_share and self.cost > self.tuning.uncertain_cost
+        return self.inlier_share < self.tuning.uncertain_share and self.cost > self.tuning.uncertain_cost
 
     @property
-    def in_doubt(self) -> bool:
+    def mismatched(self) -> bool:
         """What is at its place does not look like it."""
         return self.agreement < self.tuning.mismatch_agreement
 
@@ -109,13 +114,13 @@ class TrackBatch:
         self.drifting = [t for t in tracks if t.model.alignment is None]
         self.points: AlignmentBatch | None = stack([t.model for t in self.tracks]) if self.tracks else None
 
-    def carry(self, image: WorkImage, flow: DenseFlow, covering: Covering | None) -> None:
+    def carry(self, image: WorkImage, flow: DenseFlow, occlusion: Occlusion | None) -> None:
         """Move all tracks to the next frame.
 
         Args:
             image: The frame.
             flow: Motion from the frame before.
-            covering: What covered the tracks of `self.tracks`, in this order, in the last answer.
+            occlusion: What occluded the tracks of `self.tracks`, in this order, in the last answer.
         """
         for track in self.drifting:
             _drift(track, flow)
@@ -128,20 +133,17 @@ class TrackBatch:
         rows, starts = self._starts(image, points, before, predicted, point_flow)
         tuning = self._tuning.tracking
         iterations = tuning.iterations if len(rows) == len(self.tracks) else tuning.iterations_uncertain
-        batch = points if len(rows) == len(self.tracks) else points.take(rows)
-        hidden_by = covering.take(rows) if covering is not None else None
-        alignment = self._tuning.alignment
-        found = align(image, batch, starts, iterations, hidden_by, alignment).best_per_object(rows, alignment)
-        found = self._prefer_rest(image, points, found, covering)
+        found = align_best(image, points, rows, starts, iterations, occlusion, self._tuning.alignment)
+        found = self._prefer_rest(image, points, found, occlusion)
         for index, track in enumerate(self.tracks):
             update_from_alignment(track, found, index)
 
     def _prefer_rest(
-        self, image: WorkImage, points: AlignmentBatch, found: Alignment, covering: Covering | None
+        self, image: WorkImage, points: AlignmentBatch, found: Alignment, occlusion: Occlusion | None
     ) -> Alignment:
-        """Put the things that are about where they were in their keyframe exactly there, unless that fits worse.
+        """Put the objects that are about where they were in their keyframe exactly there, unless that fits worse.
 
-        An alignment is off by a fraction of a pixel; of a thing at rest the exact place is known.
+        An alignment is off by a fraction of a pixel; of an object at rest the exact place is known.
         """
         tuning = self._tuning.tracking
         shifts_px = corner_shift_px(found.poses, [t.model.box_xyxy for t in self.tracks])
@@ -149,8 +151,8 @@ class TrackBatch:
         if not near:
             return found
         rest = np.repeat(identity()[None], len(near), 0)
-        hidden_by = covering.take(near) if covering is not None else None
-        at_rest = align(image, points.take(near), rest, 0, hidden_by, self._tuning.alignment)
+        occluded = occlusion.take(near) if occlusion is not None else None
+        at_rest = align(image, points.take(near), rest, 0, occluded, self._tuning.alignment)
         fits = at_rest.cost <= found.cost[near] * tuning.rest_factor + tuning.rest_margin
         return found.replace_rows(np.array(near)[fits], at_rest.take(np.flatnonzero(fits)))
 
@@ -168,9 +170,9 @@ class TrackBatch:
     ) -> tuple[list[int], Poses]:
         """Starting poses and the track of each; the worst tracks get more than one."""
         rows, starts = list(range(len(self.tracks))), list(predicted)
-        lost = [i for i, t in enumerate(self.tracks) if t.lost]
-        lost.sort(key=self._badness, reverse=True)
-        for index in lost[: self._tuning.tracking.most_uncertain]:
+        uncertain = [i for i, t in enumerate(self.tracks) if t.uncertain]
+        uncertain.sort(key=self._badness, reverse=True)
+        for index in uncertain[: self._tuning.tracking.most_uncertain]:
             interior = points.template_weight[index] >= INNER_WEIGHT
             inside_flow = point_flow[index][interior]
             for pose in _other_starts(
@@ -182,7 +184,7 @@ class TrackBatch:
 
     def _badness(self, index: int) -> float:
         track, tuning = self.tracks[index], self._tuning.tracking
-        return track.cost + tuning.uncertain_priority * (track.share < tuning.uncertain_share)
+        return track.cost + tuning.uncertain_priority * (track.inlier_share < tuning.uncertain_share)
 
 
 def _other_starts(
@@ -193,7 +195,7 @@ def _other_starts(
     inside_flow: NDArray[np.float32],
     tuning: Tuning,
 ) -> list[Poses]:
-    """Where a lost track may be instead: moved by the flow of its whole inside (N, 2), or where its colours are."""
+    """Where an uncertain track may be instead: moved by the flow of its inside (N, 2), or where its colours are."""
     starts = []
     if len(inside_flow) >= tuning.tracking.least_flow_points:
         starts.append(compose(translation(np.median(inside_flow, 0)), before))
@@ -211,11 +213,11 @@ def start_by_color(image: WorkImage, track: Track, pose: Poses, tuning: Tuning) 
 
 
 def update_from_alignment(track: Track, found: Alignment, index: int) -> None:
-    """Take over row `index` of an alignment: pose, agreement and, where the thing is in sight, its motion."""
+    """Take over row `index` of an alignment: pose, agreement and, where the object is in sight, its motion."""
     before, tuning = track.center, track.tuning
-    share, gain = float(found.share[index]), tuning.agreement_gain
+    share, gain = float(found.inlier_share[index]), tuning.agreement_gain
     track.pose = found.poses[index]
-    track.share = (1 - gain) * track.share + gain * share
+    track.inlier_share = (1 - gain) * track.inlier_share + gain * share
     track.agreement = (1 - gain) * track.agreement + gain * float(found.agreement[index])
     track.cost = float(found.cost[index])
     track.inliers = found.inliers[index] & (share >= tuning.hidden_share)
@@ -240,7 +242,7 @@ def masked_median(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArr
     return np.where(count[:, None] > 0, (low + high) / 2, np.float32(0)).astype(np.float32)
 
 
-def start_pose(
+def initial_pose(
     points: NDArray[np.float32], moved: NDArray[np.float32], tuning: InitialPoseTuning
 ) -> tuple[Poses, bool]:
     """Similarity transform of advected points.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from samlite_ros.streaming.image.geometry import Poses, compose, invert, scale_of, transform
 from samlite_ros.streaming.image.work_image import NO_MAP, WorkImage
 from samlite_ros.streaming.model.alignment_points import TEMPLATE_POINTS
-from samlite_ros.streaming.model.appearance import ObjectModel
+from samlite_ros.streaming.model.appearance import AppearanceModel
 from samlite_ros.streaming.tuning import AlignmentTuning
 from samlite_ros.streaming.tuning.model import INNER_WEIGHT
 
@@ -64,7 +64,7 @@ class AlignmentBatch:
         return AlignmentBatch(**{name: getattr(self, name)[index] for name in self.__dataclass_fields__})
 
 
-def stack(models: Sequence[ObjectModel]) -> AlignmentBatch:
+def stack(models: Sequence[AppearanceModel]) -> AlignmentBatch:
     """Stack objects that have alignment points.
 
     Raises:
@@ -92,24 +92,24 @@ def _stacked(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True, eq=False)
-class Covering:
+class Occlusion:
     """Who covered what in the last answer.
 
     Args:
         owner: int16 (h, w): number of the object that owns each work pixel, 0 = none.
-        hides: bool (K, numbers): whether the object of that number hides object k.
+        occludes: bool (K, numbers): whether the object of that number occludes object k.
     """
 
     owner: NDArray[np.int16]
-    hides: NDArray[np.bool_]
+    occludes: NDArray[np.bool_]
 
-    def take(self, rows: Sequence[int]) -> Covering:
+    def take(self, rows: Sequence[int]) -> Occlusion:
         """For some of the objects, repeats allowed."""
-        return Covering(self.owner, self.hides[np.asarray(rows, np.intp)])
+        return Occlusion(self.owner, self.occludes[np.asarray(rows, np.intp)])
 
     def at(self, points: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Whether points (K, N, 2) lay under another object, bool (K, N)."""
-        return self.hides[np.arange(len(points))[:, None], _nearest(self.owner, points)]
+        return self.occludes[np.arange(len(points))[:, None], _nearest(self.owner, points)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +119,7 @@ class Alignment:
     Args:
         poses: float32 (K, 2, 3): keyframe to current frame [work px].
         cost: float32 (K,): mean difference [levels]; outline disagreement included.
-        share: float32 (K,): weighted share of all template points that agree.
+        inlier_share: float32 (K,): weighted share of all template points that agree.
         agreement: float32 (K,): weighted share of those in sight that agree; 1 where next to none is in sight.
         inliers: bool (K, 96): which.
         rejected: bool (K,): the alignment is not believed; the pose is the start.
@@ -128,7 +128,7 @@ class Alignment:
 
     poses: Poses
     cost: NDArray[np.float32]
-    share: NDArray[np.float32]
+    inlier_share: NDArray[np.float32]
     agreement: NDArray[np.float32]
     inliers: NDArray[np.bool_]
     rejected: NDArray[np.bool_]
@@ -178,7 +178,7 @@ def align(
     batch: AlignmentBatch,
     start: Poses,
     iterations: int,
-    covering: Covering | None,
+    occlusion: Occlusion | None,
     tuning: AlignmentTuning,
 ) -> Alignment:
     """Align K objects to an image.
@@ -188,14 +188,14 @@ def align(
         batch: The objects.
         start: float32 (K, 2, 3): where to start from.
         iterations: Gauss-Newton steps.
-        covering: What hides the objects; None = nothing known.
+        occlusion: What occludes the objects; None = nothing known.
         tuning: How.
 
     Returns:
         The cheapest of the poses visited, for each object.
     """
     points = transform(start, batch.points)
-    weight, visible = _visibility(batch, points, image.size, covering, tuning)
+    weight, visible = _visibility(batch, points, image.size, occlusion, tuning)
     residuals = _residuals(image, batch, points, weight, tuning)
     poses, best_poses, best_cost = start, start, residuals.cost
     magnitude, best_weight = residuals.magnitude, residuals.weight[:, :TEMPLATE_POINTS]
@@ -216,7 +216,7 @@ def align(
     return Alignment(
         poses=poses,
         cost=best_cost,
-        share=share,
+        inlier_share=share,
         agreement=(agreeing + 1) / (in_sight + 1),
         inliers=agrees & (best_weight > 0),
         rejected=rejected,
@@ -224,18 +224,43 @@ def align(
     )
 
 
+def align_best(
+    image: WorkImage,
+    batch: AlignmentBatch,
+    rows: Sequence[int],
+    starts: Poses,
+    iterations: int,
+    occlusion: Occlusion | None,
+    tuning: AlignmentTuning,
+) -> Alignment:
+    """The best alignment of each of K objects over all its starting poses.
+
+    Args:
+        image: The current frame.
+        batch: The objects.
+        rows: Which object each start is of; begins with 0 to K - 1.
+        starts: float32 (R, 2, 3): where to start from.
+        iterations: Gauss-Newton steps.
+        occlusion: What occludes the objects; None = nothing known.
+        tuning: How.
+    """
+    if len(rows) > len(batch):
+        batch, occlusion = batch.take(rows), occlusion.take(rows) if occlusion is not None else None
+    return align(image, batch, starts, iterations, occlusion, tuning).best_per_object(rows, tuning)
+
+
 def _visibility(
     batch: AlignmentBatch,
     points: NDArray[np.float32],
     size: tuple[int, int],
-    covering: Covering | None,
+    occlusion: Occlusion | None,
     tuning: AlignmentTuning,
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Weights of all points (K, N), little where another object covers them, and how many template points are seen."""
     seen = _in_image(points[:, :TEMPLATE_POINTS], size) & (batch.template_weight > 0)
-    if covering is None:
+    if occlusion is None:
         return batch.weight, seen.sum(1)
-    covered = covering.at(points)
+    covered = occlusion.at(points)
     seen &= ~covered[:, :TEMPLATE_POINTS]
     return np.where(covered, np.float32(tuning.occluded_weight), np.float32(1)) * batch.weight, seen.sum(1)
 

@@ -54,16 +54,16 @@ class KeyframeMask:
 
 
 @dataclass(frozen=True, eq=False)
-class ObjectModel:
+class AppearanceModel:
     """One object as it looked in a keyframe; arrays cover a crop of the padded keyframe.
 
     Args:
         corner: (x, y) of the crop [work px]; may be negative.
         color: uint8 (h, w, 3).
         distance: float32 (h, w): signed distance to the border [fine px].
-        reach: float32 (h, w): the same to the border of all that may belong to it: more than `distance` where it was
-            known to go on before something hid it.
-        unknown: float32 (h, w): 1 where the object may go on unseen: outside the image, behind another instance, in
+        amodal_distance: float32 (h, w): the same to the border of all that may belong to it: more than `distance`
+            where it was known to go on before something hid it.
+        unobserved: float32 (h, w): 1 where the object may go on unseen: outside the image, behind another instance, in
             holes, where it went on before; None = nowhere near.
         box_xyxy: Bounds in the keyframe [work px].
         touches_border: The image border cuts it.
@@ -77,8 +77,8 @@ class ObjectModel:
     corner: tuple[int, int]
     color: NDArray[np.uint8]
     distance: NDArray[np.float32]
-    reach: NDArray[np.float32]
-    unknown: NDArray[np.float32] | None
+    amodal_distance: NDArray[np.float32]
+    unobserved: NDArray[np.float32] | None
     box_xyxy: tuple[int, int, int, int]
     touches_border: bool
     growth_px: int
@@ -151,7 +151,7 @@ def paint_labels(masks: list[KeyframeMask], size: tuple[int, int]) -> NDArray[np
 
 
 @dataclass(frozen=True, eq=False)
-class Former:
+class Prior:
     """What was known of an object before a keyframe.
 
     Args:
@@ -159,7 +159,7 @@ class Former:
         pose: (2, 3): where it was in this one [work px].
     """
 
-    model: ObjectModel
+    model: AppearanceModel
     pose: Poses
 
     def distance(self, crop_box: tuple[int, int, int, int]) -> NDArray[np.float32]:
@@ -167,7 +167,9 @@ class Former:
         x0, y0, x1, y1 = crop_box
         back = window_pose(invert(self.pose), (x0, y0), self.model.corner)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        moved = cv2.warpAffine(self.model.reach, back, (x1 - x0, y1 - y0), flags=flags, borderValue=FAR_OUTSIDE)
+        moved = cv2.warpAffine(
+            self.model.amodal_distance, back, (x1 - x0, y1 - y0), flags=flags, borderValue=FAR_OUTSIDE
+        )
         return np.asarray(moved, np.float32)
 
     def growth_px(self, box_xyxy: tuple[int, int, int, int], most_px: int) -> int:
@@ -183,8 +185,8 @@ def build_model(
     nested: frozenset[int],
     background: NDArray[np.float32],
     tuning: Tuning,
-    former: Former | None = None,
-) -> ObjectModel:
+    prior: Prior | None = None,
+) -> AppearanceModel:
     """Learn one instance of a keyframe.
 
     Args:
@@ -193,13 +195,13 @@ def build_model(
         nested: Indices of masks that share pixels with it; they do not hide it.
         background: Histogram of everything that belongs to no object.
         tuning: How.
-        former: What was known of it before.
+        prior: What was known of it before.
     """
     own_tuning = tuning.appearance
     mask = keyframe.masks[index]
     box = mask.box_xyxy
     touches = box[0] <= 0 or box[1] <= 0 or box[2] >= keyframe.size[1] or box[3] >= keyframe.size[0]
-    growth_px = former.growth_px(box, own_tuning.most_growth_px) if former is not None else 0
+    growth_px = prior.growth_px(box, own_tuning.most_growth_px) if prior is not None else 0
     reappearance = max(own_tuning.margin_px, growth_px)
     growth = max(_entry_px(box, own_tuning), reappearance) if touches else reappearance
     margins = _margins_px(box, keyframe.size, growth, own_tuning.margin_px)
@@ -208,11 +210,11 @@ def build_model(
     distance, inside = _signed_distance(mask, margins)
     labels = keyframe.labels_in(crop)
     in_image = labels >= 0
-    unknown, reach = _unknown(labels, inside, index, nested), distance
-    expected = former.distance(crop_box) if former is not None else None
+    unobserved, amodal_distance = _unobserved(labels, inside, index, nested), distance
+    expected = prior.distance(crop_box) if prior is not None else None
     if expected is not None and _is_partly_hidden(inside, distance, expected, own_tuning):
-        unknown |= (expected > 0) & (distance < 0)
-        reach = np.maximum(distance, expected)
+        unobserved |= (expected > 0) & (distance < 0)
+        amodal_distance = np.maximum(distance, expected)
     color = keyframe.color[crop]
     color_index = keyframe.color_index[crop]
     core = distance > own_tuning.core_px
@@ -222,26 +224,28 @@ def build_model(
     around = (distance < -own_tuning.ring_near_px) & (distance > -own_tuning.ring_far_px)
     colors = color_model(own, histogram(color_index[around & in_image]), background, tuning.color)
     corner = crop_box[0], crop_box[1]
-    return ObjectModel(
+    return AppearanceModel(
         corner=corner,
         color=color,
         distance=distance,
-        reach=reach,
-        unknown=unknown.astype(np.float32) if bool((unknown & (distance > -own_tuning.unobserved_px)).any()) else None,
+        amodal_distance=amodal_distance,
+        unobserved=unobserved.astype(np.float32)
+        if bool((unobserved & (distance > -own_tuning.unobserved_px)).any())
+        else None,
         box_xyxy=box,
         touches_border=touches,
         growth_px=growth,
         reappearance_px=reappearance,
         colors=colors,
         histogram=own,
-        alignment=_alignment_of(color, distance, in_image & ~unknown, corner, colors.trust, tuning.template),
+        alignment=_alignment_of(color, distance, in_image & ~unobserved, corner, colors.trust, tuning.template),
     )
 
 
 def _is_partly_hidden(
     inside: NDArray[np.bool_], distance: NDArray[np.float32], expected: NDArray[np.float32], tuning: AppearanceTuning
 ) -> bool:
-    """Whether something hides a part of an object, by what is seen of it, and its signed distances now and as they
+    """Whether something occludes a part of an object, by what is seen of it, and its signed distances now and as they
     should be, (h, w) each."""
     within, seen = np.count_nonzero(inside & (expected > -tuning.border_error_px)), np.count_nonzero(inside)
     hidden, was = np.count_nonzero((expected > 0) & (distance < 0)), np.count_nonzero(expected > 0)
@@ -284,21 +288,21 @@ def _signed_distance(
     return shrunk, inside[::FINE, ::FINE] > 0
 
 
-def _unknown(
+def _unobserved(
     labels: NDArray[np.int16], inside: NDArray[np.bool_], index: int, nested: frozenset[int]
 ) -> NDArray[np.bool_]:
     """Where the object may go on unseen, bool (h, w)."""
-    unknown = (labels != 0) & (labels != index + 1) & ~inside
+    unobserved = (labels != 0) & (labels != index + 1) & ~inside
     for other in nested:
-        unknown &= labels != other + 1
+        unobserved &= labels != other + 1
     count, components = cv2.connectedComponents((~inside).astype(np.uint8), connectivity=4)
     if count > 2:
         open_ = np.zeros(count, bool)
         open_[0] = True  # component 0 is the object itself
         for edge in (components[0], components[-1], components[:, 0], components[:, -1]):
             open_[edge] = True
-        unknown |= ~open_[components] & ~_belongs_to(labels, nested)
-    return unknown
+        unobserved |= ~open_[components] & ~_belongs_to(labels, nested)
+    return unobserved
 
 
 def _belongs_to(labels: NDArray[np.int16], indices: frozenset[int]) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Looks for a lost thing: nearby where its colours are, or in the whole image where its template differs least."""
+"""Looks for a lost object: nearby where its colours are, or in the whole image where its template differs least."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from samlite_ros.streaming.image.geometry import Poses, compose, invert, moved_box, translation, window_pose
 from samlite_ros.streaming.image.work_image import WorkImage
-from samlite_ros.streaming.model.appearance import ObjectModel
+from samlite_ros.streaming.model.appearance import AppearanceModel
 from samlite_ros.streaming.tuning import SearchTuning
 
 COARSE, MIDDLE = 4, 2
@@ -16,7 +16,7 @@ COARSE, MIDDLE = 4, 2
 
 
 def find_by_color(
-    image: WorkImage, model: ObjectModel, center: NDArray[np.float32], tuning: SearchTuning
+    image: WorkImage, model: AppearanceModel, center: NDArray[np.float32], tuning: SearchTuning
 ) -> NDArray[np.float32]:
     """Climb to where the object's colours are: some steps of mean shift from `center` (2,) [work px]."""
     x0, y0, x1, y1 = model.box_xyxy
@@ -35,7 +35,7 @@ def find_by_color(
     return center
 
 
-def find_by_template(image: WorkImage, model: ObjectModel, pose: Poses, tuning: SearchTuning) -> list[Poses]:
+def find_by_template(image: WorkImage, model: AppearanceModel, pose: Poses, tuning: SearchTuning) -> list[Poses]:
     """The places in the whole image that look most like an object.
 
     Args:
@@ -75,7 +75,9 @@ def _halved(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _template(model: ObjectModel, pose: Poses) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+def _template(
+    model: AppearanceModel, pose: Poses
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """An object at a pose: colours (h, w, 3) and signed distance (h, w), as in `WorkImage.smooth`; corner [work px]."""
     low, high = moved_box(pose, model.box_xyxy)
     corner = np.floor(low).astype(int)

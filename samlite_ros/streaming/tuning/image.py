@@ -56,12 +56,12 @@ class ChangeTuning(TuningGroup):
     """Has anything changed between two frames?
 
     Args:
-        least_difference: A pixel has changed where its 3 x 3 mean differs by more [levels] ... Up: faint things enter a
-            still scene unnoticed. Down: noise wakes the network.
+        least_difference: A pixel has changed where its 3 x 3 mean differs by more [levels] ... Up: faint objects enter
+            a still scene unnoticed. Down: noise wakes the network.
         noise_factor: ... and by more than so many times the noise of that mean. Up, down: the same, in noisy images.
         most_noise: What is taken for noise at most [levels]. Up: slow motion of the camera may pass for noise. Down:
             nothing stands still before a noisy sensor.
-        least_pixels: Fewer changed pixels are no change [px of half the work image's resolution]. Up: small things
+        least_pixels: Fewer changed pixels are no change [px of half the work image's resolution]. Up: small objects
             enter unnoticed. Down: noise wakes the network.
         saturated: Brighter pixels follow no change of the exposure [levels]. Up: flicker of bright parts is a change.
             Down: changes of bright parts are none.
@@ -69,8 +69,8 @@ class ChangeTuning(TuningGroup):
             is no change. Down: the camera's own exposure is one.
         cut_distance: The scene is another where this share of the colours is. Up: another scene waits for the keyframe
             period. Down: a fast pan is another scene.
-        unchanged_margin_px: A thing stands in an unchanged part of the image where nothing has changed so far around it
-            [px of half the work image's resolution]. Up: fewer things are known to stand still.
+        unchanged_margin_px: An object stands in an unchanged part of the image where nothing has changed so far around
+            it [px of half the work image's resolution]. Up: fewer objects are known to stand still.
     """
 
     least_difference: float = bounded(5.0, 0, 255)

@@ -50,30 +50,30 @@ class AlignmentTuning(TuningGroup):
     Args:
         occluded_weight: Weight of points that lay under another object in the last answer. Up: occluders pull the
             pose. Down: a wrong owner is never corrected.
-        inlier_levels: A template point agrees where its colour differs by less [levels]. Up: other things pass for it.
+        inlier_levels: A template point agrees where its colour differs by less [levels]. Up: other objects pass for it.
             Down: changes of light make it lost.
         most_difference: Larger differences of colour pull no more [levels]. Up: outliers pull harder.
         cost_limit: ... and cost no more [levels]. Up: the same, in the choice between poses.
         residual_scale, least_scale, most_scale: Robust scale of the colour rows: so many times the present cost, and
             its limits [levels]. Up: outliers pull harder. Down: fewer points pull at all.
-        outline_amplitude: Weight of the outline rows against the colour rows. 0: plain things slip.
+        outline_amplitude: Weight of the outline rows against the colour rows. 0: plain objects slip.
         outline_scale: Robust scale of the outline rows. Up: outliers of them pull harder.
         outline_cost: Share of the outline rows in the cost [levels]. 0: poses are chosen by the template alone.
         shift_damping, turn_damping: Damping of shifts, and of growth and rotation, over the stiffness. Up: slower, and
             steadier where few points agree.
-        least_stiffness: Stiffness added to every direction. Up: plain things keep their start.
-        step_limit_px: Longest shift of one step [work px]. Up: wild steps. Down: fast things need more steps.
-        growth_limit: An alignment that grows or shrinks by more is not believed. Down: approaching things are lost.
+        least_stiffness: Stiffness added to every direction. Up: plain objects keep their start.
+        step_limit_px: Longest shift of one step [work px]. Up: wild steps. Down: fast objects need more steps.
+        growth_limit: An alignment that grows or shrinks by more is not believed. Down: approaching objects are lost.
         shift_limit_px: Nor one that shifts farther from its start [work px]. Up: neighbours that look alike are taken.
-        least_visible_points: Nor one with fewer template points in sight. Up: things that leave stop earlier.
-        least_inlier_share: Nor one where fewer of the template points agree. Up: hidden things keep their start.
+        least_visible_points: Nor one with fewer template points in sight. Up: objects that leave stop earlier.
+        least_inlier_share: Nor one where fewer of the template points agree. Up: hidden objects keep their start.
         rejected_cost: What such an alignment costs in the choice between several [levels]. Not measured.
         support_gain: What one gains where all colours in sight are the object's [levels]. Up: colours decide, not the
             template.
         start_advantage: A later start must be cheaper by this [levels]. Up: the predicted pose is kept.
-        unseen_cost: What the colours of a thing out of sight are taken to cost [levels]. Down: poses outside the image
-            win over poor fits.
-        unseen_weight: How much that counts beside those in sight. Up: as for things half outside.
+        unseen_cost: What the colours of an object out of sight are taken to cost [levels]. Down: poses outside the
+            image win over poor fits.
+        unseen_weight: How much that counts beside those in sight. Up: as for objects half outside.
     """
 
     occluded_weight: float = bounded(0.05, 0, 1)
@@ -123,20 +123,20 @@ class AppearanceTuning(TuningGroup):
 
     Args:
         pad_px: Room around the keyframe for crops that reach over its border [work px]; growth ends 4 px before it.
-            Up: large things may enter by more, and models take longer.
+            Up: large objects may enter by more, and models take longer.
         margin_px: Room around an object inside the image [work px]. Up: may grow more between keyframes, more work.
         border_growth: Room around an object that the image border cuts, as a factor of its size, ... Up: may enter by
             more, and grow into what looks alike.
-        border_margin_px: ... and at least [work px]. Up: the same, for small things.
-        least_within: Something hides a part of an object where so much of what is seen lies within its prior, ... Up:
-            a prior at a wrong pose is used less often. Down: more often.
-        least_hidden: ... and so much of the prior is missing. inf: what is hidden is forgotten. Down: things that
+        border_margin_px: ... and at least [work px]. Up: the same, for small objects.
+        least_within: Something occludes a part of an object where so much of what is seen lies within its prior, ...
+            Up: a prior at a wrong pose is used less often. Down: more often.
+        least_hidden: ... and so much of the prior is missing. inf: what is hidden is forgotten. Down: objects that
             change shape seem hidden.
         border_error_px: By how much the prior's border may be off for that [fine px]. Up: as `least_within` down.
         core_px: The object's own colours are learnt so far inside [fine px], ... Up: fewer, purer pixels.
         least_core_pixels: ... unless there are fewer pixels than this. Not measured.
         ring_near_px, ring_far_px: Its surroundings' colours are learnt in this distance [fine px]. Up: less of its
-            border, more of other things.
+            border, more of other objects.
         unobserved_px: Unobserved parts farther outside than this are no matter [fine px]. Down: fewer masks may grow.
     """
 
@@ -196,15 +196,15 @@ class SearchTuning(TuningGroup):
     """Looking for a lost object.
 
     Args:
-        margin_px: Its colours are looked for so far around its box [work px]. Up: farther, and drawn to other things.
+        margin_px: Its colours are looked for so far around its box [work px]. Up: farther, and drawn to other objects.
         steps: Steps of mean shift. Up: farther.
         least_window_px: Smaller windows, cut by the image border, are not searched [work px]. Not measured.
         least_evidence: Sum of log-odds in the window below which nothing is found. Up: stays where it is.
         candidates: Places in the whole image that are tried. 0: the whole image is never searched. Up: slower.
         coarse_from_px: Objects of so many pixels are searched at a quarter of the resolution [px of half the work
             image's]. Down: quicker, less exact. Up: slower.
-        least_template_px: A template of fewer pixels is found everywhere [px of the searched image]. Down: small things
-            jump to what looks alike.
+        least_template_px: A template of fewer pixels is found everywhere [px of the searched image]. Down: small
+            objects jump to what looks alike.
     """
 
     margin_px: int = bounded(10, 0, 512)

@@ -26,9 +26,9 @@ class ConfidenceTuning(TuningGroup):
     """From the network's score to the confidence of a carried mask.
 
     Args:
-        miss_factor: Confidence falls by it for each keyframe in which the network did not find the thing again. Down:
-            missed things sink below other answers sooner.
-        full_agreement: Share of agreeing template points in sight from which a thing counts as consistent. Up: less
+        miss_factor: Confidence falls by it for each keyframe in which the network did not find the object again. Down:
+            missed objects sink below other answers sooner.
+        full_agreement: Share of agreeing template points in sight from which an object counts as consistent. Up: less
             confidence in changing light.
         least_consistency: What is left of the confidence where no template point agrees.
         least_freshness: What is left of it at the age at which masks are withdrawn.

@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 import pytest
-from learnt_things import TUNING, image_of, keyframe, learn, track
+from painted_objects import TUNING, image_of, keyframe, learn, track
 
-from samlite_ros.streaming.carry.tracks import TrackBatch, masked_median, start_pose
+from samlite_ros.streaming.carry.tracks import TrackBatch, initial_pose, masked_median
 from samlite_ros.streaming.image.geometry import corner_shift_px, transform, translation
 from samlite_ros.streaming.image.work_image import dense_flow, no_flow, point_grid, prepare
 from samlite_ros.types import Frame
@@ -31,14 +31,14 @@ def test_first_pose_ignores_points_that_slipped():
     pose = np.array([[1.02, -0.1, 4], [0.1, 1.02, -3]], np.float32)
     moved = transform(pose, points)
     moved[::4] += 15
-    found, fits = start_pose(points, moved, TUNING.initial_pose)
+    found, fits = initial_pose(points, moved, TUNING.initial_pose)
     assert fits and np.allclose(found, pose, atol=0.02)
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_few_points_give_their_median_shift(count):
     points = np.arange(2 * count, dtype=np.float32).reshape(-1, 2)
-    pose, fits = start_pose(points, points + np.float32([3, -2]), TUNING.initial_pose)
+    pose, fits = initial_pose(points, points + np.float32([3, -2]), TUNING.initial_pose)
     assert not fits and np.allclose(pose, translation([3, -2] if count else [0, 0]))
 
 
@@ -50,7 +50,7 @@ def test_a_track_follows_over_frames_without_drifting():
         batch.carry(now, dense_flow(before, now, TUNING.motion), None)
         before = now
     assert np.allclose(moving.center - moving.model.center, [24, 16], atol=0.5)
-    assert np.allclose(moving.velocity, [3, 2], atol=0.5) and moving.share > 0.8
+    assert np.allclose(moving.velocity, [3, 2], atol=0.5) and moving.inlier_share > 0.8
 
 
 def test_a_thing_at_rest_stays_exactly_there():

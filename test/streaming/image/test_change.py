@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from learnt_things import TUNING
+from painted_objects import TUNING
 
 from samlite_ros.streaming.image.change import change_map, color_histogram, is_cut, is_still
 from samlite_ros.streaming.image.work_image import prepare, work_size

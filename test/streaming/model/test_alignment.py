@@ -5,11 +5,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from learnt_things import TUNING
+from painted_objects import TUNING
 
 from samlite_ros.streaming.image.geometry import identity, transform, translation
 from samlite_ros.streaming.image.work_image import prepare
-from samlite_ros.streaming.model.alignment import Alignment, Covering, align, stack
+from samlite_ros.streaming.model.alignment import Alignment, Occlusion, align, stack
 from samlite_ros.streaming.model.appearance import KeyframeMask, PaddedKeyframe, build_model
 from samlite_ros.types import Frame
 
@@ -57,7 +57,7 @@ def farthest(a, b):
 def test_a_textured_thing_is_found_to_a_fraction_of_a_pixel(pose):
     found = align(picture(pose)[0], stack([model_of()]), identity()[None], 8, None, TUNING.alignment)
     assert farthest(found.poses[0], pose) < 0.4
-    assert found.share[0] > 0.9 and found.agreement[0] > 0.9 and not found.rejected[0]
+    assert found.inlier_share[0] > 0.9 and found.agreement[0] > 0.9 and not found.rejected[0]
 
 
 def test_a_plain_thing_is_found_by_its_outline():
@@ -73,10 +73,10 @@ def test_a_part_that_another_thing_covers_does_not_pull():
     image, _ = picture(pose, cover=cover)
     owner = np.zeros(image.size, np.int16)
     owner[:, cover] = 1
-    covering = Covering(owner, np.array([[False, True]]))
-    found = align(image, stack([model_of()]), identity()[None], 8, covering, TUNING.alignment)
+    occlusion = Occlusion(owner, np.array([[False, True]]))
+    found = align(image, stack([model_of()]), identity()[None], 8, occlusion, TUNING.alignment)
     assert farthest(found.poses[0], pose) < 0.5
-    assert found.share[0] < 0.8 < found.agreement[0]
+    assert found.inlier_share[0] < 0.8 < found.agreement[0]
 
 
 def test_a_thing_that_is_not_there_is_not_believed():
@@ -98,7 +98,7 @@ def test_of_several_starts_the_cheapest_wins_and_the_first_one_ties():
     rows = Alignment(
         poses=np.stack([translation([i, 0]) for i in range(4)]),
         cost=np.array([5.0, 9.0, 4.9, 3.0], np.float32),
-        share=np.ones(4, np.float32),
+        inlier_share=np.ones(4, np.float32),
         agreement=np.ones(4, np.float32),
         inliers=np.ones((4, 96), bool),
         rejected=np.array([False, False, False, False]),

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from learnt_things import FLOOR, RED, TUNING, keyframe, learn
+from painted_objects import FLOOR, RED, TUNING, keyframe, learn
 
 from samlite_ros.streaming.image.geometry import identity, translation
 from samlite_ros.streaming.image.work_image import COLORS, prepare
-from samlite_ros.streaming.model.appearance import Former, KeyframeMask, PaddedKeyframe, build_model
+from samlite_ros.streaming.model.appearance import KeyframeMask, PaddedKeyframe, Prior, build_model
 from samlite_ros.streaming.model.color_model import color_model, histogram, similarity
 from samlite_ros.types import Frame
 
@@ -52,23 +52,23 @@ def test_the_signed_distance_is_positive_inside_and_in_fine_pixels():
     assert at(model, model.distance, 130, 110) == pytest.approx(59, abs=3)
     assert at(model, model.distance, 130, 84) == pytest.approx(9, abs=1)
     assert at(model, model.distance, 130, 75) == pytest.approx(-9, abs=1)
-    assert model.unknown is None and not model.touches_border
+    assert model.unobserved is None and not model.touches_border
 
 
 def test_outside_the_image_and_behind_others_is_unknown():
     frame = keyframe([(0, 80, 40, 140), (30, 90, 70, 130)], colors=[RED, (40, 40, 200)])
     model = learn(frame, 0)
     assert model.touches_border
-    assert at(model, model.unknown, -10, 110) == 1
-    assert at(model, model.unknown, 55, 110) == 1
-    assert at(model, model.unknown, 45, 85) == 0
+    assert at(model, model.unobserved, -10, 110) == 1
+    assert at(model, model.unobserved, 55, 110) == 1
+    assert at(model, model.unobserved, 45, 85) == 0
 
 
 def test_what_shares_its_pixels_does_not_hide_it():
     frame = keyframe([(80, 60, 160, 160), (100, 80, 130, 110)])
-    assert learn(frame, 1, frozenset({0})).unknown is None
+    assert learn(frame, 1, frozenset({0})).unobserved is None
     hidden = learn(frame, 1)
-    assert at(hidden, hidden.unknown, 90, 90) == 1
+    assert at(hidden, hidden.unobserved, 90, 90) == 1
 
 
 def test_a_hole_is_unknown():
@@ -78,8 +78,8 @@ def test_a_hole_is_unknown():
     plain = prepare(Frame(np.full((240, 320, 3), 90, np.uint8), 1), TUNING)
     solid = PaddedKeyframe(plain, [KeyframeMask(100, 80, fine)], TUNING.appearance)
     model = learn(solid, 0)
-    assert at(model, model.unknown, 130, 110) == 1
-    assert learn(image, 0).unknown is None
+    assert at(model, model.unobserved, 130, 110) == 1
+    assert learn(image, 0).unobserved is None
 
 
 def test_points_are_spread_over_the_thing_and_weigh_less_outside():
@@ -98,13 +98,13 @@ def test_too_small_a_thing_has_no_points():
 def test_what_was_known_of_a_thing_tells_where_it_goes_on_behind_something():
     whole = learn(keyframe([(100, 80, 160, 140)]), 0)
     hidden = keyframe([(110, 80, 135, 140)])
-    former = Former(whole, translation([10, 0]))
-    model = build_model(hidden, 0, frozenset(), hidden.background, TUNING, former)
-    assert at(model, model.unknown, 150, 110) == 1 and at(model, model.reach, 150, 110) > 0
-    assert at(model, model.unknown, 172, 110) == 0  # it never reached so far
-    assert learn(hidden, 0).unknown is None
-    again = build_model(hidden, 0, frozenset(), hidden.background, TUNING, Former(model, identity()))
-    assert at(again, again.unknown, 150, 110) == 1  # remembered over more than one keyframe
+    prior = Prior(whole, translation([10, 0]))
+    model = build_model(hidden, 0, frozenset(), hidden.background, TUNING, prior)
+    assert at(model, model.unobserved, 150, 110) == 1 and at(model, model.amodal_distance, 150, 110) > 0
+    assert at(model, model.unobserved, 172, 110) == 0  # it never reached so far
+    assert learn(hidden, 0).unobserved is None
+    again = build_model(hidden, 0, frozenset(), hidden.background, TUNING, Prior(model, identity()))
+    assert at(again, again.unobserved, 150, 110) == 1  # remembered over more than one keyframe
 
 
 @pytest.mark.parametrize(
@@ -114,5 +114,5 @@ def test_what_was_known_of_a_thing_tells_where_it_goes_on_behind_something():
 )
 def test_a_thing_that_nothing_hides_ends_where_its_mask_ends(box, shift):
     whole, now = learn(keyframe([(100, 80, 160, 140)]), 0), keyframe([box])
-    model = build_model(now, 0, frozenset(), now.background, TUNING, Former(whole, translation([shift, 0])))
-    assert model.unknown is None and model.reach is model.distance
+    model = build_model(now, 0, frozenset(), now.background, TUNING, Prior(whole, translation([shift, 0])))
+    assert model.unobserved is None and model.amodal_distance is model.distance

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from learnt_things import RED, TUNING, image_of, keyframe, learn
+from painted_objects import RED, TUNING, image_of, keyframe, learn
 
 from samlite_ros.streaming.image.geometry import identity, transform, translation
 from samlite_ros.streaming.model.search import find_by_color, find_by_template

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from learnt_things import RED, TUNING, image_of, keyframe, learn, track
+from painted_objects import RED, TUNING, image_of, keyframe, learn, track
 
-from samlite_ros.streaming.carry.compose import Evidence, doubles_among, gather_evidence, settle, to_mask
+from samlite_ros.streaming.carry.compositing import Layer, composite_of, duplicates_among, render_layers, to_mask
 from samlite_ros.streaming.carry.tracks import PromptMatch
 from samlite_ros.streaming.image.geometry import translation
 from samlite_ros.streaming.image.work_image import prepare
@@ -14,24 +14,24 @@ from samlite_ros.streaming.model.appearance import KeyframeMask, PaddedKeyframe
 from samlite_ros.types import Frame, Prompt
 
 
-def drawn(claims, size=(240, 320)):
-    """bool (h, w) per claim: the work pixels that it wins."""
+def drawn(layers, size=(240, 320)):
+    """bool (h, w) per layer: the work pixels that it wins."""
     out = []
-    for claim, margin in zip(claims, settle(claims, size).margins, strict=True):
+    for layer, margin in zip(layers, composite_of(layers, size).margins, strict=True):
         inside = np.zeros(size, bool)
-        inside[claim.window] = margin > 0
+        inside[layer.window] = margin > 0
         out.append(inside)
     return out
 
 
-def claim(log_odds, track_id=1, x0=0, nested=frozenset()):
+def layer(log_odds, track_id=1, x0=0, nested=frozenset()):
     owner = track(learn(keyframe([(100, 80, 160, 140)]), 0), track_id, nested=nested)
-    return Evidence(owner, x0, 0, np.float32(log_odds))
+    return Layer(owner, x0, 0, np.float32(log_odds))
 
 
 def test_a_thing_at_rest_covers_what_it_covered():
     model = learn(keyframe([(100, 80, 160, 140)]), 0)
-    (inside,) = drawn(gather_evidence([track(model)], image_of([(100, 80, 160, 140)]), TUNING.compositing))
+    (inside,) = drawn(render_layers([track(model)], image_of([(100, 80, 160, 140)]), TUNING.compositing))
     truth = np.zeros_like(inside)
     truth[80:140, 100:160] = True
     assert (inside & truth).sum() / (inside | truth).sum() > 0.97
@@ -40,21 +40,21 @@ def test_a_thing_at_rest_covers_what_it_covered():
 def test_a_thing_grows_in_at_the_border_where_its_colours_are():
     model = learn(keyframe([(0, 80, 25, 140)]), 0)
     moved = track(model, pose=translation([30, 0]))
-    (inside,) = drawn(gather_evidence([moved], image_of([(0, 80, 55, 140)]), TUNING.compositing))
+    (inside,) = drawn(render_layers([moved], image_of([(0, 80, 55, 140)]), TUNING.compositing))
     assert inside[90:130, 2:28].mean() > 0.95 and inside[90:130, 60:].mean() == 0
 
 
 def test_a_thing_does_not_grow_where_its_colours_are_not():
     model = learn(keyframe([(0, 80, 25, 140)]), 0)
     moved = track(model, pose=translation([30, 0]))
-    (inside,) = drawn(gather_evidence([moved], image_of([(30, 80, 55, 140)]), TUNING.compositing))
+    (inside,) = drawn(render_layers([moved], image_of([(30, 80, 55, 140)]), TUNING.compositing))
     assert inside[90:130, 2:26].mean() < 0.05
 
 
 def test_growth_that_hangs_on_nothing_is_taken_back():
     model = learn(keyframe([(0, 80, 25, 140)]), 0)
     moved = track(model, pose=translation([60, 0]))
-    (inside,) = drawn(gather_evidence([moved], image_of([(60, 80, 85, 140), (5, 80, 30, 140)]), TUNING.compositing))
+    (inside,) = drawn(render_layers([moved], image_of([(60, 80, 85, 140), (5, 80, 30, 140)]), TUNING.compositing))
     assert inside[:, :40].sum() == 0 and inside[90:130, 62:82].mean() > 0.95
 
 
@@ -65,7 +65,7 @@ def test_a_thing_comes_out_from_behind_what_nobody_asked_for():
         image_of([(100, 80, 160, 140), cover], colors=[RED, (30, 160, 60)]), [_left_half(shown)], TUNING.appearance
     )
     away = image_of([(100, 80, 160, 140), (230, 60, 290, 180)], colors=[RED, (30, 160, 60)])
-    (inside,) = drawn(gather_evidence([track(learn(shown, 0))], away, TUNING.compositing))
+    (inside,) = drawn(render_layers([track(learn(shown, 0))], away, TUNING.compositing))
     assert inside[85:135, 131:136].mean() > 0.9  # as far as it may grow per keyframe
     assert inside[85:135, 162:].sum() == 0
 
@@ -78,7 +78,7 @@ def test_colours_move_a_border_only_where_the_template_does_not_fit():
     model = learn(keyframe([(100, 80, 160, 140)]), 0)
     image = image_of([(101, 80, 161, 140)])
     fits, misfits = (
-        drawn(gather_evidence([track(model, cost=cost)], image, TUNING.compositing))[0] for cost in (0.0, 20.0)
+        drawn(render_layers([track(model, cost=cost)], image, TUNING.compositing))[0] for cost in (0.0, 20.0)
     )
     assert fits[90:130, 100].mean() > 0.9 and misfits[90:130, 100].mean() < 0.1
 
@@ -86,34 +86,37 @@ def test_colours_move_a_border_only_where_the_template_does_not_fit():
 def test_a_part_that_an_unknown_thing_covers_is_not_its_own():
     model = learn(keyframe([(100, 80, 180, 160)]), 0)
     image = image_of([(100, 80, 180, 160), (140, 60, 200, 180)], colors=[RED, (30, 160, 60)])
-    (inside,) = drawn(gather_evidence([track(model)], image, TUNING.compositing))
+    (inside,) = drawn(render_layers([track(model)], image, TUNING.compositing))
     assert inside[85:155, 102:136].mean() > 0.95 and inside[85:155, 146:176].mean() < 0.05
 
 
 def test_a_thing_that_is_not_there_is_not_drawn():
     model = learn(keyframe([(100, 80, 160, 140)]), 0)
-    assert gather_evidence([track(model, agreement=0.1)], image_of([]), TUNING.compositing) == []
-    assert gather_evidence([track(model, pose=translation([500, 0]))], image_of([]), TUNING.compositing) == []
+    assert render_layers([track(model, agreement=0.1)], image_of([]), TUNING.compositing) == []
+    assert render_layers([track(model, pose=translation([500, 0]))], image_of([]), TUNING.compositing) == []
 
 
 def test_a_second_track_on_one_thing_is_noticed():
     model = learn(keyframe([(100, 80, 160, 140)]), 0)
     image = image_of([(100, 80, 160, 140)])
-    first, second = gather_evidence([track(model, i, misses=i - 1) for i in (1, 2)], image, TUNING.compositing)
-    assert doubles_among([first, second], TUNING.compositing) == [second]
-    assert doubles_among([second], TUNING.compositing) == [] and doubles_among([first, first], TUNING.compositing) == []
+    first, second = render_layers([track(model, i, misses=i - 1) for i in (1, 2)], image, TUNING.compositing)
+    assert duplicates_among([first, second], TUNING.compositing) == [second]
+    assert (
+        duplicates_among([second], TUNING.compositing) == []
+        and duplicates_among([first, first], TUNING.compositing) == []
+    )
     other = replace(first, track=replace(first.track, matches=(PromptMatch(Prompt("other"), 0.9, 1),)))
     aside = replace(first, x0=first.x0 + 50)
     assert (
-        doubles_among([other, second], TUNING.compositing) == []
-        and doubles_among([aside, second], TUNING.compositing) == []
+        duplicates_among([other, second], TUNING.compositing) == []
+        and duplicates_among([aside, second], TUNING.compositing) == []
     )
 
 
 def test_what_was_missed_yields_to_what_was_found():
     model = learn(keyframe([(100, 80, 160, 140)]), 0)
     image = image_of([(100, 80, 160, 140)])
-    found, missed = gather_evidence([track(model, i, misses=i - 1) for i in (1, 2)], image, TUNING.compositing)
+    found, missed = render_layers([track(model, i, misses=i - 1) for i in (1, 2)], image, TUNING.compositing)
     inside = drawn([found, missed])
     assert inside[0][90:130, 110:150].all() and not inside[1][90:130, 110:150].any()
 
@@ -121,7 +124,7 @@ def test_what_was_missed_yields_to_what_was_found():
 def test_a_thing_whose_place_is_a_guess_yields_to_what_looks_alike_and_is_there():
     model = learn(keyframe([(100, 80, 160, 140)]), 0)
     image = image_of([(100, 80, 160, 140)])
-    guessed, sure = gather_evidence([track(model, 1, share=0.1), track(model, 2)], image, TUNING.compositing)
+    guessed, sure = render_layers([track(model, 1, inlier_share=0.1), track(model, 2)], image, TUNING.compositing)
     inside = drawn([guessed, sure])
     assert inside[1][90:130, 110:150].all() and not inside[0][90:130, 110:150].any()
     (alone,) = drawn([guessed])
@@ -129,16 +132,16 @@ def test_a_thing_whose_place_is_a_guess_yields_to_what_looks_alike_and_is_there(
 
 
 def test_the_higher_log_odds_wins_each_pixel():
-    claims = [claim([[3, 2, -1, 4]], 1), claim([[1, 5, -2]], 2, x0=1)]
-    settlement = settle(claims, (1, 5))
-    assert settlement.owner.tolist() == [[1, 1, 2, 1, 0]]
-    assert settlement.margins[0].tolist() == [[3, 1, -6, 4]]
-    assert settlement.margins[1].tolist() == [[-1, 5, -6]]
+    layers = [layer([[3, 2, -1, 4]], 1), layer([[1, 5, -2]], 2, x0=1)]
+    composite = composite_of(layers, (1, 5))
+    assert composite.owner.tolist() == [[1, 1, 2, 1, 0]]
+    assert composite.margins[0].tolist() == [[3, 1, -6, 4]]
+    assert composite.margins[1].tolist() == [[-1, 5, -6]]
 
 
 def test_things_that_share_pixels_by_nature_do_not_compete():
-    whole, part = claim([[4, 4, 4]], 1, nested=frozenset({2})), claim([[-3, 6, -3]], 2, nested=frozenset({1}))
-    other = claim([[-9, 9, -9]], 3)
+    whole, part = layer([[4, 4, 4]], 1, nested=frozenset({2})), layer([[-3, 6, -3]], 2, nested=frozenset({1}))
+    other = layer([[-9, 9, -9]], 3)
     assert [d.sum() for d in drawn([whole, part], (1, 3))] == [3, 1]
     assert [d.sum() for d in drawn([whole, part, other], (1, 3))] == [2, 0, 1]
 

@@ -1,4 +1,4 @@
-"""Gives the detections of a keyframe their track ids, and remembers things for a while after they are gone."""
+"""Gives the detections of a keyframe their track ids, and remembers objects for a while after they are gone."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.pixels.masks import mask_iou
-from samlite_ros.streaming.carry.compose import Settlement
-from samlite_ros.streaming.carry.detections import Detection
-from samlite_ros.streaming.carry.identity import Candidate, match_by_likeness, match_by_overlap, overlaps
+from samlite_ros.streaming.carry.association import Candidate, match_by_appearance, match_by_overlap, overlaps
+from samlite_ros.streaming.carry.compositing import Composite
+from samlite_ros.streaming.carry.detections import KeyframeDetection
 from samlite_ros.streaming.carry.snapshot import Snapshot
 from samlite_ros.streaming.carry.tracks import Track
 from samlite_ros.streaming.model.appearance import PaddedKeyframe
@@ -21,8 +21,8 @@ from samlite_ros.types import Prompt
 
 
 @dataclass(frozen=True, eq=False)
-class _Gone:
-    """A thing that has ended and may come back."""
+class _GalleryEntry:
+    """An object that has ended and may come back."""
 
     track_id: int
     candidate: Candidate
@@ -30,11 +30,11 @@ class _Gone:
     velocity_px_s: NDArray[np.float32]
 
 
-class Recogniser:
-    """Knows the things that are gone, and hands out ids.
+class ReIdentifier:
+    """Knows the objects that are gone, and hands out ids.
 
     Args:
-        across_prompts: What different prompts find may be one thing.
+        across_prompts: What different prompts find may be one object.
         tuning: How.
     """
 
@@ -42,41 +42,43 @@ class Recogniser:
         self._tuning = tuning
         self._across_prompts = across_prompts
         self._next_id = 1
-        self._gone: list[_Gone] = []
+        self._gallery: list[_GalleryEntry] = []
 
     def reset(self) -> None:
-        """Forget the things that are gone; ids are not used again."""
-        self._gone = []
+        """Forget the objects that are gone; ids are not used again."""
+        self._gallery = []
 
     def remember(self, track: Track, rate_hz: float) -> None:
         """A track ends; `rate_hz` is that of the frames."""
         velocity = track.velocity * np.float32(rate_hz)
-        self._gone.append(_Gone(track.track_id, _candidate(track, track.center, 0.0), track.last_seen_ns, velocity))
+        self._gallery.append(
+            _GalleryEntry(track.track_id, _candidate(track, track.center, 0.0), track.last_seen_ns, velocity)
+        )
 
-    def identify(
+    def assign_ids(
         self,
-        detections: Sequence[Detection],
+        detections: Sequence[KeyframeDetection],
         keyframe: PaddedKeyframe,
         snapshot: Snapshot,
         tracks: Sequence[Track],
-        settlement: Settlement | None,
+        composite: Composite | None,
     ) -> list[int]:
-        """Track ids of a keyframe's detections, which are the last of its masks; new ids for new things.
+        """Track ids of a keyframe's detections, which are the last of its masks; new ids for new objects.
 
         First by what was found in this very keyframe before, then by overlap in the keyframe with what was carried to
-        it, then by overlap with the masks carried to now, then, for what was out of sight, by likeness.
+        it, then by overlap with the masks carried to now, then, for what was out of sight, by appearance.
 
         Args:
             detections: What was found.
             keyframe: The keyframe.
             snapshot: The same keyframe's moment.
-            tracks: The things that are followed now.
-            settlement: Who owns which pixel now.
+            tracks: The objects that are followed now.
+            composite: Who owns which pixel now.
         """
         first = len(keyframe.masks) - len(detections)
-        prompts = [frozenset(m.prompt for m in d.matches) for d in detections]
+        prompts = [d.prompts for d in detections]
         assigned = self._found_before(detections, prompts, snapshot.found)
-        now = _overlap_now(snapshot, keyframe, tracks, settlement)
+        now = _overlap_now(snapshot, keyframe, tracks, composite)
         now = np.where(now >= self._tuning.association.least_overlap_now, now, np.float32(0))
         for overlap in (_overlap_then(snapshot, keyframe, tracks), now):
             self._match(overlap[first:], prompts, tracks, assigned)
@@ -84,29 +86,27 @@ class Recogniser:
         if unknown:
             known = self._out_of_sight(snapshot, [t for t in tracks if t.track_id not in assigned.values()])
             candidates = [_detected(snapshot, keyframe, first + d, prompts[d]) for d in unknown]
-            likely = (
-                match_by_likeness(candidates, [c for _, c in known], self._tuning.reidentification) if known else {}
-            )
-            assigned.update({unknown[d]: known[t][0] for d, t in likely.items()})
+            pairs = match_by_appearance(candidates, [c for _, c in known], self._tuning.reidentification)
+            assigned.update({unknown[d]: known[t][0] for d, t in pairs.items()})
         ids = [assigned[d] if d in assigned else self._new_id() for d in range(len(detections))]
-        self._gone = [g for g in self._gone if g.track_id not in ids]
+        self._gallery = [g for g in self._gallery if g.track_id not in ids]
         return ids
 
     def _found_before(
         self,
-        detections: Sequence[Detection],
+        detections: Sequence[KeyframeDetection],
         prompts: Sequence[frozenset[Prompt]],
-        found: Sequence[tuple[int, Detection]],
+        found: Sequence[tuple[int, KeyframeDetection]],
     ) -> dict[int, int]:
-        """Ids, by detection, of the same things that other prompts have found in the same keyframe."""
+        """Ids, by detection, of the same objects that other prompts have found in the same keyframe."""
         if not found or not detections:
             return {}
         overlap = np.array([[mask_iou(d.mask, f.mask) for _, f in found] for d in detections], np.float32)
-        found_prompts = [frozenset(m.prompt for m in f.matches) for _, f in found]
-        same = np.where(overlap >= self._tuning.detection.same_thing_iou, overlap, np.float32(0))
+        found_prompts = [f.prompts for _, f in found]
+        same = np.where(overlap >= self._tuning.detection.same_object_iou, overlap, np.float32(0))
         pairs = match_by_overlap(same, prompts, found_prompts, self._across_prompts, self._tuning.association)
         assigned: dict[int, int] = {}
-        for detection, index in pairs.items():  # a thing that was found twice before has one id
+        for detection, index in pairs.items():  # an object that was found twice before has one id
             track_id = found[index][0]
             if track_id not in assigned.values():
                 assigned[detection] = track_id
@@ -123,7 +123,7 @@ class Recogniser:
         free = [d for d in range(len(prompts)) if d not in assigned]
         columns = [i for i, t in enumerate(tracks) if t.track_id not in assigned.values()]
         if free and columns:
-            track_prompts = [frozenset(m.prompt for m in tracks[i].matches) for i in columns]
+            track_prompts = [tracks[i].prompts for i in columns]
             part = overlap[np.ix_(free, columns)]
             free_prompts, association = [prompts[d] for d in free], self._tuning.association
             pairs = match_by_overlap(part, free_prompts, track_prompts, self._across_prompts, association)
@@ -134,16 +134,16 @@ class Recogniser:
         return self._next_id - 1
 
     def _out_of_sight(self, snapshot: Snapshot, tracks: Sequence[Track]) -> list[tuple[int, Candidate]]:
-        """Ids and looks of the things that no detection overlaps."""
+        """Ids and looks of the objects that no detection overlaps."""
         now = snapshot.stamp_ns
         memory_ns = self._tuning.reidentification.memory_s * 1e9
-        self._gone = [g for g in self._gone if now - g.last_seen_ns < memory_ns]
+        self._gallery = [g for g in self._gallery if now - g.last_seen_ns < memory_ns]
         known = []
         for track in tracks:
             unseen_s = max(now - track.last_seen_ns, 0) / 1e9
             center = snapshot.centers.get(track.track_id, track.center)
             known.append((track.track_id, _candidate(track, center, unseen_s)))
-        for gone in self._gone:
+        for gone in self._gallery:
             unseen_s = max(now - gone.last_seen_ns, 0) / 1e9
             expected = gone.candidate.center + gone.velocity_px_s * np.float32(unseen_s)
             known.append((gone.track_id, replace(gone.candidate, unseen_s=unseen_s, expected=expected)))
@@ -154,7 +154,7 @@ def _overlap_then(snapshot: Snapshot, keyframe: PaddedKeyframe, tracks: Sequence
     """Overlap (masks, tracks) in the keyframe: with what a track won there, or with its shape where it was not yet
     known then and has been found there since."""
     count = len(keyframe.masks)
-    then = _overlaps_of_claims(keyframe.labels, count, snapshot.settlement, lambda owner: owner)
+    then = _overlaps_of_layers(keyframe.labels, count, snapshot.composite, lambda owner: owner)
 
     def column(track: Track) -> NDArray[np.float32]:
         pose = snapshot.poses.get(track.track_id)
@@ -167,32 +167,31 @@ def _overlap_then(snapshot: Snapshot, keyframe: PaddedKeyframe, tracks: Sequence
 
 
 def _overlap_now(
-    snapshot: Snapshot, keyframe: PaddedKeyframe, tracks: Sequence[Track], settlement: Settlement | None
+    snapshot: Snapshot, keyframe: PaddedKeyframe, tracks: Sequence[Track], composite: Composite | None
 ) -> NDArray[np.float32]:
     """Overlap (masks, tracks) in the newest answer, to which the advected points carry the masks."""
     count = len(keyframe.masks)
-    now = _overlaps_of_claims(snapshot.at_grid(keyframe.labels), count, settlement, snapshot.at_points)
+    now = _overlaps_of_layers(snapshot.at_grid(keyframe.labels), count, composite, snapshot.at_points)
     columns = [now.get(t.track_id, np.zeros(count, np.float32)) for t in tracks]
     return np.array(columns, np.float32).reshape(len(tracks), count).T
 
 
-def _overlaps_of_claims(
+def _overlaps_of_layers(
     labels: NDArray[np.int16],
     count: int,
-    settlement: Settlement | None,
+    composite: Composite | None,
     at: Callable[[NDArray[np.int16]], NDArray[np.int16]],
 ) -> dict[int, NDArray[np.float32]]:
     """Overlap of `count` labels with what each track won in an answer, by its id; `at` reads at the labels."""
-    if settlement is None:
+    if composite is None:
         return {}
-    values = overlaps(labels, at(settlement.owner), count, len(settlement.evidence))
-    return {claim.track.track_id: values[:, number] for number, claim in enumerate(settlement.evidence)}
+    values = overlaps(labels, at(composite.owner), count, len(composite.layers))
+    return {layer.track.track_id: values[:, number] for number, layer in enumerate(composite.layers)}
 
 
 def _candidate(track: Track, center: NDArray[np.float32], unseen_s: float) -> Candidate:
     x0, y0, x1, y1 = track.model.box_xyxy
-    prompts = frozenset(m.prompt for m in track.matches)
-    return Candidate(prompts, center, float(max(x1 - x0, y1 - y0)), track.model.histogram, unseen_s)
+    return Candidate(track.prompts, center, float(max(x1 - x0, y1 - y0)), track.model.histogram, unseen_s)
 
 
 def _detected(snapshot: Snapshot, keyframe: PaddedKeyframe, index: int, prompts: frozenset[Prompt]) -> Candidate:

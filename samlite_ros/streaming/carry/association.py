@@ -1,4 +1,4 @@
-"""Which detection of a keyframe is which known thing."""
+"""Which detection of a keyframe is which known object."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from samlite_ros.types import Prompt
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A known thing or a detection, as far as recognising goes without overlap.
+    """A known object or a detection, as far as recognising goes without overlap.
 
     Args:
         prompts: What it answers to.
@@ -73,7 +73,7 @@ def match_by_overlap(
     Args:
         overlap: float32 (D, T): of the detection with the carried mask.
         detections, tracks: The prompts of each.
-        across_prompts: Things may be the same that no prompt has in common.
+        across_prompts: Objects may be the same that no prompt has in common.
         tuning: How.
 
     Returns:
@@ -85,19 +85,19 @@ def match_by_overlap(
     return _assign(np.where(allowed, overlap + tuning.same_prompt_bonus * shared, 0))
 
 
-def match_by_likeness(
+def match_by_appearance(
     detections: Sequence[Candidate], tracks: Sequence[Candidate], tuning: ReidentificationTuning
 ) -> dict[int, int]:
-    """Recognise things that were out of sight: same prompt, like colours, like size, not too far from expected.
+    """Recognise objects that were out of sight: same prompt, like colours, like size, not too far from expected.
 
     Returns:
         Track index by detection index.
     """
-    gains = np.array([[_likeness(d, t, tuning) for t in tracks] for d in detections], np.float32)
+    gains = np.array([[_appearance_gain(d, t, tuning) for t in tracks] for d in detections], np.float32)
     return _assign(gains.reshape(len(detections), len(tracks)))
 
 
-def _likeness(detection: Candidate, track: Candidate, tuning: ReidentificationTuning) -> float:
+def _appearance_gain(detection: Candidate, track: Candidate, tuning: ReidentificationTuning) -> float:
     """0 = cannot be the same, up to 1."""
     if not detection.prompts & track.prompts:
         return 0.0

@@ -1,4 +1,4 @@
-"""From poses to masks: which pixel belongs to which object, settled among all objects of a frame."""
+"""From poses to masks: each object of a frame is a layer of log-odds, and every pixel goes to the highest one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ THIRDS = np.full((1, 3), 1 / 3, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class Layer:
     """Log-odds that pixels belong to one object, before others have their say.
 
     Args:
@@ -65,14 +65,14 @@ class _Place:
         return x1 - x0, y1 - y0
 
 
-def gather_evidence(tracks: Sequence[Track], image: WorkImage, tuning: CompositingTuning) -> list[Evidence]:
-    """Shape, colours and template of objects at their poses; those outside the image or not there at all are left
-    out."""
+def render_layers(tracks: Sequence[Track], image: WorkImage, tuning: CompositingTuning) -> list[Layer]:
+    """What shape, colours and template say of objects at their poses; those outside the image or not there at all are
+    left out."""
     if not tracks:
         return []
     placed = zip(tracks, _places(tracks, image.size, tuning), strict=True)
-    claims = (_claim(t, p, image, tuning) for t, p in placed if min(p.size) >= tuning.least_window_px)
-    return [claim for claim in claims if claim is not None]
+    layers = (_render(t, p, image, tuning) for t, p in placed if min(p.size) >= tuning.least_window_px)
+    return [layer for layer in layers if layer is not None]
 
 
 def _places(tracks: Sequence[Track], size: tuple[int, int], tuning: CompositingTuning) -> list[_Place]:
@@ -96,39 +96,45 @@ def _places(tracks: Sequence[Track], size: tuple[int, int], tuning: CompositingT
 def _margin_px(track: Track, shift_px: float, tuning: CompositingTuning) -> float:
     """How far around its box an object may be, having moved so far since its keyframe [work px]."""
     model = track.model
-    if model.unknown is None:
+    if model.unobserved is None:
         return tuning.window_margin_px
-    entered_px = min(
-        model.growth_px, shift_px + tuning.window_margin_px
-    )  # what moves shows no more of itself at the border
-    return max(model.reappearance_px, entered_px) - 2
+    most_entered_px = shift_px + tuning.window_margin_px  # what moves shows no more of itself at the border
+    return max(model.reappearance_px, min(model.growth_px, most_entered_px)) - 2
 
 
-def _claim(track: Track, place: _Place, image: WorkImage, tuning: CompositingTuning) -> Evidence | None:
-    """Evidence for one object; None = what is there does not look like it."""
+def _render(track: Track, place: _Place, image: WorkImage, tuning: CompositingTuning) -> Layer | None:
+    """The layer of one object; None = what is there does not look like it."""
     model, back = track.model, place.back
     x0, y0, _, _ = place.window
     distance = _warp(model.distance, back, place.size, FAR_OUTSIDE)
     if track.still:
-        return Evidence(track, x0, y0, np.where(distance > 0, tuning.certain, -tuning.certain).astype(np.float32))
+        return Layer(track, x0, y0, np.where(distance > 0, tuning.certain, -tuning.certain).astype(np.float32))
     log_odds = _clip(distance * place.steepness, -tuning.most_outside, tuning.most_inside)
     if track.misses:
         log_odds = np.minimum(log_odds, np.float32(tuning.missed_limit)) - np.float32(tuning.missed_penalty)
-    elif track.share < tuning.guess_share:
+    elif track.inlier_share < tuning.guess_share:
         log_odds = np.minimum(log_odds, np.float32(tuning.guess_limit))
     appearance, differs = _appearance(track, image, place, distance, tuning)
-    unknown = _unknown(track, distance < 0, differs & (appearance > tuning.disocclusion_log_odds), back)
-    if unknown is not None:
-        slope = tuning.unobserved_slope_border if model.touches_border else tuning.unobserved_slope_occluded
-        reach = distance if model.reach is model.distance else _warp(model.reach, back, place.size, FAR_OUTSIDE)
-        beyond = np.float32(tuning.unobserved_log_odds) + np.minimum(reach, np.float32(0)) * np.float32(slope)
-        log_odds = np.where(unknown, beyond, log_odds)
-    log_odds += _color_factor(track, distance, unknown, tuning) * appearance
-    if track.in_doubt and _share_positive(appearance[log_odds > 0]) < tuning.least_support:
+    unobserved = _unobserved(track, distance < 0, differs & (appearance > tuning.disocclusion_log_odds), back)
+    if unobserved is not None:
+        log_odds = np.where(unobserved, _beyond(track, distance, place, tuning), log_odds)
+    log_odds += _color_factor(track, distance, unobserved, tuning) * appearance
+    if track.mismatched and _share_positive(appearance[log_odds > 0]) < tuning.least_support:
         return None
-    if unknown is not None:
+    if unobserved is not None:
         _drop_unconnected(log_odds, distance > tuning.connection_px)
-    return Evidence(track, x0, y0, log_odds)
+    return Layer(track, x0, y0, log_odds)
+
+
+def _beyond(
+    track: Track, distance: NDArray[np.float32], place: _Place, tuning: CompositingTuning
+) -> NDArray[np.float32]:
+    """Log-odds where the keyframe does not show whether the object goes on, (h, w)."""
+    model, reach = track.model, distance
+    if model.amodal_distance is not model.distance:
+        reach = _warp(model.amodal_distance, place.back, place.size, FAR_OUTSIDE)
+    slope = tuning.unobserved_slope_border if model.touches_border else tuning.unobserved_slope_occluded
+    return np.float32(tuning.unobserved_log_odds) + np.minimum(reach, np.float32(0)) * np.float32(slope)
 
 
 def _clip(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
@@ -147,7 +153,7 @@ def _warp(image: NDArray, back: Poses, size: tuple[int, int], outside: float | N
     return cv2.warpAffine(image, back, size, flags=flags, borderMode=mode, borderValue=outside or 0.0)
 
 
-def _unknown(
+def _unobserved(
     track: Track, outside: NDArray[np.bool_], disoccluded: NDArray[np.bool_], back: Poses
 ) -> NDArray[np.bool_] | None:
     """Where the object may go on although the keyframe does not show it, bool (h, w); None = nowhere.
@@ -159,21 +165,21 @@ def _unknown(
         back: (2, 3): from the window to the model's crop.
     """
     model = track.model
-    unknown = None if model.unknown is None else _warp(model.unknown, back, outside.shape[::-1], 0.0) > 0.5
+    unobserved = None if model.unobserved is None else _warp(model.unobserved, back, outside.shape[::-1], 0.0) > 0.5
     if not track.misses and disoccluded.any():
-        unknown = disoccluded if unknown is None else unknown | disoccluded
-    return None if unknown is None else unknown & outside
+        unobserved = disoccluded if unobserved is None else unobserved | disoccluded
+    return None if unobserved is None else unobserved & outside
 
 
 def _color_factor(
-    track: Track, distance: NDArray[np.float32], unknown: NDArray[np.bool_] | None, tuning: CompositingTuning
+    track: Track, distance: NDArray[np.float32], unobserved: NDArray[np.bool_] | None, tuning: CompositingTuning
 ) -> NDArray[np.float32]:
     """How much the appearance of each pixel counts, (h, w)."""
     misfit = max(track.cost - tuning.edge_cost, 0.0) * track.model.colors.trust
     edge = min(tuning.edge_factor + tuning.edge_factor_per_level * misfit, tuning.color_factor)
     factor = np.where(distance > tuning.edge_px, np.float32(tuning.color_factor), np.float32(edge))
-    if unknown is not None:
-        factor[unknown] = tuning.color_factor
+    if unobserved is not None:
+        factor[unobserved] = tuning.color_factor
     return factor
 
 
@@ -206,20 +212,16 @@ def _drop_unconnected(log_odds: NDArray[np.float32], seen: NDArray[np.bool_]) ->
         log_odds[~keep[components]] = -1
 
 
-def doubles_among(evidence: Sequence[Evidence], tuning: CompositingTuning) -> list[Evidence]:
-    """Claims of things that the network missed where it found one that answers the same prompt: these are the same
-    thing, which got a second track when the first one had lost it."""
-    found = [claim for claim in evidence if not claim.track.misses]
-    missed = [claim for claim in evidence if claim.track.misses]
+def duplicates_among(layers: Sequence[Layer], tuning: CompositingTuning) -> list[Layer]:
+    """Layers of objects that the network missed where it found one that answers the same prompt: these are the same
+    object, which got a second track when the first one had lost it."""
+    found = [layer for layer in layers if not layer.track.misses]
+    missed = [layer for layer in layers if layer.track.misses]
     least = tuning.duplicate_iou
-    return [m for m in missed if any(_share_prompt(m, f) and _overlap(m, f) > least for f in found)]
+    return [m for m in missed if any(m.track.prompts & f.track.prompts and _overlap(m, f) > least for f in found)]
 
 
-def _share_prompt(a: Evidence, b: Evidence) -> bool:
-    return bool({m.prompt for m in a.track.matches} & {m.prompt for m in b.track.matches})
-
-
-def _overlap(a: Evidence, b: Evidence) -> float:
+def _overlap(a: Layer, b: Layer) -> float:
     """Intersection over union of what two objects claim."""
     shared = _common_windows(a, b)
     if shared is None:
@@ -229,7 +231,7 @@ def _overlap(a: Evidence, b: Evidence) -> float:
     return joint / max(union, 1)
 
 
-def _common_windows(a: Evidence, b: Evidence) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
+def _common_windows(a: Layer, b: Layer) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
     """The part that two windows have in common, as index of either; None = none."""
     (a_rows, a_columns), (b_rows, b_columns) = a.window, b.window
     y0, y1 = max(a_rows.start, b_rows.start), min(a_rows.stop, b_rows.stop)
@@ -241,54 +243,54 @@ def _common_windows(a: Evidence, b: Evidence) -> tuple[tuple[slice, slice], tupl
 
 
 @dataclass(frozen=True, eq=False)
-class Settlement:
+class Composite:
     """Who owns which pixel of one frame.
 
     Args:
-        owner: int16 (h, w): 1-based index into `evidence`, 0 = none.
-        evidence: What each object claimed.
+        owner: int16 (h, w): 1-based index into `layers`, 0 = none.
+        layers: What each object claimed.
         margins: By how much each object wins over all others and over nothing, float32 (h, w) of its window.
     """
 
     owner: NDArray[np.int16]
-    evidence: tuple[Evidence, ...]
+    layers: tuple[Layer, ...]
     margins: tuple[NDArray[np.float32], ...]
 
 
-def settle(evidence: Sequence[Evidence], size: tuple[int, int]) -> Settlement:
+def composite_of(layers: Sequence[Layer], size: tuple[int, int]) -> Composite:
     """Give every pixel to the object with the highest log-odds; this also decides who is in front.
 
     Args:
-        evidence: The claims.
+        layers: The layers.
         size: (h, w) of the work image.
     """
     best = np.zeros(size, np.float32)
     second = np.zeros(size, np.float32)
     owner = np.zeros(size, np.int16)
-    for number, claim in enumerate(evidence, 1):
-        window, log_odds = claim.window, claim.log_odds
+    for number, layer in enumerate(layers, 1):
+        window, log_odds = layer.window, layer.log_odds
         before = best[window]
         wins = log_odds > before
         second[window] = np.maximum(second[window], np.where(wins, before, log_odds))
         owner[window][wins] = number
         best[window] = np.where(wins, log_odds, before)
     margins = []
-    for number, claim in enumerate(evidence, 1):
-        if claim.track.nested:
-            rival = _rivals(claim, evidence)
+    for number, layer in enumerate(layers, 1):
+        if layer.track.nested:
+            rival = _rivals(layer, layers)
         else:
-            rival = np.where(owner[claim.window] == number, second[claim.window], best[claim.window])
-        margins.append(claim.log_odds - rival)
-    return Settlement(owner, tuple(evidence), tuple(margins))
+            rival = np.where(owner[layer.window] == number, second[layer.window], best[layer.window])
+        margins.append(layer.log_odds - rival)
+    return Composite(owner, tuple(layers), tuple(margins))
 
 
-def _rivals(claim: Evidence, evidence: Sequence[Evidence]) -> NDArray[np.float32]:
+def _rivals(layer: Layer, layers: Sequence[Layer]) -> NDArray[np.float32]:
     """Highest log-odds of all others that do not share pixels with this object by nature."""
-    rival = np.zeros_like(claim.log_odds)
-    for other in evidence:
-        if other is claim or other.track.track_id in claim.track.nested:
+    rival = np.zeros_like(layer.log_odds)
+    for other in layers:
+        if other is layer or other.track.track_id in layer.track.nested:
             continue
-        shared = _common_windows(claim, other)
+        shared = _common_windows(layer, other)
         if shared is not None:
             part = rival[shared[0]]
             np.maximum(part, other.log_odds[shared[1]], out=part)

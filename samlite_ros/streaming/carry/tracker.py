@@ -8,32 +8,26 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.streaming.carry.compose import Settlement, doubles_among, gather_evidence, settle, to_mask
-from samlite_ros.streaming.carry.detections import Detection, merge_matches, nested_with
-from samlite_ros.streaming.carry.learning import (
-    Lesson,
-    LessonQueue,
-    align_anywhere,
-    align_learnt,
-    learn,
-)
-from samlite_ros.streaming.carry.recognition import Recogniser
+from samlite_ros.streaming.carry.compositing import Composite, composite_of, duplicates_among, render_layers, to_mask
+from samlite_ros.streaming.carry.detections import KeyframeDetection, merge_matches, nested_with
+from samlite_ros.streaming.carry.model_update import ModelAligner, ModelUpdate, UpdateQueue, relocalise, updated_track
+from samlite_ros.streaming.carry.reidentification import ReIdentifier
 from samlite_ros.streaming.carry.snapshot import Snapshot
 from samlite_ros.streaming.carry.tracks import Track, TrackBatch
 from samlite_ros.streaming.image.change import change_map, most_are_in
 from samlite_ros.streaming.image.geometry import Poses, corner_shift_px, identity
 from samlite_ros.streaming.image.work_image import WorkImage, dense_flow, no_flow
-from samlite_ros.streaming.model.alignment import Alignment, Covering, align, stack
+from samlite_ros.streaming.model.alignment import Alignment, Occlusion, align, stack
 from samlite_ros.streaming.model.appearance import PaddedKeyframe
 from samlite_ros.streaming.tuning import TrackLifeTuning, Tuning
 from samlite_ros.types import Frame, Mask, Prompt
 
 
-class Carrier:
+class Tracker:
     """All tracks of one camera. Call `advance` for each frame, then `draw`.
 
     Args:
-        merge_prompts: What different prompts find may be one thing.
+        merge_prompts: What different prompts find may be one object.
         period_s: Least time between two keyframes [s].
         max_age_s: Tracks of older keyframes will be ended [s].
         tuning: How.
@@ -41,7 +35,7 @@ class Carrier:
 
     def __init__(self, merge_prompts: bool, period_s: float, max_age_s: float, tuning: Tuning) -> None:
         self._tuning = tuning
-        self._recogniser = Recogniser(merge_prompts, tuning)
+        self._reidentifier = ReIdentifier(merge_prompts, tuning)
         self._period_s, self._max_age_s = period_s, max_age_s
         self.reset()
 
@@ -52,10 +46,10 @@ class Carrier:
         self.image: WorkImage | None = None
         self._rate_hz = 30.0
         self._batch = TrackBatch([], self._tuning)
-        self._settlement: Settlement | None = None
-        self._lessons = LessonQueue(self._tuning.model_update)
+        self._composite: Composite | None = None
+        self._updates = UpdateQueue(self._tuning.model_update)
         self._background: NDArray[np.float32] | None = None
-        self._recogniser.reset()
+        self._reidentifier.reset()
 
     def advance(self, image: WorkImage) -> None:
         """Carry all tracks to the next frame."""
@@ -70,8 +64,8 @@ class Carrier:
         flow = None if still else dense_flow(before, image, self._tuning.motion)
         for snapshot in self.snapshots:
             snapshot.advance(flow)
-        self._batch.carry(image, flow or no_flow(image), self._covering(self._batch.tracks))
-        self._learn_some(image)
+        self._batch.carry(image, flow or no_flow(image), self._occlusion(self._batch.tracks))
+        self._update_models(image)
         self._note_still_tracks()
 
     def remember(self, frame: Frame) -> Snapshot:
@@ -85,7 +79,7 @@ class Carrier:
             raise ValueError(
                 f"only the newest frame can become a keyframe: got stamp {frame.stamp_ns}, newest {newest}"
             )
-        snapshot = Snapshot(frame, self.image, self.tracks, self._settlement, self.snapshots, self._tuning)
+        snapshot = Snapshot(frame, self.image, self.tracks, self._composite, self.snapshots, self._tuning)
         self.snapshots.append(snapshot)
         return snapshot
 
@@ -94,7 +88,7 @@ class Carrier:
         still = {t.keyframe_ns for t in self.tracks if t.still}
         self.snapshots = [s for s in self.snapshots if s in snapshots or s.stamp_ns in still]
 
-    def deliver(self, snapshot: Snapshot, detections: Sequence[Detection], searched: frozenset[Prompt]) -> None:
+    def deliver(self, snapshot: Snapshot, detections: Sequence[KeyframeDetection], searched: frozenset[Prompt]) -> None:
         """Take over what the network found in a keyframe; the models are learnt with the next frames.
 
         Args:
@@ -105,18 +99,18 @@ class Carrier:
         masks = [d.keyframe_mask for d in (*(d for _, d in snapshot.found), *detections)]
         keyframe = PaddedKeyframe(snapshot.image, masks, self._tuning.appearance)
         self._learn_background(keyframe.background)
-        ids = self._recogniser.identify(detections, keyframe, snapshot, self.tracks, self._settlement)
+        ids = self._reidentifier.assign_ids(detections, keyframe, snapshot, self.tracks, self._composite)
         self._judge_missed(snapshot, keyframe, set(ids), searched)
         first = len(snapshot.found)
         snapshot.found += zip(ids, detections, strict=True)
         nested = nested_with(masks, self._tuning.detection)
-        lessons = []
+        updates = []
         for index, (track_id, detection) in enumerate(zip(ids, detections, strict=True), first):
             if self._is_outdated(track_id, detection, snapshot, searched):
                 nested_ids = frozenset(snapshot.found[i][0] for i in nested[index])
                 what = index, nested[index], nested_ids, track_id, detection
-                lessons.append(Lesson(snapshot, keyframe, *what, self._tuning))
-        self._lessons.add(lessons, snapshot, self._urgency)
+                updates.append(ModelUpdate(snapshot, keyframe, *what, self._tuning))
+        self._updates.add(updates, snapshot, self._urgency)
 
     def _learn_background(self, seen: NDArray[np.float32]) -> None:
         gain = self._tuning.model_update.background_gain
@@ -127,7 +121,7 @@ class Carrier:
         if not tracks:
             return
         for track in tracks:
-            self._recogniser.remember(track, self._rate_hz)
+            self._reidentifier.remember(track, self._rate_hz)
         gone = {t.track_id for t in tracks}
         self.tracks = [t for t in self.tracks if t.track_id not in gone]
         self._batch = TrackBatch(self.tracks, self._tuning)
@@ -137,26 +131,26 @@ class Carrier:
         image = self.image
         if image is None:
             return []
-        claims = gather_evidence(self.tracks, image, self._tuning.compositing)
-        doubles = doubles_among(claims, self._tuning.compositing)
-        if doubles:
-            self.end([claim.track for claim in doubles])
-            claims = [claim for claim in claims if claim not in doubles]
-        self._settlement = settle(claims, image.size)
+        layers = render_layers(self.tracks, image, self._tuning.compositing)
+        duplicates = duplicates_among(layers, self._tuning.compositing)
+        if duplicates:
+            self.end([layer.track for layer in duplicates])
+            layers = [layer for layer in layers if layer not in duplicates]
+        self._composite = composite_of(layers, image.size)
         drawn, least = [], self._tuning.compositing.least_remainder
-        for claim, margin in zip(claims, self._settlement.margins, strict=True):
-            mask = claim.track.keyframe_mask if claim.track.still else to_mask(margin, claim.x0, claim.y0, image)
-            if mask is not None and mask.area >= least * claim.track.keyframe_mask.area:
-                drawn.append((claim.track, mask))
+        for layer, margin in zip(layers, self._composite.margins, strict=True):
+            mask = layer.track.keyframe_mask if layer.track.still else to_mask(margin, layer.x0, layer.y0, image)
+            if mask is not None and mask.area >= least * layer.track.keyframe_mask.area:
+                drawn.append((layer.track, mask))
         return drawn
 
     def _track(self, track_id: int) -> Track | None:
         return next((t for t in self.tracks if t.track_id == track_id), None)
 
     def _is_outdated(
-        self, track_id: int, detection: Detection, snapshot: Snapshot, searched: frozenset[Prompt]
+        self, track_id: int, detection: KeyframeDetection, snapshot: Snapshot, searched: frozenset[Prompt]
     ) -> bool:
-        """Note that a thing was found again; whether its model should be learnt anew from this keyframe."""
+        """Note that an object was found again; whether its model should be learnt anew from this keyframe."""
         track = self._track(track_id)
         if track is None:
             return True
@@ -171,7 +165,7 @@ class Carrier:
         ended = []
         for track in self.tracks:
             center = snapshot.centers.get(track.track_id)
-            sought = any(m.prompt in searched for m in track.matches)
+            sought = not searched.isdisjoint(track.prompts)
             if track.track_id in found or center is None or not sought or track.keyframe_ns >= snapshot.stamp_ns:
                 continue
             track.misses += 1
@@ -180,45 +174,45 @@ class Carrier:
         self.end(ended)
 
     def _urgency(self, track_id: int) -> float:
-        """Small = soon: things seen in part or that fit badly change most; of the others the oldest models."""
+        """Small = soon: objects seen in part or that fit badly change most; of the others the oldest models."""
         track, image = self._track(track_id), self.image
         if track is None or image is None:
             return -np.inf
         age_s = (image.stamp_ns - track.keyframe_ns) / 1e9
-        tuning, is_partial = self._tuning.model_update, track.model.unknown is not None
-        return -age_s - tuning.partial_head_start_s * is_partial - tuning.uncertain_head_start_s * track.lost
+        tuning, is_partial = self._tuning.model_update, track.model.unobserved is not None
+        return -age_s - tuning.partial_head_start_s * is_partial - tuning.uncertain_head_start_s * track.uncertain
 
-    def _learn_some(self, image: WorkImage) -> None:
+    def _update_models(self, image: WorkImage) -> None:
         """Learn the next few models."""
-        taken = self._lessons.take({t.track_id for t in self.tracks})
-        lessons = [x for x in taken if not self._knows_better(x, image)]
-        if not lessons:
+        taken = self._updates.take({t.track_id for t in self.tracks})
+        updates = [x for x in taken if not self._keeps_old_model(x, image)]
+        if not updates:
             return
-        learnt = []
-        for lesson in lessons:
-            old = self._track(lesson.track_id)
-            background = self._background if self._background is not None else lesson.keyframe.background
-            learnt.append((learn(lesson, old, background), old))
-        align_learnt(image, learnt, [x.snapshot for x in lessons], self._covering, self._tuning)
-        for lesson, (new, old) in zip(lessons, learnt, strict=True):
-            self._replace(new, old, lesson.snapshot)
-        self._date_back([(x, new) for x, (new, old) in zip(lessons, learnt, strict=True) if old is None])
+        updated = []
+        for update in updates:
+            old = self._track(update.track_id)
+            background = self._background if self._background is not None else update.keyframe.background
+            updated.append((updated_track(update, old, background), old))
+        ModelAligner(image, self._occlusion, self._tuning).align(updated, [x.snapshot for x in updates])
+        for update, (new, old) in zip(updates, updated, strict=True):
+            self._replace(new, old, update.snapshot)
+        self._backfill([(x, new) for x, (new, old) in zip(updates, updated, strict=True) if old is None])
         self._batch = TrackBatch(self.tracks, self._tuning)
 
-    def _knows_better(self, lesson: Lesson, image: WorkImage) -> bool:
-        """Whether a thing's present model shows more of it than the lesson's keyframe, where it was hidden in part."""
-        old = self._track(lesson.track_id)
-        if old is None or old.misses or old.lost or old.model.alignment is None:
+    def _keeps_old_model(self, update: ModelUpdate, image: WorkImage) -> bool:
+        """Whether an object's present model shows more of it than the update's keyframe, where a part is hidden."""
+        old = self._track(update.track_id)
+        if old is None or old.misses or old.uncertain or old.model.alignment is None:
             return False
-        latency_s = (image.stamp_ns - lesson.snapshot.stamp_ns) / 1e9
-        age_s = (lesson.snapshot.stamp_ns - old.keyframe_ns) / 1e9
+        latency_s = (image.stamp_ns - update.snapshot.stamp_ns) / 1e9
+        age_s = (update.snapshot.stamp_ns - old.keyframe_ns) / 1e9
         next_age_s = age_s + max(self._period_s, latency_s) + latency_s
         tuning = self._tuning.model_update
         longest_s = min(tuning.kept_s, self._max_age_s - self._tuning.keyframes.refresh_margin_s)
-        return next_age_s < longest_s and lesson.shown_share(old) < old.share - tuning.kept_share
+        return next_age_s < longest_s and update.shown_share(old) < old.inlier_share - tuning.kept_share
 
     def _replace(self, new: Track, old: Track | None, source: Snapshot) -> None:
-        """Put a track in the place of its former self, also in keyframes that the network is still working on."""
+        """Put a track in the place of what it was, also in keyframes that the network is still working on."""
         if old is None:
             self.tracks.append(new)
             return
@@ -228,28 +222,28 @@ class Carrier:
                 snapshot.replace_model(new.track_id, motion, new.pose)
         self.tracks[self.tracks.index(old)] = new
 
-    def _date_back(self, learnt: Sequence[tuple[Lesson, Track]]) -> None:
-        """Find new things also in the keyframes that were taken before their first model was there."""
+    def _backfill(self, updated: Sequence[tuple[ModelUpdate, Track]]) -> None:
+        """Find new objects also in the keyframes that were taken before their first model was there."""
         for snapshot in self.snapshots:
-            known = [(x, t) for x, t in learnt if x.snapshot.stamp_ns < snapshot.stamp_ns and t.model.alignment]
+            known = [(x, t) for x, t in updated if x.snapshot.stamp_ns < snapshot.stamp_ns and t.model.alignment]
             if not known:
                 continue
             starts = np.stack([x.pose_in(snapshot) for x, _ in known])
             batch, iterations = stack([t.model for _, t in known]), self._tuning.model_update.iterations
             found = align(snapshot.image, batch, starts, iterations, None, self._tuning.alignment)
-            for row, (lesson, track) in enumerate(known):
-                snapshot.enter(track, _surest_pose(snapshot, lesson, track, found, row, self._tuning))
+            for row, (update, track) in enumerate(known):
+                snapshot.enter(track, _surest_pose(snapshot, update, track, found, row, self._tuning))
 
-    def _covering(self, tracks: Sequence[Track]) -> Covering | None:
-        """What covered which of the tracks in the last answer."""
-        settlement = self._settlement
-        if settlement is None:
+    def _occlusion(self, tracks: Sequence[Track]) -> Occlusion | None:
+        """What occluded which of the tracks in the last answer."""
+        composite = self._composite
+        if composite is None:
             return None
-        owners = [claim.track.track_id for claim in settlement.evidence]
-        hides = np.zeros((len(tracks), len(owners) + 1), bool)
+        owners = [layer.track.track_id for layer in composite.layers]
+        occludes = np.zeros((len(tracks), len(owners) + 1), bool)
         for row, track in enumerate(tracks):
-            hides[row, 1:] = [o != track.track_id and o not in track.nested for o in owners]
-        return Covering(settlement.owner, hides)
+            occludes[row, 1:] = [o != track.track_id and o not in track.nested for o in owners]
+        return Occlusion(composite.owner, occludes)
 
     def _note_still_tracks(self) -> None:
         """Put the tracks that have not moved since their keyframe where they were: their mask is exact as it is."""
@@ -266,21 +260,22 @@ class Carrier:
                 track.pose = identity()
 
 
-def _surest_pose(snapshot: Snapshot, lesson: Lesson, track: Track, found: Alignment, row: int, tuning: Tuning) -> Poses:
-    """Where a thing was in a later keyframe: as aligned, or elsewhere in the image where that is doubtful."""
+def _surest_pose(
+    snapshot: Snapshot, update: ModelUpdate, track: Track, found: Alignment, row: int, tuning: Tuning
+) -> Poses:
+    """Where an object was in a later keyframe: as aligned, or elsewhere in the image where that is doubtful."""
     pose, cost = found.poses[row], float(found.cost[row])
-    if found.share[row] >= tuning.tracking.uncertain_share and not found.rejected[row]:
+    if found.inlier_share[row] >= tuning.tracking.uncertain_share and not found.rejected[row]:
         return pose
-    changed = change_map(lesson.snapshot.image, snapshot.image, tuning.change)
-    may_be_at = partial(most_are_in, changed)
-    elsewhere = align_anywhere(snapshot.image, track.model, pose, cost, may_be_at, None, tuning)
+    may_be_at = partial(most_are_in, change_map(update.snapshot.image, snapshot.image, tuning.change))
+    elsewhere = relocalise(snapshot.image, track.model, pose, cost, may_be_at, None, tuning)
     return pose if elsewhere is None else elsewhere.poses[0]
 
 
 def _survives(
     track: Track, center: NDArray[np.float32], keyframe: PaddedKeyframe, keyframe_ns: int, tuning: TrackLifeTuning
 ) -> bool:
-    """Whether a missed thing may still be there: overlooked, or behind something; it is drawn only if it looks so."""
+    """Whether a missed object may still be there: overlooked, or behind something; it is drawn only if it looks so."""
     x, y = np.rint(center).astype(int)
     height, width = keyframe.size
     if track.misses > tuning.most_misses or not (0 <= x < width and 0 <= y < height):

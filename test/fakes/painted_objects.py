@@ -1,4 +1,4 @@
-"""Things that were learnt from one painted keyframe, for the tests of carrying."""
+"""Objects that were learnt from one painted keyframe, for the tests of carrying."""
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def track(model, track_id=1, pose=None, **settings):
         model=model,
         keyframe_ns=1,
         keyframe_mask=NO_MASK,
-        matches=(PromptMatch(Prompt("thing"), 0.9, 1),),
+        matches=(PromptMatch(Prompt("object"), 0.9, 1),),
         tuning=TUNING.tracking,
         pose=identity() if pose is None else pose,
         velocity=np.zeros(2, np.float32),
