@@ -45,6 +45,10 @@ class ImageDecodeError(SamliteError):
     """An image message is impossible or of an unknown encoding."""
 
 
+class CalibrationError(SamliteError):
+    """A camera's calibration says nothing, or is of an impossible shape."""
+
+
 class QueryRejected(SamliteError):
     """A query cannot be accepted.
 

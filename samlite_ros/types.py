@@ -19,14 +19,64 @@ NO_STAMP = 0
 
 
 @dataclass(frozen=True, eq=False)
+class DepthImage:
+    """How far away things are, pixel by pixel.
+
+    Args:
+        depth: Distance along the optical axis: float32 (H, W) [m] or uint16 (H, W) [mm]. 0 and NaN = not measured.
+        stamp_ns: Acquisition time [ns], from the message's header.
+        frame_id: Optical frame in which it was measured, or into which it was registered.
+
+    Raises:
+        ValueError: The depth is of another type or shape, or has no pixels.
+    """
+
+    depth: NDArray[np.float32] | NDArray[np.uint16]
+    stamp_ns: int
+    frame_id: str = ""
+
+    def __post_init__(self) -> None:
+        if self.depth.dtype not in (np.float32, np.uint16) or self.depth.ndim != 2 or self.depth.size == 0:
+            raise ValueError(f"depth must be float32 or uint16 (H, W), got {self.depth.dtype} {self.depth.shape}")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) [px]; that of the camera's images or another."""
+        return self.depth.shape[0], self.depth.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class CameraCalibration:
+    """How a camera projects, as in sensor_msgs/CameraInfo.
+
+    Args:
+        camera_matrix: float64 (3, 3), K [px].
+        distortion: float64 (N,), D.
+        distortion_model: 'plumb_bob', 'rational_polynomial', 'equidistant' ...
+        size: (H, W) of the calibrated image [px].
+        stamp_ns: From the message's header [ns].
+        frame_id: Optical frame.
+    """
+
+    camera_matrix: NDArray[np.float64]
+    distortion: NDArray[np.float64]
+    distortion_model: str
+    size: tuple[int, int]
+    stamp_ns: int
+    frame_id: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class Frame:
-    """One camera image.
+    """One camera image, with what came beside it.
 
     Args:
         image: uint8 (H, W, 3), RGB. Not written to after construction.
         stamp_ns: Acquisition time [ns], from the message's header.
         frame_id: Optical frame, from the message's header.
         camera: Name of the camera; empty where there is only one.
+        depth: The depth image of about the same time; None = none came in time.
+        calibration: The camera's calibration; None = none came yet.
 
     Raises:
         ValueError: The image is not uint8 (H, W, 3) or has no pixels.
@@ -36,6 +86,8 @@ class Frame:
     stamp_ns: int
     frame_id: str = ""
     camera: str = ""
+    depth: DepthImage | None = None
+    calibration: CameraCalibration | None = None
 
     def __post_init__(self) -> None:
         image = self.image

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from samlite_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE, deserialize
+from samlite_ros.bags.message_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, deserialize
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import RawMessage
 from samlite_ros.errors import BagError, ImageDecodeError
 from samlite_ros.messages.fill import NS_PER_S, stamp_ns
+from samlite_ros.messages.read import read_companion
 from samlite_ros.pixels.decode import decode_compressed_image, decode_image
-from samlite_ros.types import NO_STAMP, Frame
+from samlite_ros.streaming.companions import Companions
+from samlite_ros.types import NO_STAMP, CameraCalibration, DepthImage, Frame
 
 IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
+COMPANION_TYPES = (IMAGE, CAMERA_INFO)
 MAX_HELD_BYTES = 1 << 30
 """Messages may wait for one with an older stamp up to this size; a bag that needs more is not one recording."""
 
@@ -153,8 +157,13 @@ def frame_stamp_ns(message: RawMessage) -> int | None:
     return message.log_time_ns if stamp is not None and stamp <= NO_STAMP else stamp
 
 
-def messages_in_order(reader: BagReader, index: Sequence[Entry]) -> Iterator[RawMessage]:
+def messages_in_order(reader: BagReader, index: Sequence[Entry], others: Collection[str] = ()) -> Iterator[RawMessage]:
     """The indexed messages in stamp order; holds back only those that came too early.
+
+    Args:
+        reader: The bag.
+        index: See `index_stamps`.
+        others: Topics whose messages are handed out too, as they come.
 
     Raises:
         BagError: More than `MAX_HELD_BYTES` would have to be held.
@@ -163,7 +172,12 @@ def messages_in_order(reader: BagReader, index: Sequence[Entry]) -> Iterator[Raw
     topics = {entry.topic for entry in index}
     held: dict[int, RawMessage] = {}
     due = held_bytes = 0
-    for place, message in enumerate(reader.messages(topics)):
+    places = itertools.count()
+    for message in reader.messages(topics.union(others)):
+        if message.topic not in topics:
+            yield message
+            continue
+        place = next(places)
         if place not in rank:
             continue
         held[rank[place]] = message
@@ -205,17 +219,56 @@ def _to_frame(message: RawMessage, camera: str) -> Frame:
     return Frame(image, header_ns if header_ns > NO_STAMP else message.log_time_ns, content.header.frame_id, camera)
 
 
-def read_frames(reader: BagReader, index: Sequence[Entry], cameras: Mapping[str, str]) -> Iterator[DecodedFrame]:
+def read_frames(
+    reader: BagReader,
+    index: Sequence[Entry],
+    cameras: Mapping[str, str],
+    companions: Mapping[str, Companions] | None = None,
+) -> Iterator[DecodedFrame]:
     """Decoded frames in stamp order; a damaged one comes without its frame and is noted as a fault.
 
     Args:
         reader: The bag.
         index: See `index_stamps`.
         cameras: Camera name by topic.
+        companions: See `bag_companions`; None = frames travel alone.
     """
-    for message in messages_in_order(reader, index):
+    found = companions or {}
+    for message in messages_in_order(reader, index, found.keys() - cameras.keys()):
+        if message.topic not in cameras:
+            found[message.topic].put(message)
+            continue
         decoded = decode_frame(message, cameras[message.topic])
         if decoded.frame is None:
             at = frame_stamp_ns(message)
             reader.add_fault(f"{reader.path}: {message.topic}, stamp {at} ns: {decoded.damage}")
+        elif message.topic in found:
+            decoded = decoded._replace(frame=found[message.topic].attach(decoded.frame))
         yield decoded
+
+
+def bag_companions(reader: BagReader, cameras: Mapping[str, str], topics: Mapping[str, str]) -> dict[str, Companions]:
+    """What finds the companions of each camera's frames: as in the node, those recorded before their frame.
+
+    Args:
+        reader: The bag.
+        cameras: Camera name by image topic.
+        topics: Camera name by topic of depth images or calibrations.
+
+    Returns:
+        By topic, image topics included.
+
+    Raises:
+        BagError: A topic is not there or holds something else; no camera has this name.
+    """
+    for topic, camera in topics.items():
+        if topic not in reader.topics or reader.topics[topic].type_name not in COMPANION_TYPES:
+            raise BagError(f"{reader.path}: no {' or '.join(COMPANION_TYPES)} on {topic}; {reader.listing}")
+        if camera not in cameras.values():
+            raise BagError(f"{topic} belongs to camera {camera!r}, which is none of {', '.join(cameras.values())!r}")
+    found = {camera: Companions(_read_companion) for camera in topics.values()}
+    return {topic: found[camera] for topic, camera in {**cameras, **topics}.items() if camera in found}
+
+
+def _read_companion(message: RawMessage) -> DepthImage | CameraCalibration:
+    return read_companion(deserialize(message.data, message.type_name))

@@ -15,10 +15,9 @@ from samlite_ros.errors import BagError
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 SEGMENTATION = "samlite_ros/msg/Segmentation"
 LABEL_INFO = "vision_msgs/msg/LabelInfo"
-DETECTIONS = "vision_msgs/msg/Detection2DArray"
-QUERY_STATUS = "samlite_ros/msg/QueryStatusArray"
 TEXT_QUERY = "samlite_ros/msg/TextQuery"
 QUERY_SET = "samlite_ros/msg/QuerySet"
 STRING = "std_msgs/msg/String"

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from samlite_ros.errors import ImageDecodeError
 from samlite_ros.live.failure_log import described
 from samlite_ros.live.mailbox import Mailbox
+from samlite_ros.streaming.companions import Companions
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.streaming.pipeline import KeyframeResult, StreamingCounters, StreamingOptions, StreamingPipeline
 from samlite_ros.types import NO_STAMP, Frame, Segmentation, Vocabulary
@@ -75,6 +76,7 @@ class StreamWorker:
         options: How to stream.
         decode: Turns an image message into a frame; raises ImageDecodeError.
         outputs: Where answers go.
+        companions: What belongs to the frames; None = nothing is looked for.
         on_work: Called when the network may find a job here.
         on_answer: Called with each published answer.
         on_failure: Called with what went wrong, in words.
@@ -87,6 +89,7 @@ class StreamWorker:
         decode: Callable[[Any], Frame],
         outputs: Outputs,
         *,
+        companions: Companions | None = None,
         on_work: Callable[[], None],
         on_answer: Callable[[Segmentation], None],
         on_failure: Callable[[str], None],
@@ -95,7 +98,7 @@ class StreamWorker:
         self.counters = StreamCounters()
         self.may_have_late_job = False
         self.is_busy = False
-        self._decode, self._outputs = decode, outputs
+        self._decode, self._outputs, self._companions = decode, outputs, companions
         self._on_work, self._on_answer, self._on_failure = on_work, on_answer, on_failure
         self._mailbox: Mailbox[Any] = Mailbox()
         self._pipeline = StreamingPipeline(options, camera)
@@ -139,6 +142,11 @@ class StreamWorker:
             self.counters.received += 1
             self.counters.unstamped += is_unstamped
             self._mailbox.put(message)
+
+    def put_companion(self, message: Any) -> None:
+        """Take a message that belongs to a frame, while active: what `companions` read. It wakes nobody."""
+        if self._active and self._companions is not None:
+            self._companions.put(message)
 
     def set_active(self, active: bool) -> None:
         """Answer images from now on, or no more."""
@@ -251,6 +259,8 @@ class StreamWorker:
         if frame.stamp_ns < last_ns:
             self._flush()
         self.counters.last_stamp_ns = frame.stamp_ns
+        if self._companions is not None:
+            frame = self._companions.attach(frame)
         with self._pipeline_lock:
             answer = self._pipeline.step(frame)
         if self.is_busy:
@@ -290,6 +300,8 @@ class StreamWorker:
         self.counters.flushes += 1
         self.counters.last_stamp_ns = NO_STAMP
         self._outputs.forget()
+        if self._companions is not None:
+            self._companions.clear()
         self._reset()
 
     def _reset(self) -> None:

@@ -8,10 +8,25 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from samlite_ros.errors import CalibrationError
 from samlite_ros.messages.fill import NS_PER_S, stamp_ns
+from samlite_ros.pixels.decode import decode_depth
 from samlite_ros.pixels.masks import decode_rle, mask_from_array
 from samlite_ros.queries.requests import QueryRequest
-from samlite_ros.types import Instance, Mask, Prompt, Query, QueryKey, QueryMatch, QueryResult, Segmentation
+from samlite_ros.types import (
+    CameraCalibration,
+    DepthImage,
+    Instance,
+    Mask,
+    Prompt,
+    Query,
+    QueryKey,
+    QueryMatch,
+    QueryResult,
+    Segmentation,
+)
 
 
 def read_mask(message: Any) -> Mask:
@@ -87,6 +102,40 @@ def read_requests(message: Any) -> list[QueryRequest]:
     set_stamp_ns = stamp_ns(message.header.stamp)
     requests = [read_request(query) for query in message.queries]
     return [r if r.stamp_ns else replace(r, stamp_ns=set_stamp_ns) for r in requests]
+
+
+def read_companion(message: Any) -> DepthImage | CameraCalibration:
+    """What belongs to a frame: a sensor_msgs/Image with depth, or a sensor_msgs/CameraInfo.
+
+    Raises:
+        ImageDecodeError: The depth image is impossible or of an unknown encoding.
+        CalibrationError: The camera is not calibrated, or its matrix is not finite.
+    """
+    return _read_depth(message) if hasattr(message, "encoding") else _read_calibration(message)
+
+
+def _read_depth(message: Any) -> DepthImage:
+    depth = decode_depth(
+        message.data, message.encoding, message.height, message.width, message.step, bool(message.is_bigendian)
+    )
+    return DepthImage(depth, stamp_ns(message.header.stamp), message.header.frame_id)
+
+
+def _read_calibration(message: Any) -> CameraCalibration:
+    matrix = np.array(message.k, np.float64).reshape(3, 3)
+    distortion = np.array(message.d, np.float64)
+    if not np.isfinite(matrix).all() or not np.isfinite(distortion).all():
+        raise CalibrationError(f"calibration of {message.header.frame_id!r} is not finite: K {matrix.ravel().tolist()}")
+    if matrix[0, 0] <= 0 or matrix[1, 1] <= 0:  # drivers send zeros where a camera is not calibrated
+        raise CalibrationError(f"camera {message.header.frame_id!r} is not calibrated: K {matrix.ravel().tolist()}")
+    return CameraCalibration(
+        matrix,
+        distortion,
+        message.distortion_model,
+        (int(message.height), int(message.width)),
+        stamp_ns(message.header.stamp),
+        message.header.frame_id,
+    )
 
 
 def _read_match(message: Any) -> QueryMatch:

@@ -24,7 +24,7 @@ class _Layout(NamedTuple):
 
     Args:
         channels: Values per pixel.
-        value_bytes: 1 or 2.
+        value_bytes: 1 or 2; 4 of depth in metres.
         to_rgb: Colour conversion of OpenCV; None = RGB already.
         pixel_pair: Two neighbours share their chroma: the width is even.
         planes_height: Rows of the buffer in halves of the image's height; 3 = a plane of chroma at half height follows.
@@ -104,6 +104,33 @@ def decode_image(
     values = np.ascontiguousarray(rows).reshape(height, -1).view(order).reshape(height, width, layout.channels)
     native = values.astype(np.uint16, copy=False)
     return np.asarray(cv2.convertScaleAbs(_to_rgb(native, layout.to_rgb), alpha=255 / 65535))
+
+
+_DEPTH_LAYOUTS = {"16UC1": _Layout(1, 2, None), "mono16": _Layout(1, 2, None), "32FC1": _Layout(1, 4, None)}
+
+
+def decode_depth(
+    data: Buffer, encoding: str, height: int, width: int, step: int, is_bigendian: bool = False
+) -> NDArray[np.float32] | NDArray[np.uint16]:
+    """Decode a raw depth image message.
+
+    Args:
+        data, height, width, step, is_bigendian: As `decode_image`.
+        encoding: '16UC1' or 'mono16' in millimetres, '32FC1' in metres (REP 118).
+
+    Returns:
+        uint16 (height, width) [mm] or float32 (height, width) [m]; owns its memory.
+
+    Raises:
+        ImageDecodeError: As `decode_image`.
+    """
+    layout = _DEPTH_LAYOUTS.get(encoding)
+    if layout is None:
+        raise ImageDecodeError(f"depth encoding {encoding!r} is not one of {', '.join(_DEPTH_LAYOUTS)}")
+    rows = np.array(_pixel_rows(data, encoding, layout, height, width, step), order="C")
+    kind = np.dtype(np.float32 if layout.value_bytes == 4 else np.uint16)
+    values = rows.reshape(height, -1).view(kind.newbyteorder(">" if is_bigendian else "<"))
+    return values.astype(kind, copy=False)
 
 
 def _pixel_rows(data: Buffer, encoding: str, layout: _Layout, height: int, width: int, step: int) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from samlite_ros.bags.frames import (
     DecodedFrame,
     Entry,
+    bag_companions,
     choose_image_topics,
     frame_stamp_ns,
     index_stamps,
@@ -46,6 +47,7 @@ class ReplayOptions:
 
     Args:
         image_topics: See `frames.choose_image_topics`.
+        companion_topics: Camera name by topic of depth images or calibrations, which travel with its frames.
         phrases: Searched from the first frame on.
         script: See `script.read_script`; None = none.
         queries_from_bag: Ask what was asked in the bag.
@@ -55,6 +57,7 @@ class ReplayOptions:
     """
 
     image_topics: tuple[str, ...] = ()
+    companion_topics: Mapping[str, str] = field(default_factory=dict)
     phrases: tuple[str, ...] = ()
     script: Path | None = None
     queries_from_bag: bool = False
@@ -81,7 +84,8 @@ def check(bag: Path, folder: Path, options: ReplayOptions) -> None:
     if options.script is not None:
         read_script(options.script, 0)
     with BagReader(bag) as reader:
-        choose_image_topics(reader, options.image_topics)
+        cameras = choose_image_topics(reader, options.image_topics)
+        bag_companions(reader, cameras, options.companion_topics)
 
 
 def replay(
@@ -103,6 +107,7 @@ def replay(
     """
     with BagReader(bag) as reader:
         cameras = choose_image_topics(reader, options.image_topics)
+        companions = bag_companions(reader, cameras, options.companion_topics)
         index = index_stamps(reader, list(cameras))
         node = _make_node(reader, cameras, index, options, segmenter)
         run = _Run(reader, node, len(index), progress, options.result.images)
@@ -111,12 +116,16 @@ def replay(
         try:
             with (
                 Background(lambda: ResultWriter(folder, names, types, options.result)) as sink,
-                Prefetch(read_frames(reader, index, cameras)) as frames,
+                Prefetch(read_frames(reader, index, cameras, companions)) as frames,
             ):
                 run.feed(frames, sink)
         except OSError as error:
             reader.add_fault(f"{folder}: {error}")
         summary = summarise(run.record, node, dict(run.frames), run.faults())
+        if companions:
+            summary["companions"] = {
+                cameras[topic]: companions[topic].figures() for topic in cameras.keys() & companions
+            }
     (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     if run.record.answers and options.result.timeline:
         draw_timeline(run.record.answers, node.passes, folder / TIMELINE_NAME)

@@ -8,8 +8,9 @@ from prompts import prompts
 
 from samlite_ros.errors import ImageDecodeError
 from samlite_ros.live.stream_worker import StreamWorker
+from samlite_ros.streaming.companions import Companions
 from samlite_ros.streaming.pipeline import KeyframeResult, StreamingOptions, StreamingPipeline
-from samlite_ros.types import Frame, Prompt, PromptResult, Query, QueryKey, Vocabulary
+from samlite_ros.types import CameraCalibration, DepthImage, Frame, Prompt, PromptResult, Query, QueryKey, Vocabulary
 
 DEADLINE_S = 20.0
 OPTIONS = StreamingOptions(propagate=False)
@@ -28,7 +29,7 @@ class Damaged:
 class Rig:
     """A stream worker whose network is the test itself; frames stand for image messages."""
 
-    def __init__(self, options=OPTIONS):
+    def __init__(self, options=OPTIONS, companions=None):
         self.listeners, self.published, self.failures, self.forgotten = True, [], [], 0
         self._condition = threading.Condition()
         self.stream = StreamWorker(
@@ -36,6 +37,7 @@ class Rig:
             options,
             self._decode,
             self,
+            companions=companions,
             on_work=self._notify,
             on_answer=lambda answer: None,
             on_failure=self.failures.append,
@@ -332,3 +334,49 @@ def test_other_options_keep_a_vocabulary_that_came_meanwhile(rig, monkeypatch):
     rig.wait_for(lambda: rig.stream._pipeline.options.propagate)
     rig.send(frame(8))
     assert set(rig.take_job().prompts) == {*prompts("ball", "cup")}
+
+
+def depth(stamp_ns):
+    return DepthImage(np.ones((8, 8), np.float32), stamp_ns)
+
+
+def test_a_frame_brings_along_what_came_for_it_to_the_network_and_to_the_outputs():
+    companions = Companions(lambda message: message)
+    rig = Rig(companions=companions)
+    own, info = depth(5), CameraCalibration(np.eye(3), np.zeros(5), "plumb_bob", (8, 8), 4)
+    rig.stream.put_companion(info)
+    rig.stream.put_companion(own)
+    rig.send(frame(5))
+    job = rig.take_job()
+    assert job.frame.depth is own and job.frame.calibration is info
+    rig.answer(job)
+    rig.wait_for(lambda: rig.published)
+    assert rig.published[0][1].depth is own
+    assert rig.stream.stop(DEADLINE_S)
+
+
+def test_a_frame_is_not_held_up_for_what_has_not_come():
+    companions = Companions(lambda message: message)
+    rig = Rig(companions=companions)
+    rig.send(frame(5))
+    assert rig.take_job().frame.depth is None
+    rig.stream.put_companion(depth(5))
+    rig.send(frame(10**9))
+    assert (companions.depth.counters.missed, companions.depth.counters.late) == (2, 1)
+    assert rig.stream.stop(DEADLINE_S)
+
+
+def test_a_jump_of_time_forgets_companions_and_a_stream_that_rests_takes_none():
+    companions = Companions(lambda message: message)
+    rig = Rig(companions=companions)
+    rig.stream.put_companion(depth(10**9))
+    rig.send(frame(10**9))
+    rig.stream.put_companion(depth(5))
+    rig.send(frame(5))
+    assert companions.depth.counters.matched == 1, "what is from before the jump, or came with it, is gone"
+    rig.stream.set_active(False)
+    rig.stream.put_companion(depth(6))
+    rig.stream.set_active(True)
+    rig.send(frame(7))
+    assert companions.depth.counters.received == 1
+    assert rig.stream.stop(DEADLINE_S)

@@ -3,8 +3,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from samlite_ros.errors import CalibrationError, ImageDecodeError
 from samlite_ros.messages.fill import segmentation_message
-from samlite_ros.messages.read import read_segmentation
+from samlite_ros.messages.read import read_companion, read_segmentation
 from samlite_ros.pixels.masks import mask_from_array
 from samlite_ros.types import Instance, Prompt, Query, QueryKey, QueryMatch, QueryResult, Segmentation
 
@@ -60,3 +61,62 @@ def test_damaged_run_lengths_are_refused():
     message.instances[0].counts = message.instances[0].counts[:-1]
     with pytest.raises(ValueError, match="20 x 30 has 600 pixels"):
         read_segmentation(message)
+
+
+def depth_message(values, encoding, **fields):
+    values = np.asarray(values)
+    header = SimpleNamespace(stamp=SimpleNamespace(sec=3, nanosec=7), frame_id="depth_optical")
+    return SimpleNamespace(
+        **{
+            "header": header,
+            "height": values.shape[0],
+            "width": values.shape[1],
+            "encoding": encoding,
+            "is_bigendian": 0,
+            "step": values.shape[1] * values.itemsize,
+            "data": values.tobytes(),
+            **fields,
+        }
+    )
+
+
+@pytest.mark.parametrize(("encoding", "kind"), [("16UC1", np.uint16), ("mono16", np.uint16), ("32FC1", np.float32)])
+def test_a_depth_image_keeps_its_unit_stamp_and_frame(encoding, kind):
+    values = np.arange(12).reshape(3, 4).astype(kind)
+    depth = read_companion(depth_message(values, encoding))
+    assert depth.depth.dtype == kind
+    np.testing.assert_array_equal(depth.depth, values)
+    assert (depth.stamp_ns, depth.frame_id, depth.size) == (3_000_000_007, "depth_optical", (3, 4))
+
+
+def test_a_depth_image_of_another_encoding_is_refused():
+    with pytest.raises(ImageDecodeError, match="'8UC1'"):
+        read_companion(depth_message(np.zeros((3, 4), np.uint8), "8UC1"))
+
+
+def calibration_message(k=(500.0, 0, 320, 0, 510, 240, 0, 0, 1), d=(0.1, -0.2, 0, 0, 0)):
+    header = SimpleNamespace(stamp=SimpleNamespace(sec=3, nanosec=7), frame_id="optical")
+    return SimpleNamespace(
+        header=header, height=480, width=640, distortion_model="plumb_bob", k=np.array(k, float), d=np.array(d, float)
+    )
+
+
+def test_a_calibration_is_read_whole():
+    calibration = read_companion(calibration_message())
+    np.testing.assert_array_equal(calibration.camera_matrix, [[500, 0, 320], [0, 510, 240], [0, 0, 1]])
+    np.testing.assert_array_equal(calibration.distortion, [0.1, -0.2, 0, 0, 0])
+    assert (calibration.distortion_model, calibration.size) == ("plumb_bob", (480, 640))
+    assert (calibration.stamp_ns, calibration.frame_id) == (3_000_000_007, "optical")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"k": np.zeros(9)}, "not calibrated"),
+        ({"k": np.full(9, np.nan)}, "not finite"),
+        ({"d": [np.inf]}, "not finite"),
+    ],
+)
+def test_a_camera_that_is_not_calibrated_is_refused(fields, words):
+    with pytest.raises(CalibrationError, match=words):
+        read_companion(calibration_message(**fields))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from samlite_ros.errors import ImageDecodeError
-from samlite_ros.pixels.decode import ENCODINGS, decode_compressed_image, decode_image
+from samlite_ros.pixels.decode import ENCODINGS, decode_compressed_image, decode_depth, decode_image
 
 GOLDENS = np.load(Path(__file__).parents[1] / "data" / "cv_bridge_rgb8.npz")
 META = json.loads(str(GOLDENS["meta"]))
@@ -178,3 +178,35 @@ JPEG = cv2.imencode(".jpg", smooth_rgb())[1].tobytes()
 def test_bad_compressed_images_are_refused(data, format, names):
     with pytest.raises(ImageDecodeError, match=names):
         decode_compressed_image(data, format)
+
+
+@pytest.mark.parametrize(("encoding", "kind"), [("16UC1", "u2"), ("mono16", "u2"), ("32FC1", "f4")])
+@pytest.mark.parametrize("is_bigendian", [False, True])
+@pytest.mark.parametrize("padding", [0, 3])
+def test_depth_keeps_its_values_in_either_byte_order_and_with_padding(encoding, kind, is_bigendian, padding):
+    values = np.linspace(0, 60000, 15).reshape(3, 5).astype(kind)
+    rows = values.astype(f"{'>' if is_bigendian else '<'}{kind}").view(np.uint8).reshape(3, -1)
+    data = np.pad(rows, ((0, 0), (0, padding))).tobytes()
+    depth = decode_depth(data, encoding, 3, 5, rows.shape[1] + padding, is_bigendian)
+    assert depth.dtype == np.dtype(kind) and depth.dtype.isnative and depth.flags.writeable
+    np.testing.assert_array_equal(depth, values)
+
+
+def test_depth_that_is_not_measured_stays_so():
+    values = np.array([[np.nan, 0, np.inf, 1.5]], np.float32)
+    np.testing.assert_array_equal(decode_depth(values.tobytes(), "32FC1", 1, 4, 16), values)
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"encoding": "rgb8"}, "'rgb8'"),
+        ({"data": bytes(5)}, "5 bytes"),
+        ({"height": 0}, "4 x 0"),
+        ({"step": 7}, "step is 7"),
+    ],
+)
+def test_impossible_depth_is_refused_by_name(change, names):
+    message = {"data": bytes(24), "encoding": "16UC1", "height": 3, "width": 4, "step": 8, **change}
+    with pytest.raises(ImageDecodeError, match=names):
+        decode_depth(**message)
