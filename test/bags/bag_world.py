@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from fake_segmenter import FakeSegmenter, found
 
 from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE
 from samlite_ros.bags.writer import BagWriter
 from samlite_ros.messages.fill import image_message
-from samlite_ros.pixels.masks import encode_rle, mask_bounds_xyxy, mask_from_array
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Mask, Prompt, PromptEmbedding, PromptResult
+from samlite_ros.pixels.masks import encode_rle, mask_from_array
+from samlite_ros.types import DecodeOptions, Frame, Mask, Prompt, PromptResult
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 60, 220), "yellow": (220, 210, 40)}
 PERIOD_NS = 100_000_000
@@ -22,38 +24,16 @@ TOPIC = "/camera/image_raw"
 SIZE = (96, 128)
 
 
-class ColourSegmenter:
-    """Finds "<colour> thing": every connected patch of exactly that colour. Counts its calls."""
-
-    model_id = "colours"
-    interruptible = False
-
-    def __init__(self) -> None:
-        self.embedded: list[int] = []
-
-    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
-        return PromptEmbedding(tuple(prompts), self.model_id, None)
-
-    def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
-        self.embedded.append(frame.stamp_ns)
-        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, frame.image)
-
-    def segment(
-        self,
-        image: ImageEmbedding,
-        prompts: PromptEmbedding,
-        options: Sequence[DecodeOptions],
-        on_step: Callable[[], None] | None = None,
-    ) -> list[PromptResult]:
-        return [_find(prompt, image.features) for prompt in prompts.prompts]
+def colour_segmenter(**settings: Any) -> FakeSegmenter:
+    """A network that finds "<colour> thing": every connected patch of exactly that colour."""
+    return FakeSegmenter(find_colour, "colours", **settings)
 
 
-def _find(prompt: Prompt, image: np.ndarray) -> PromptResult:
+def find_colour(frame: Frame, prompt: Prompt, options: DecodeOptions) -> PromptResult:
+    """See `colour_segmenter`."""
     colour = COLOURS.get(prompt.text.split(maxsplit=1)[0])
-    patches = patches_of(image, colour) if colour else []
-    boxes = np.array([mask_bounds_xyxy(m) for m in patches], np.float32).reshape(-1, 4)
-    scores = np.linspace(0.9, 0.8, len(patches), dtype=np.float32)
-    return PromptResult(prompt, 0.9 if patches else 0.05, scores, boxes, tuple(patches))
+    patches = patches_of(frame.image, colour) if colour else []
+    return found(prompt, patches, scores=(0.9, 0.8), presence=(0.05, 0.9))
 
 
 def patches_of(image: np.ndarray, colour: tuple[int, int, int]) -> list[Mask]:

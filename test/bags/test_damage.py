@@ -11,7 +11,7 @@ from pathlib import Path
 import lz4.frame
 import numpy as np
 import pytest
-from bag_world import TOPIC, ColourSegmenter, draw_world, stamp_of, write_recording
+from bag_world import TOPIC, colour_segmenter, draw_world, stamp_of, write_recording
 from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
@@ -192,7 +192,7 @@ def test_images_without_a_stamp_have_the_time_of_their_recording(tmp_path: Path)
         "as in the node"
     ]
     result = ResultOptions(images=True, timeline=False)
-    replay(tmp_path / "bag", tmp_path / "out", ReplayOptions(phrases=("red thing",), result=result), ColourSegmenter())
+    replay(tmp_path / "bag", tmp_path / "out", ReplayOptions(phrases=("red thing",), result=result), colour_segmenter())
     with ResultBag(tmp_path / "out") as bag:
         keys = [FrameKey("", answer.stamp_ns) for answer, _ in bag.answers()]
     assert [key.stamp_ns for key in keys] == [stamp_of(i) for i in range(4)]

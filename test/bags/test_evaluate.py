@@ -16,14 +16,16 @@ import pytest
 from bag_world import (
     COLOURS,
     SIZE,
-    ColourSegmenter,
     Recording,
     coco_truth,
+    colour_segmenter,
     draw_world,
+    find_colour,
     patches_of,
     stamp_of,
     write_recording,
 )
+from fake_segmenter import FakeSegmenter
 from rosbags.rosbag2 import Writer
 
 from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE, LABEL_INFO, SEGMENTATION
@@ -39,7 +41,7 @@ from samlite_ros.messages.fill import image_message, label_info_message
 from samlite_ros.parameters.table import Parameters
 from samlite_ros.replay.replay import ReplayOptions, replay
 from samlite_ros.replay.result_writer import ResultOptions
-from samlite_ros.types import Prompt, Query, QueryKey, Vocabulary
+from samlite_ros.types import DecodeOptions, Frame, Prompt, PromptResult, Query, QueryKey, Vocabulary
 from samlite_ros.virtual.latency import LatencyProfile
 
 PHRASES = ("red thing", "green thing", "yellow thing")
@@ -59,26 +61,21 @@ def results(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> d
         ),
     }
     for name, chosen in options.items():
-        replay(recording.path, folder / name, chosen, ColourSegmenter())
-    replay(recording.path, folder / "wrong", options["exact"], WrongSegmenter())
+        replay(recording.path, folder / name, chosen, colour_segmenter())
+    replay(recording.path, folder / "wrong", options["exact"], wrong_segmenter())
     return {name: folder / name for name in (*options, "wrong")}
 
 
-class WrongSegmenter(ColourSegmenter):
-    """Takes green for yellow in the last three frames."""
+def wrong_segmenter() -> FakeSegmenter:
+    """Takes green for yellow, and yellow for green, in the last three frames."""
+    swapped = {"green thing": Prompt("yellow thing"), "yellow thing": Prompt("green thing")}
 
-    def segment(self, image, text, options, on_step=None):  # type: ignore[no-untyped-def]
-        found = super().segment(image, text, options)
-        if len(self.embedded) <= 7:
-            return found
-        by_phrase = {r.prompt.text: r for r in found}
-        green = by_phrase["green thing"]
-        swapped = {"yellow thing": green, "green thing": by_phrase["yellow thing"]}
-        return [type(r)(r.prompt, *_content(swapped.get(r.prompt.text, r))) for r in found]
+    def find(frame: Frame, prompt: Prompt, options: DecodeOptions) -> PromptResult:
+        sought = swapped.get(prompt.text, prompt) if len(wrong.embedded) > 7 else prompt
+        return replace(find_colour(frame, sought, options), prompt=prompt)
 
-
-def _content(result):  # type: ignore[no-untyped-def]
-    return result.presence, result.scores, result.boxes_xyxy, result.masks
+    wrong = FakeSegmenter(find, "colours")
+    return wrong
 
 
 @pytest.fixture
@@ -134,7 +131,7 @@ def test_grace_lets_an_answer_stand_for_its_own_frame(
         profile=LatencyProfile(0.005, 0.0),  # published 5 ms after the frame
         result=ResultOptions(timeline=False),
     )
-    replay(recording.path, tmp_path / "out", options, ColourSegmenter())
+    replay(recording.path, tmp_path / "out", options, colour_segmenter())
     evaluation = EvaluationOptions(grace_ns=grace_ms * 1_000_000)
     verdict = evaluate_bag(tmp_path / "out", truth, EvaluateOptions(evaluation=evaluation))
     assert overall(verdict)["streaming_iou"] == pytest.approx((24 - shift_px) / (24 + shift_px), abs=1e-6)
@@ -570,8 +567,8 @@ def test_what_was_not_searched_yet_is_no_difference(
         profile=LatencyProfile(0.3, 0.0),
         result=ResultOptions(timeline=False),
     )
-    replay(recording.path, tmp_path / "late", options, ColourSegmenter())
-    replay(recording.path, tmp_path / "exact", replace(options, profile=LatencyProfile(0.0, 0.0)), ColourSegmenter())
+    replay(recording.path, tmp_path / "late", options, colour_segmenter())
+    replay(recording.path, tmp_path / "exact", replace(options, profile=LatencyProfile(0.0, 0.0)), colour_segmenter())
     content = comparison_to_json(compare(tmp_path / "exact", tmp_path / "late"))
     assert content["frames"] == 10
     assert content["phrases"]["blue thing"]["frames"] == 7
@@ -585,7 +582,7 @@ def test_a_result_equals_itself(results: dict[str, Path], tmp_path: Path) -> Non
 
 def test_results_of_other_frames_cannot_be_compared(results: dict[str, Path], tmp_path: Path) -> None:
     write_recording(tmp_path / "in", frames=11, order=[10])
-    replay(tmp_path / "in", tmp_path / "out", ReplayOptions(phrases=PHRASES), ColourSegmenter())
+    replay(tmp_path / "in", tmp_path / "out", ReplayOptions(phrases=PHRASES), colour_segmenter())
     with pytest.raises(BagError, match="no answered frame in common"):
         compare(results["exact"], tmp_path / "out")
 
@@ -611,7 +608,7 @@ def test_each_camera_is_held_against_its_own_truth(tmp_path: Path) -> None:
         parameters=Parameters(propagate=False),
         result=ResultOptions(timeline=False),
     )
-    replay(tmp_path / "in", tmp_path / "out", options, ColourSegmenter())
+    replay(tmp_path / "in", tmp_path / "out", options, colour_segmenter())
     content = coco_truth()
     unnamed = dump(tmp_path / "unnamed", content)
     with pytest.raises(BagError, match="truth knows one camera"):

@@ -17,8 +17,8 @@ from bag_world import (
     PERIOD_NS,
     START_NS,
     TOPIC,
-    ColourSegmenter,
     Recording,
+    colour_segmenter,
     draw_world,
     patches_of,
     stamp_of,
@@ -37,7 +37,7 @@ from samlite_ros.parameters.file import read_parameter_file
 from samlite_ros.parameters.table import Parameters
 from samlite_ros.replay.replay import ReplayOptions, check, replay
 from samlite_ros.replay.result_writer import ResultOptions
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PromptEmbedding, PromptResult
+from samlite_ros.types import Frame, ImageEmbedding, PromptEmbedding
 from samlite_ros.virtual.latency import LatencyProfile, parse_profile
 
 PHRASES = ("red thing", "green thing", "yellow thing")
@@ -62,7 +62,7 @@ def keyframes_only(**more: object) -> ReplayOptions:
 
 
 def test_every_frame_is_answered_once_with_its_own_stamp(recording: Recording, tmp_path: Path) -> None:
-    outcome = replay(recording.path, tmp_path / "out", keyframes_only(), ColourSegmenter())
+    outcome = replay(recording.path, tmp_path / "out", keyframes_only(), colour_segmenter())
     answers = answers_of(tmp_path / "out")
     assert [a.segmentation.stamp_ns for a in answers] == [stamp_of(i) for i in range(10)]
     assert {a.segmentation.frame_id for a in answers} == {f"frame_of{TOPIC}"}
@@ -89,7 +89,7 @@ def test_two_runs_give_identical_bytes(recording: Recording, tmp_path: Path, pro
         parameters=Parameters(propagate=propagate), profile=LatencyProfile(0.1, 0.02), result=result
     )
     for name in ("first", "second"):
-        replay(recording.path, tmp_path / name, options, ColourSegmenter())
+        replay(recording.path, tmp_path / name, options, colour_segmenter())
     names = sorted(p.name for p in (tmp_path / "first").iterdir())
     assert len(names) == 4  # messages, metadata, summary, timeline
     same, different, missing = filecmp.cmpfiles(tmp_path / "first", tmp_path / "second", names, shallow=False)
@@ -101,7 +101,7 @@ def test_several_cameras_share_the_network_in_turn(tmp_path: Path) -> None:
     options = keyframes_only(
         image_topics=("left=/left/image", "right=/right/image"), profile=LatencyProfile(0.15, 0.0), result=EVERYTHING
     )
-    outcome = replay(tmp_path / "in", tmp_path / "out", options, ColourSegmenter())
+    outcome = replay(tmp_path / "in", tmp_path / "out", options, colour_segmenter())
     answers = answers_of(tmp_path / "out")
     assert [a.segmentation.camera for a in answers][:6] == ["left", "right"] * 3
     assert [(a.published_ns - START_NS) // 1_000_000 for a in answers][:3] == [150, 300, 450]
@@ -114,7 +114,7 @@ def test_several_cameras_share_the_network_in_turn(tmp_path: Path) -> None:
 
 def test_latency_delays_answers_on_the_virtual_clock(recording: Recording, tmp_path: Path) -> None:
     options = keyframes_only(profile=LatencyProfile(0.1, 0.05))  # 250 ms for three phrases
-    replay(recording.path, tmp_path / "out", options, ColourSegmenter())
+    replay(recording.path, tmp_path / "out", options, colour_segmenter())
     seen = [(a.segmentation.stamp_ns - START_NS, a.published_ns - START_NS) for a in answers_of(tmp_path / "out")]
     assert seen == [
         (0, 250_000_000),
@@ -126,7 +126,7 @@ def test_latency_delays_answers_on_the_virtual_clock(recording: Recording, tmp_p
 
 def test_carried_masks_answer_every_frame_at_its_own_time(recording: Recording, tmp_path: Path) -> None:
     options = keyframes_only(parameters=Parameters(propagate=True), profile=LatencyProfile(0.1, 0.05))
-    outcome = replay(recording.path, tmp_path / "out", options, ColourSegmenter())
+    outcome = replay(recording.path, tmp_path / "out", options, colour_segmenter())
     answers = answers_of(tmp_path / "out")
     assert [a.segmentation.stamp_ns for a in answers] == [stamp_of(i) for i in range(10)]
     assert all(a.published_ns == a.segmentation.stamp_ns for a in answers)
@@ -149,7 +149,7 @@ def phrases_by_frame(answers: Sequence[Answer]) -> list[list[str]]:
 def test_script_adds_replaces_removes_and_expires(recording: Recording, tmp_path: Path) -> None:
     (tmp_path / "queries.yaml").write_text(SCRIPT)
     options = keyframes_only(phrases=(), script=tmp_path / "queries.yaml")
-    outcome = replay(recording.path, tmp_path / "out", options, ColourSegmenter())
+    outcome = replay(recording.path, tmp_path / "out", options, colour_segmenter())
     want = [["red thing"]] * 3 + [["blue thing"]] * 3 + [["green thing"]] * 2
     assert phrases_by_frame(answers_of(tmp_path / "out")) == want  # frames 8 and 9: nothing is asked any more
     assert [q["state"] for q in outcome.summary["queries"]] == ["REMOVED", "EXPIRED"]
@@ -194,14 +194,14 @@ def test_wrong_script_is_refused(recording: Recording, tmp_path: Path, text: str
     (tmp_path / "queries.yaml").write_text(text)
     options = keyframes_only(script=tmp_path / "queries.yaml")
     with pytest.raises(ParameterError, match=words) as refused:
-        replay(recording.path, tmp_path / "out", options, ColourSegmenter())
+        replay(recording.path, tmp_path / "out", options, colour_segmenter())
     assert "\n" not in str(refused.value)
 
 
 def test_script_of_other_bytes_is_refused(recording: Recording, tmp_path: Path) -> None:
     (tmp_path / "queries.yaml").write_bytes(b"\xff\xfe- a")
     with pytest.raises(ParameterError, match=r"queries.yaml: 'utf-8' codec"):
-        replay(recording.path, tmp_path / "out", keyframes_only(script=tmp_path / "queries.yaml"), ColourSegmenter())
+        replay(recording.path, tmp_path / "out", keyframes_only(script=tmp_path / "queries.yaml"), colour_segmenter())
 
 
 def test_a_wrong_script_is_found_before_the_network_is_loaded(recording: Recording, tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_queries_are_taken_from_the_bag(tmp_path: Path) -> None:
             for topic, message in asked.get(index, []):
                 bag.write(topic, log_time_ns + 1_000_000, message)
     options = keyframes_only(phrases=(), queries_from_bag=True)
-    outcome = replay(tmp_path / "in", tmp_path / "out", options, ColourSegmenter())
+    outcome = replay(tmp_path / "in", tmp_path / "out", options, colour_segmenter())
     assert not outcome.faults
     want = [["red thing"]] * 4 + [["blue thing"]] * 3 + [["green thing"]] * 2
     # Whoever asks after a frame that nobody wanted to see still gets it answered: four times red.
@@ -269,7 +269,7 @@ def test_recorded_texts_replace_no_query_of_another_client(tmp_path: Path) -> No
         bag.write("/samlite/query_text", stamp_of(2) + 1, BAG_MESSAGES.new(STRING, data="blue thing, , "))
     parameters = Parameters(propagate=False, queries=("red thing",))
     options = keyframes_only(phrases=("green thing", " "), parameters=parameters, queries_from_bag=True)
-    replay(tmp_path / "in", tmp_path / "out", options, ColourSegmenter())
+    replay(tmp_path / "in", tmp_path / "out", options, colour_segmenter())
     asked = [
         {(r.query.key.client, r.query.prompt.display) for r in a.segmentation.results}
         for a in answers_of(tmp_path / "out")
@@ -280,18 +280,18 @@ def test_recorded_texts_replace_no_query_of_another_client(tmp_path: Path) -> No
 
 def test_bag_without_queries_is_refused(recording: Recording, tmp_path: Path) -> None:
     with pytest.raises(BagError, match="no recorded queries"):
-        replay(recording.path, tmp_path / "out", keyframes_only(queries_from_bag=True), ColourSegmenter())
+        replay(recording.path, tmp_path / "out", keyframes_only(queries_from_bag=True), colour_segmenter())
 
 
 def test_nothing_to_search_for_is_refused(recording: Recording, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="nothing to search for"):
-        replay(recording.path, tmp_path / "out", keyframes_only(phrases=()), ColourSegmenter())
+        replay(recording.path, tmp_path / "out", keyframes_only(phrases=()), colour_segmenter())
 
 
 def test_results_are_not_overwritten(recording: Recording, tmp_path: Path) -> None:
-    replay(recording.path, tmp_path / "out", keyframes_only(), ColourSegmenter())
+    replay(recording.path, tmp_path / "out", keyframes_only(), colour_segmenter())
     with pytest.raises(BagError, match="holds a bag already"):
-        replay(recording.path, tmp_path / "out", keyframes_only(), ColourSegmenter())
+        replay(recording.path, tmp_path / "out", keyframes_only(), colour_segmenter())
 
 
 def damage_cut(path: Path) -> None:
@@ -321,7 +321,7 @@ def test_bad_bag_keeps_its_results(
     tmp_path: Path, make: Callable[[Path], object], least_answers: int, words: str
 ) -> None:
     make(tmp_path / "in")
-    outcome = replay(tmp_path / "in", tmp_path / "out", keyframes_only(phrases=("red thing",)), ColourSegmenter())
+    outcome = replay(tmp_path / "in", tmp_path / "out", keyframes_only(phrases=("red thing",)), colour_segmenter())
     stamps = [a.segmentation.stamp_ns for a in answers_of(tmp_path / "out")]
     assert stamps == sorted(set(stamps))
     assert len(stamps) >= least_answers
@@ -329,23 +329,14 @@ def test_bad_bag_keeps_its_results(
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["faults"] == list(outcome.faults)
 
 
-class FailingSegmenter(ColourSegmenter):
-    """Fails at the fifth frame."""
-
-    def segment(
-        self,
-        image: ImageEmbedding,
-        prompts: PromptEmbedding,
-        options: Sequence[DecodeOptions],
-        on_step: Callable[[], None] | None = None,
-    ) -> list[PromptResult]:
-        if len(self.embedded) == 5:
-            raise SamliteError("the network is tired")
-        return super().segment(image, prompts, options)
-
-
 def test_failure_of_the_network_keeps_the_results_so_far(recording: Recording, tmp_path: Path) -> None:
-    outcome = replay(recording.path, tmp_path / "out", keyframes_only(), FailingSegmenter())
+    def fail_at_the_fifth_frame(image: ImageEmbedding, prompts: PromptEmbedding) -> None:
+        if len(segmenter.embedded) == 5:
+            raise SamliteError("the network is tired")
+
+    segmenter = colour_segmenter()
+    segmenter.at_segment = fail_at_the_fifth_frame
+    outcome = replay(recording.path, tmp_path / "out", keyframes_only(), segmenter)
     assert len(answers_of(tmp_path / "out")) == 4
     assert outcome.faults == ("ended after 4 of 10 frames: the network is tired",)
 
@@ -355,7 +346,7 @@ def test_interrupt_keeps_the_results_so_far(recording: Recording, tmp_path: Path
         if done == 4:
             raise KeyboardInterrupt
 
-    outcome = replay(recording.path, tmp_path / "out", keyframes_only(), ColourSegmenter(), interrupt)
+    outcome = replay(recording.path, tmp_path / "out", keyframes_only(), colour_segmenter(), interrupt)
     assert len(answers_of(tmp_path / "out")) == 4
     assert outcome.faults == ("interrupted after 4 of 10 frames",)
 
@@ -367,7 +358,7 @@ def test_full_disk_keeps_the_results_so_far(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, hard))
-        outcome = replay(tmp_path / "in", tmp_path / "out", options, ColourSegmenter())
+        outcome = replay(tmp_path / "in", tmp_path / "out", options, colour_segmenter())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert any("File too large" in fault for fault in outcome.faults)
@@ -380,14 +371,14 @@ def test_full_disk_keeps_the_results_so_far(tmp_path: Path) -> None:
 
 def test_rejected_query_is_a_fault(recording: Recording, tmp_path: Path) -> None:
     outcome = replay(
-        recording.path, tmp_path / "out", keyframes_only(phrases=("red thing", "x" * 2000)), ColourSegmenter()
+        recording.path, tmp_path / "out", keyframes_only(phrases=("red thing", "x" * 2000)), colour_segmenter()
     )
     assert len(answers_of(tmp_path / "out")) == 10
     assert any("was rejected: text has 2000 characters" in fault for fault in outcome.faults)
 
 
 def test_original_images_are_copied(recording: Recording, tmp_path: Path) -> None:
-    replay(recording.path, tmp_path / "out", keyframes_only(result=EVERYTHING), ColourSegmenter())
+    replay(recording.path, tmp_path / "out", keyframes_only(result=EVERYTHING), colour_segmenter())
     with BagReader(recording.path) as before, BagReader(tmp_path / "out") as after:
         assert [m.data for m in after.messages([TOPIC])] == [m.data for m in before.messages([TOPIC])]
 
@@ -449,7 +440,7 @@ def test_parameters_of_every_node_are_known_and_mean_nothing(tmp_path: Path, nam
 @pytest.fixture
 def colours_for_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command loads the segmenter of the tests."""
-    monkeypatch.setattr("samlite_ros.segmenter.load.load_segmenter", lambda options: ColourSegmenter())
+    monkeypatch.setattr("samlite_ros.segmenter.load.load_segmenter", lambda options: colour_segmenter())
 
 
 @pytest.mark.usefixtures("colours_for_a_network")
@@ -487,19 +478,16 @@ def test_command_fails_on_a_bad_bag_and_keeps_the_results(
     assert answers_of(tmp_path / "out")
 
 
-class CancelledSegmenter(ColourSegmenter):
-    """The job is cancelled at the fifth frame."""
-
-    def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
-        if len(self.embedded) == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return super().embed_image(frame, on_block)
-
-
 def test_command_that_is_cancelled_keeps_the_results_so_far(
     recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("samlite_ros.segmenter.load.load_segmenter", lambda options: CancelledSegmenter())
+    def cancel_at_the_fifth_frame(frame: Frame) -> Frame:
+        if len(segmenter.embedded) == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return frame
+
+    segmenter = colour_segmenter(keep=cancel_at_the_fifth_frame)
+    monkeypatch.setattr("samlite_ros.segmenter.load.load_segmenter", lambda options: segmenter)
     handler = signal.getsignal(signal.SIGTERM)
     assert main(["replay", str(recording.path), "--query", "red thing", "-o", str(tmp_path / "out")]) == 1
     assert "fault: interrupted after 4 of 10 frames" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from bag_world import TOPIC, ColourSegmenter, draw_world, stamp_of
+from bag_world import TOPIC, colour_segmenter, draw_world, stamp_of
 from prompts import prompts
 
 from samlite_ros.bags.frames import index_stamps, read_frames
@@ -72,7 +72,7 @@ def test_memory_stays_flat(long_bag: Path, tmp_path: Path) -> None:
     options = ReplayOptions(
         phrases=("red thing", "blue thing"), parameters=Parameters(propagate=False), result=ResultOptions(images=True)
     )
-    outcome = replay(long_bag, tmp_path / "out", options, ColourSegmenter(), progress)
+    outcome = replay(long_bag, tmp_path / "out", options, colour_segmenter(), progress)
     assert outcome.summary["answers"] == FRAMES
     growth_mb = samples_mb[FRAMES] - samples_mb[2000]
     tell(f"resident memory [MB] after so many frames: { {k: round(v) for k, v in samples_mb.items()} }")

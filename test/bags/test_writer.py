@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from bag_world import SIZE, START_NS, TOPIC, ColourSegmenter, Recording
+from bag_world import SIZE, START_NS, TOPIC, Recording, colour_segmenter
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 
@@ -27,7 +27,7 @@ OURS = ("segmentation", "detections", "label_info", "label_image", "confidence",
 def replayed(recording: Recording, folder: Path, storage: str) -> Path:
     result = ResultOptions(storage=storage, compressed=True, label_images=True, images=True, timeline=False)
     options = ReplayOptions(phrases=("red thing",), parameters=Parameters(propagate=False), result=result)
-    replay(recording.path, folder, options, ColourSegmenter())
+    replay(recording.path, folder, options, colour_segmenter())
     return folder
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_segmenter import FakeSegmenter
 from prompts import prompts
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
@@ -34,7 +35,7 @@ from samlite_ros.bench.node import (
 )
 from samlite_ros.bench.node_process import LoggedSegmenter, NetworkTime, read_log
 from samlite_ros.pixels.masks import decode_rle
-from samlite_ros.types import DecodeOptions, Frame
+from samlite_ros.types import DecodeOptions, Frame, Prompt
 
 SIZE = (96, 64)
 
@@ -80,31 +81,14 @@ def test_camera_flies_there_and_back(compressed, kind):
     assert messages[1].data == messages[-1].data != messages[0].data
 
 
-class SlowSegmenter:
-    """Answers nothing."""
-
-    model_id = "slow"
-    interruptible = True
-
-    def embed_prompts(self, prompts):
-        return tuple(prompts)
-
-    def embed_image(self, frame, on_block=None):
-        if on_block is not None:
-            on_block()
-        return frame
-
-    def segment(self, image, prompts, options, on_step=None):
-        return list(prompts)
-
-
 def test_log_has_the_networks_time_of_each_frame(tmp_path):
     path, seen = tmp_path / "log", []
     with path.open("w") as log:
-        segmenter = LoggedSegmenter(SlowSegmenter(), log)
+        segmenter = LoggedSegmenter(FakeSegmenter(), log)
         for stamp_ns in (5, 7):
             image = segmenter.embed_image(Frame(np.zeros((2, 2, 3), np.uint8), stamp_ns), lambda: seen.append(1))
-            assert segmenter.segment(image, segmenter.embed_prompts(prompts("a")), [DecodeOptions()]) == [*prompts("a")]
+            (result,) = segmenter.segment(image, segmenter.embed_prompts(prompts("a")), [DecodeOptions()])
+            assert result.prompt == Prompt("a")
         log.write("9 0.1")
     found = read_log(path)
     assert list(found) == [5, 7]

@@ -1,83 +1,167 @@
-"""A segmenter of known answers for tests of the node; run as a program it is the node with it inside.
+"""One network for all tests: what it finds is a function, what it is asked is counted. Without ROS and torch."""
 
-The phrase "red thing" is found where the image is red, and so on for green and blue; "fail" raises in `segment`,
-"toolong" is refused by the text encoder; any other phrase is not there. The environment says how long a pass takes:
-FAKE_BLOCKS blocks of FAKE_BLOCK_S seconds each, burnt with the interpreter held, as the real network does; loading
-takes FAKE_LOAD_S seconds.
-"""
+from __future__ import annotations
 
-import os
-import sys
+import threading
 import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from samlite_ros.errors import ModelLoadError, PhraseTooLongError
-from samlite_ros.pixels.masks import mask_bounds_xyxy, mask_from_array
-from samlite_ros.types import ImageEmbedding, PromptEmbedding, PromptResult
+from samlite_ros.errors import PhraseTooLongError
+from samlite_ros.pixels.masks import mask_bounds_xyxy
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Mask, Prompt, PromptEmbedding, PromptResult
 
-SCORE = 0.9
-WARM_UP_NS = 1  # stamp of the image that the node warms the network up with
-COLORS = ("red", "green", "blue")
+Find = Callable[[Frame, Prompt, DecodeOptions], PromptResult]
+
+
+class Pace(NamedTuple):
+    """What a pass takes where it may be interrupted; any other, and the node's warm-up, takes no time.
+
+    Args:
+        blocks, block_s: Parts of the image's pass, and what each takes [s].
+        steps, step_s: The same of the decoding, however many prompts.
+        busy: Each part burns its time and holds the interpreter, as the real network does; else it sleeps.
+    """
+
+    blocks: int = 1
+    block_s: float = 0.0
+    steps: int = 1
+    step_s: float = 0.0
+    busy: bool = False
+
+
+AT_ONCE = Pace()
+
+
+def found(
+    prompt: Prompt,
+    masks: Sequence[Mask] = (),
+    scores: tuple[float, float] = (0.9, 0.9),
+    presence: tuple[float, float] = (0.05, 0.95),
+) -> PromptResult:
+    """A result.
+
+    Args:
+        prompt: What was asked.
+        masks: What was found.
+        scores: The first thing's and the last one's.
+        presence: Without masks, and with.
+    """
+    boxes = np.array([mask_bounds_xyxy(mask) for mask in masks], np.float32).reshape(-1, 4)
+    falling = np.linspace(*scores, len(masks), dtype=np.float32)
+    return PromptResult(prompt, presence[bool(masks)], falling, boxes, tuple(masks))
+
+
+def find_nothing(frame: Frame, prompt: Prompt, options: DecodeOptions) -> PromptResult:
+    """Nothing, whatever it is asked."""
+    return found(prompt)
+
+
+def refuse_too_long(prompt: Prompt) -> None:
+    """The prompt "toolong" does not fit the text encoder."""
+    if prompt.text == "toolong":
+        raise PhraseTooLongError(prompt.text, 40, 32)
+
+
+class Seen:
+    """What the network keeps of a frame; counted while it lives."""
+
+    def __init__(self, owner: FakeSegmenter, frame: Frame) -> None:
+        self.owner, self.frame = owner, frame
+        owner.living += 1
+
+    def __del__(self) -> None:
+        self.owner.living -= 1
 
 
 class FakeSegmenter:
-    """Finds coloured pixels; counts what it is asked."""
+    """A network of known answers; see `samlite_ros.types.Segmenter`.
 
-    model_id = "fake"
-    interruptible = True
+    Args:
+        find: What it finds of one prompt in one frame.
+        model_id: Its name.
+        pace: How long its passes take.
+        interruptible: Whether it calls back within its passes.
+        refuse: Called with each new prompt: raises where it cannot be embedded.
+        keep: What of a frame is kept at the end of its pass; may raise.
 
-    def __init__(self, blocks: int = 1, block_s: float = 0.0) -> None:
-        self.blocks, self.block_s = blocks, block_s
+    Attributes:
+        calls: ("prompts", text ...), ("image", stamp) and ("segment", stamp, text ...), in their order.
+        threads: Names of the threads that called.
+        living: Image embeddings that somebody still has.
+        at_block: Called with frame and number before each block.
+        at_segment: Called with both embeddings before each decoding.
+    """
 
-    def embed_prompts(self, prompts):
+    def __init__(
+        self,
+        find: Find = find_nothing,
+        model_id: str = "fake",
+        pace: Pace = AT_ONCE,
+        interruptible: bool = True,
+        refuse: Callable[[Prompt], None] = refuse_too_long,
+        keep: Callable[[Frame], Frame] = lambda frame: frame,
+    ) -> None:
+        self.find, self.model_id, self.pace, self.interruptible = find, model_id, pace, interruptible
+        self.refuse, self.keep = refuse, keep
+        self.at_block: Callable[[Frame, int], object] = lambda frame, block: None
+        self.at_segment: Callable[[ImageEmbedding, PromptEmbedding], object] = lambda image, prompts: None
+        self.calls: list[tuple[object, ...]] = []
+        self.threads: set[str] = set()
+        self.living = 0
+
+    @property
+    def embedded(self) -> list[int]:
+        """Stamps of the images that it embedded [ns]."""
+        return [call[1] for call in self.calls if call[0] == "image"]  # type: ignore[misc]
+
+    @property
+    def decoded(self) -> list[tuple[int, tuple[str, ...]]]:
+        """Stamp [ns] and texts of each decoding."""
+        return [(call[1], call[2:]) for call in self.calls if call[0] == "segment"]  # type: ignore[misc]
+
+    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
+        self._note("prompts", *(prompt.text for prompt in prompts))
         for prompt in prompts:
-            if prompt.text == "toolong":
-                raise PhraseTooLongError(prompt.text, 40, 32)
-        return PromptEmbedding(tuple(prompts), self.model_id, None)
+            self.refuse(prompt)
+        return PromptEmbedding(tuple(prompts), self.model_id, tuple(prompts))
 
-    def embed_image(self, frame, on_block=None):
-        for _ in range(self.blocks if frame.stamp_ns > WARM_UP_NS else 1):
-            if on_block is not None:
-                on_block()
-            burn(self.block_s)
-        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, frame.image)
+    def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
+        self._note("image", frame.stamp_ns)
+        is_warm_up = (frame.stamp_ns, frame.size) == (1, (480, 640))
+        for block in range(self.pace.blocks if self.interruptible and on_block and not is_warm_up else 0):
+            self.at_block(frame, block)
+            on_block()
+            self._take(self.pace.block_s)
+        seen = Seen(self, self.keep(frame))
+        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, seen)
 
-    def segment(self, image, prompts, options, on_step=None):
-        if on_step is not None:
+    def segment(
+        self,
+        image: ImageEmbedding,
+        prompts: PromptEmbedding,
+        options: Sequence[DecodeOptions],
+        on_step: Callable[[], None] | None = None,
+    ) -> list[PromptResult]:
+        if not image.model_id == prompts.model_id == self.model_id:
+            raise ValueError(f"image of {image.model_id!r}, prompts of {prompts.model_id!r}")
+        self._note("segment", image.stamp_ns, *(prompt.text for prompt in prompts.prompts))
+        self.at_segment(image, prompts)
+        for _ in range(self.pace.steps if self.interruptible and on_step else 0):
             on_step()
-        return [self._find(image.features, prompt) for prompt in prompts.prompts]
+            self._take(self.pace.step_s)
+        return [self.find(image.features.frame, p, o) for p, o in zip(prompts.features, options, strict=True)]
 
-    def _find(self, image, prompt):
-        if prompt.text == "fail":
-            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        channel = next((i for i, color in enumerate(COLORS) if prompt.text.startswith(color)), None)
-        inside = np.zeros(image.shape[:2], bool)
-        if channel is not None:
-            inside = (image[..., channel] > 150) & (np.delete(image, channel, 2).max(2) < 100)
-        if not inside.any():
-            return PromptResult(prompt, 0.1, np.zeros(0, np.float32), np.zeros((0, 4), np.float32), ())
-        mask = mask_from_array(inside)
-        boxes = np.array([mask_bounds_xyxy(mask)], np.float32)
-        return PromptResult(prompt, 0.95, np.array([SCORE], np.float32), boxes, (mask,))
+    def _note(self, *call: object) -> None:
+        self.threads.add(threading.current_thread().name)
+        self.calls.append(call)
 
-
-def burn(seconds: float) -> None:
-    """Be busy and hold the interpreter."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        pass
-
-
-def make(options):
-    """What the node calls: the parameter `model` may name a failure."""
-    if options.model == "missing":
-        raise ModelLoadError("torch is not installed. Type: pip install torch")
-    time.sleep(float(os.environ.get("FAKE_LOAD_S", "0")))
-    return FakeSegmenter(int(os.environ.get("FAKE_BLOCKS", "1")), float(os.environ.get("FAKE_BLOCK_S", "0")))
-
-
-if __name__ == "__main__":
-    from samlite_ros.node.main import main
-
-    sys.exit(main(segmenter_factory=make))
+    def _take(self, seconds: float) -> None:
+        if not self.pace.busy:
+            time.sleep(seconds)
+            return
+        until_s = time.monotonic() + seconds
+        while time.monotonic() < until_s:
+            pass

@@ -5,97 +5,55 @@ import os
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+from fake_segmenter import FakeSegmenter, Pace, refuse_too_long
 from prompts import prompts
 
-from samlite_ros.errors import ModelLoadError, PhraseTooLongError
+from samlite_ros.errors import ModelLoadError
 from samlite_ros.network import host as network_host
 from samlite_ros.network.host import NetworkHost
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Mask, Prompt, PromptEmbedding, PromptResult
+from samlite_ros.types import DecodeOptions, Frame, Mask, Prompt, PromptResult
 
 DEADLINE_S = 20.0
 
 
-class Network:
-    """Answers are made of what it is asked, so that nothing can be mixed up; knows how many embeddings live."""
+def make_echo(blocks: int = 3, block_s: float = 0.0, **settings: Any) -> FakeSegmenter:
+    """A network whose answers are made of what it is asked and how many embeddings live: nothing can be mixed up."""
 
-    model_id = "net"
-    interruptible = True
+    def tell(frame: Frame, prompt: Prompt, options: DecodeOptions) -> PromptResult:
+        text = f"{prompt.text.upper()} {frame.stamp_ns} {frame.camera} {echo.living} living"
+        mask = Mask(1, 2, frame.image[..., 0], frame.size, 100)
+        score, box = np.array([options.score_threshold], np.float32), np.array([[1, 2, 3, 4]], np.float32)
+        return PromptResult(Prompt(text), float(frame.image.mean()), score, box, (mask,))
 
-    def __init__(self, blocks=3, block_s=0.0):
-        self.blocks, self.block_s = blocks, block_s
-        self.living = 0
-
-    def embed_prompts(self, prompts):
-        for phrase in (prompt.text for prompt in prompts):
-            if phrase == "toolong":
-                raise PhraseTooLongError(phrase, 40, 32)
-            if phrase == "strange":
-                raise StrangeError(lambda: None)
-            if phrase == "die":
-                os._exit(7)
-        return PromptEmbedding(tuple(prompts), self.model_id, [prompt.text.upper() for prompt in prompts])
-
-    def embed_image(self, frame, on_block=None):
-        is_warm_up = frame.size == (480, 640)  # it need not take long
-        for _ in range(self.blocks if on_block is not None and not is_warm_up else 0):
-            on_block()
-            time.sleep(self.block_s)
-        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, Features(self, frame.image))
-
-    def segment(self, image, prompts, options, on_step=None):
-        if not image.model_id == prompts.model_id == self.model_id:
-            raise ValueError(f"image of {image.model_id!r}")
-        for _ in range(self.blocks if on_step is not None else 0):
-            on_step()
-            time.sleep(self.block_s)
-        return [self._result(image, phrase, o) for phrase, o in zip(prompts.features, options, strict=True)]
-
-    def _result(self, image, phrase, options):
-        pixels = image.features.image
-        mask = Mask(1, 2, pixels[..., 0], image.size, 100)
-        box = np.array([[1, 2, 3, 4]], np.float32)
-        score = np.array([options.score_threshold], np.float32)
-        name = f"{phrase} {image.stamp_ns} {image.camera} {self.living} living"
-        return PromptResult(Prompt(name), float(pixels.mean()), score, box, (mask,))
+    settings = {"refuse": go_wrong, **settings}
+    echo = FakeSegmenter(tell, "net", Pace(blocks, block_s, blocks, block_s), **settings)
+    return echo
 
 
-class Features:
-    """Counted while it lives."""
-
-    def __init__(self, owner, image):
-        self.owner, self.image = owner, image
-        owner.living += 1
-
-    def __del__(self):
-        self.owner.living -= 1
-
-
-class PlainNetwork(Network):
-    """Cannot be interrupted."""
-
-    interruptible = False
-
-    def embed_image(self, frame, on_block=None):
-        return super().embed_image(frame)
-
-    def segment(self, image, prompts, options, on_step=None):
-        return super().segment(image, prompts, options)
+def go_wrong(prompt: Prompt) -> None:
+    """Some prompts cannot be embedded, or end the process."""
+    refuse_too_long(prompt)
+    if prompt.text == "strange":
+        raise StrangeError(lambda: None)
+    if prompt.text == "die":
+        os._exit(7)
 
 
 class StrangeError(Exception):
     """Cannot be pickled."""
 
 
-def make(parameters):
-    """The factory; parameters are the network's arguments, or what goes wrong."""
+def make(parameters: Any) -> FakeSegmenter:
+    """The factory; parameters are those of `make_echo`, or what goes wrong."""
     if parameters == "missing":
         raise ModelLoadError("no such folder")
     if parameters == "broken":
         raise KeyError("weights")
-    return Network(*parameters)
+    return make_echo(*parameters)
 
 
 @contextmanager

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
+from fake_segmenter import FakeSegmenter, found
 from numpy.typing import NDArray
 
 from samlite_ros.pixels.masks import mask_from_array
 from samlite_ros.types import (
     DecodeOptions,
     Frame,
-    ImageEmbedding,
     Prompt,
-    PromptEmbedding,
     PromptResult,
     Query,
     QueryKey,
@@ -128,9 +127,12 @@ def _striped(disc: Disc, size: tuple[int, int], index: int) -> NDArray[np.uint8]
     return (wave[..., None] * np.array(disc.color)).clip(0, 255).astype(np.uint8)
 
 
-@dataclass
-class TruthSegmenter:
-    """Gives the truth of the frame it is shown; counts its calls.
+def truth_segmenter(
+    world: PaintedWorld,
+    misses: Callable[[int, int], bool] = lambda index, disc: False,
+    also: Mapping[str, str] | None = None,
+) -> FakeSegmenter:
+    """A network that knows the truth.
 
     Args:
         world: The truth.
@@ -138,48 +140,17 @@ class TruthSegmenter:
         also: Phrases that find what another phrase finds.
     """
 
-    world: PaintedWorld
-    misses: Callable[[int, int], bool] = lambda index, disc: False
-    also: dict[str, str] = field(default_factory=dict)
-    embedded: list[int] = field(default_factory=list)
-    decoded: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
-    model_id: str = "truth"
-    interruptible: bool = False
-
-    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
-        return PromptEmbedding(tuple(prompts), self.model_id, None)
-
-    def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
-        self.embedded.append(index_of(frame.stamp_ns))
-        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, None)
-
-    def segment(
-        self,
-        image: ImageEmbedding,
-        prompts: PromptEmbedding,
-        options: Sequence[DecodeOptions],
-        on_step: Callable[[], None] | None = None,
-    ) -> list[PromptResult]:
-        index = index_of(image.stamp_ns)
-        self.decoded.append((index, tuple(prompt.text for prompt in prompts.prompts)))
-        return [self.result(index, prompt.text) for prompt in prompts.prompts]
-
-    def result(self, index: int, phrase: str) -> PromptResult:
-        """The truth for one phrase."""
-        wanted = self.also.get(phrase, phrase)
+    def find(frame: Frame, prompt: Prompt, options: DecodeOptions) -> PromptResult:
+        index, wanted = index_of(frame.stamp_ns), (also or {}).get(prompt.text, prompt.text)
+        things = enumerate(zip(world.discs, world.truth(index), strict=True))
         masks = [
             mask_from_array(truth)
-            for number, (disc, truth) in enumerate(zip(self.world.discs, self.world.truth(index), strict=True))
-            if disc.phrase == wanted and truth.any() and not self.misses(index, number)
+            for number, (disc, truth) in things
+            if disc.phrase == wanted and truth.any() and not misses(index, number)
         ]
-        boxes = [(m.x0, m.y0, m.x0 + m.probability.shape[1], m.y0 + m.probability.shape[0]) for m in masks]
-        return PromptResult(
-            Prompt(phrase),
-            0.95 if masks else 0.02,
-            np.full(len(masks), 0.9, np.float32),
-            np.array(boxes, np.float32).reshape(-1, 4),
-            tuple(masks),
-        )
+        return found(prompt, masks, presence=(0.02, 0.95))
+
+    return FakeSegmenter(find, "truth")
 
 
 def best_iou(answer: Segmentation, truth: NDArray[np.bool_]) -> float:

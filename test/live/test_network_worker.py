@@ -1,56 +1,16 @@
 import threading
 import time
 
-import numpy as np
 import pytest
+from fake_segmenter import FakeSegmenter, Pace
 from job_source import Source
 from prompts import prompts
 
 from samlite_ros.errors import ModelLoadError, PhraseTooLongError
-from samlite_ros.live.network_worker import WARM_UP_PROMPT, NetworkWorker
-from samlite_ros.types import ImageEmbedding, Prompt, PromptEmbedding, PromptResult
+from samlite_ros.live.network_worker import NetworkWorker
+from samlite_ros.types import Prompt
 
 DEADLINE_S = 20.0
-
-
-class ScriptedSegmenter:
-    """Notes every call; `at_block` runs before each block of a pass, `in_segment` in each decoding."""
-
-    model_id = "scripted"
-    interruptible = True
-
-    def __init__(self, blocks=1):
-        self.blocks = blocks
-        self.calls, self.threads = [], set()
-        self.at_block = self.in_segment = lambda *_: None
-        self.steps = 0
-
-    def embed_prompts(self, prompts):
-        self._note("text", *(prompt.text for prompt in prompts))
-        if Prompt("long") in prompts:
-            raise PhraseTooLongError("long", 40, 32)
-        return PromptEmbedding(tuple(prompts), self.model_id, None)
-
-    def embed_image(self, frame, on_block=None):
-        self._note("image", frame.stamp_ns)
-        for block in range(self.blocks):
-            self.at_block(frame, block)
-            if on_block is not None:
-                on_block()
-        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, None)
-
-    def segment(self, image, prompts, options, on_step=None):
-        self._note("segment", image.stamp_ns, *(prompt.text for prompt in prompts.prompts))
-        self.in_segment(image, prompts)
-        for _ in range(self.steps if on_step is not None else 0):
-            on_step()
-        nothing = np.zeros(0, np.float32), np.zeros((0, 4), np.float32), ()
-        return [PromptResult(prompt, 0.5, *nothing) for prompt in prompts.prompts]
-
-    def _note(self, *call):
-        self.threads.add(threading.current_thread().name)
-        if call[1:] != (WARM_UP_PROMPT.text,):
-            self.calls.append(call)
 
 
 class Bench:
@@ -60,7 +20,7 @@ class Bench:
         self.sources = [Source(camera) for camera in cameras or ("",)]
         self.prompts, self.failures = [], []
         self.told = threading.Event()
-        self.segmenter = ScriptedSegmenter(blocks)
+        self.segmenter = FakeSegmenter(pace=Pace(blocks))
         self.worker = NetworkWorker(self.sources, self._on_prompt, self.failures.append)
 
     def _on_prompt(self, prompt, error):
@@ -80,7 +40,7 @@ def make_bench():
         bench = Bench(*cameras, **options)
         made.append(bench)
         bench.worker.start()
-        assert bench.worker.load(lambda: bench.segmenter).result(DEADLINE_S) == "scripted"
+        assert bench.worker.load(lambda: bench.segmenter).result(DEADLINE_S) == "fake"
         bench.segmenter.calls.clear()
         return bench
 
@@ -92,8 +52,8 @@ def make_bench():
 def test_a_job_is_computed_and_delivered_on_one_thread(make_bench):
     bench = make_bench()
     (result,) = bench.run(bench.sources[0].add(7))
-    assert (result.model_id, [r.prompt.display for r in result.results]) == ("scripted", ["ball"])
-    assert bench.segmenter.calls == [("text", "ball"), ("image", 7), ("segment", 7, "ball")]
+    assert (result.model_id, [r.prompt.display for r in result.results]) == ("fake", ["ball"])
+    assert bench.segmenter.calls == [("prompts", "ball"), ("image", 7), ("segment", 7, "ball")]
     assert bench.segmenter.threads == {"network"}
     counters = bench.worker.counters
     assert (counters.images_embedded, counters.prompts_decoded, counters.failures) == (1, 1, 0)
@@ -127,7 +87,7 @@ def test_a_failing_job_is_told_and_the_worker_lives_on(make_bench):
         if image.stamp_ns == 1:
             raise RuntimeError("CUDA out of memory")
 
-    bench.segmenter.in_segment = fail_once
+    bench.segmenter.at_segment = fail_once
     failed, done = bench.sources[0].add(1), bench.sources[0].add(2)
     assert bench.run(failed)[0] is None
     assert bench.run(done)[0] is not None
@@ -149,7 +109,7 @@ def test_a_late_job_is_decoded_between_two_blocks_on_the_earlier_image(make_benc
     (result,) = bench.run(source.add(2))
     assert result.job.frame.stamp_ns == 2
     assert late[0].result(DEADLINE_S).results[0].prompt.display == "cone"
-    calls = [call for call in bench.segmenter.calls if call[0] != "text"]
+    calls = [call for call in bench.segmenter.calls if call[0] != "prompts"]
     assert calls[-3:] == [("image", 2), ("segment", 1, "cone"), ("segment", 2, "ball")]
     assert (bench.worker.counters.late_jobs, bench.worker.counters.images_embedded) == (1, 2)
 
@@ -159,14 +119,14 @@ def test_a_late_job_is_decoded_within_the_decoding_of_a_pass_on_the_image_before
     source, segmenter = bench.sources[0], bench.segmenter
     bench.run(source.add(1))
     segmenter.calls.clear()
-    segmenter.steps = 3
+    segmenter.pace = Pace(steps=3)
     fates = {}
 
     def ask(image, asked):
         if asked.prompts == prompts("ball"):
             fates[image.stamp_ns] = source.add(image.stamp_ns - 1, "cup", late=True)
 
-    segmenter.in_segment = ask
+    segmenter.at_segment = ask
     bench.run(source.add(2))
     bench.run(source.add(3))
     assert [fates[stamp].result(DEADLINE_S).results[0].prompt.display for stamp in (2, 3)] == ["cup", "cup"]
@@ -177,16 +137,7 @@ def test_a_late_job_is_decoded_within_the_decoding_of_a_pass_on_the_image_before
 def test_a_segmenter_whose_decoding_cannot_be_interrupted_is_used_as_it_is(make_bench):
     bench = make_bench()
 
-    class Plain(ScriptedSegmenter):
-        interruptible = False
-
-        def embed_image(self, frame, on_block=None):
-            return super().embed_image(frame)
-
-        def segment(self, image, prompts, options, on_step=None):
-            return super().segment(image, prompts, options)
-
-    plain = Plain()
+    plain = FakeSegmenter(interruptible=False)
     bench.worker.load(lambda: plain).result(DEADLINE_S)
     (result,) = bench.run(bench.sources[0].add(3))
     assert [r.prompt.display for r in result.results] == ["ball"]
@@ -207,13 +158,13 @@ def test_a_new_phrase_is_embedded_between_two_blocks(make_bench):
     bench.run(bench.sources[0].add(1))
     assert bench.prompts == [(Prompt("cone"), None)]
     calls = bench.segmenter.calls
-    assert calls.index(("text", "cone")) < calls.index(("segment", 1, "ball"))
+    assert calls.index(("prompts", "cone")) < calls.index(("segment", 1, "ball"))
 
 
 def test_phrases_wait_for_the_model_and_bad_ones_are_told():
     bench = Bench()
     bench.worker.start()
-    bench.worker.embed_prompts(prompts("long", "cone"))
+    bench.worker.embed_prompts(prompts("toolong", "cone"))
     bench.worker.load(lambda: bench.segmenter).result(DEADLINE_S)
     while len(bench.prompts) < 2:
         assert bench.told.wait(DEADLINE_S)

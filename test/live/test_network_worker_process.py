@@ -8,7 +8,7 @@ import time
 
 import pytest
 from job_source import Source
-from network_process import DEADLINE_S, Network, a_host, runs, wait_until
+from network_process import DEADLINE_S, a_host, make, runs, wait_until
 from prompts import prompts
 
 from samlite_ros.errors import ModelLoadError, NetworkEndedError
@@ -56,12 +56,8 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def host():
-    with a_host(make_network) as host:
+    with a_host(make) as host:
         yield host
-
-
-def make_network(parameters):
-    return Network(*parameters)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from network_process import DEADLINE_S, Network, PlainNetwork, a_host, ask, frame, make, runs, wait_until
+from network_process import DEADLINE_S, a_host, ask, frame, make, make_echo, runs, wait_until
 from prompts import prompts
 
 from samlite_ros.errors import Cancelled, ModelLoadError, NetworkEndedError, NetworkError, PhraseTooLongError
@@ -40,7 +40,7 @@ def assert_same(a, b):
 
 @pytest.mark.parametrize("size", [(6, 8), (720, 1280)])
 def test_all_three_calls_answer_as_within_the_process(host, size):
-    remote, local = host.load((3,)), Network(3)
+    remote, local = host.load((3,)), make_echo(3)
     shown = frame(size=size)
     for network in (remote, local):
         text = network.embed_prompts(prompts("a", "b"))
@@ -57,7 +57,7 @@ def test_all_three_calls_answer_as_within_the_process(host, size):
 
 
 def test_image_and_decoding_can_be_had_in_one_call(host):
-    remote, local, options = host.load((100, 0.005)), Network(), [DecodeOptions(0.25)]
+    remote, local, options = host.load((100, 0.005)), make_echo(), [DecodeOptions(0.25)]
     before, late = remote.embed_image(frame(1)), []
 
     def ask_in_the_second_half():
@@ -156,7 +156,7 @@ def test_what_on_block_raises_ends_the_pass_on_both_sides(host):
 
 
 def test_a_network_without_steps_is_not_interrupted():
-    with a_host(lambda parameters: PlainNetwork()) as host:
+    with a_host(lambda parameters: make_echo(interruptible=False)) as host:
         remote = host.load(None)
         found = remote.search(frame(), remote.embed_prompts(prompts("a")), [DecodeOptions()], lambda: None)
     assert found.results[0].prompt.display.startswith("A 7")
@@ -264,7 +264,7 @@ def test_two_loads_in_a_row_leave_one_process_and_closing_the_host_none():
 
 def test_the_factory_may_be_any_function():
     answer = [5]
-    with a_host(lambda parameters: Network(*parameters, *answer[1:])) as host:
+    with a_host(lambda parameters: make_echo(*parameters, *answer[1:])) as host:
         assert host.load((1,)).model_id == "net"
 
 

@@ -5,42 +5,39 @@ import os
 import resource
 import socket
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import pytest
-from network_process import Features, Network, a_host, ask, frame
+from network_process import a_host, ask, frame, make_echo
 from prompts import prompts
 
 from samlite_ros.errors import Cancelled, NetworkEndedError
 from samlite_ros.network.link import Link, LinkBrokenError, LinkClosedError
 from samlite_ros.network.shared_block import NAME
-from samlite_ros.types import ImageEmbedding
 
 SIZES = [(200, 300), (480, 640), (6, 8), (720, 1280), (480, 640), (1080, 1920), (300, 300), (1080, 1920)]
-LARGE = (480, 641)  # (480, 640) is the warm-up's in `Network`
+LARGE = (480, 641)  # (480, 640) is the warm-up's
 
 
-class CopyingNetwork(Network):
-    """Keeps what the image is after its pass, and nothing of the frame; a black image is refused."""
-
-    def embed_image(self, frame, on_block=None):
-        seen = super().embed_image(frame, on_block)
-        if not frame.image.any():
-            raise ValueError("black")
-        return ImageEmbedding(seen.stamp_ns, seen.camera, seen.size, seen.model_id, Features(self, frame.image.copy()))
+def copied(frame):
+    """What the image is after its pass, and nothing of the frame; a black image is refused."""
+    if not frame.image.any():
+        raise ValueError("black")
+    return replace(frame, image=frame.image.copy())
 
 
 @pytest.fixture(scope="module")
 def copying_host():
-    with a_host(lambda parameters: CopyingNetwork(*parameters)) as host:
+    with a_host(lambda parameters: make_echo(*parameters, keep=copied)) as host:
         yield host
 
 
 @pytest.fixture(scope="module")
 def keeping_host():
-    with a_host(lambda parameters: Network(*parameters)) as host:
+    with a_host(lambda parameters: make_echo(*parameters)) as host:
         yield host
 
 
@@ -200,7 +197,10 @@ def few_files():
 
 
 def test_a_network_that_cannot_map_an_image_within_a_pass_ends_and_says_why(capfd):
-    with a_host(lambda parameters: FewFilesNetwork(*parameters)) as host, closing(host.load((2000, 0.002))) as remote:
+    with (
+        a_host(lambda parameters: make_echo(*parameters, refuse=open_no_more_files)) as host,
+        closing(host.load((2000, 0.002))) as remote,
+    ):
         remote.embed_prompts(prompts("few files"))
         asked = []
 
@@ -213,9 +213,5 @@ def test_a_network_that_cannot_map_an_image_within_a_pass_ends_and_says_why(capf
     assert "LinkBrokenError: shared memory of an image" in capfd.readouterr().err
 
 
-class FewFilesNetwork(Network):
-    """After a phrase no more files can be opened."""
-
-    def embed_prompts(self, prompts):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-        return super().embed_prompts(prompts)
+def open_no_more_files(prompt):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))

@@ -36,7 +36,7 @@ from samlite_ros.messages.fill import compressed_image_message, image_message, t
 from samlite_ros.msg import QueryStatus, QueryStatusArray, Segmentation, TextQuery
 from samlite_ros.node.messages import RCLPY
 
-FAKE_NODE = [sys.executable, str(Path(__file__).parents[1] / "fakes/fake_segmenter.py")]
+FAKE_NODE = [sys.executable, str(Path(__file__).parents[1] / "fakes/fake_node.py")]
 REAL_NODE = [sys.executable, "-m", "samlite_ros.node.main"]
 DEADLINE_S = 90.0
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

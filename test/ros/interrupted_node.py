@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-from fake_segmenter import make
+from fake_node import make
 from sensor_msgs.msg import Image
 
 from samlite_ros.node.main import main

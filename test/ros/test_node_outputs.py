@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from fake_segmenter import SCORE
+from fake_node import SCORE
 from graph import graph, scene, stamp_of
 
 from samlite_ros.msg import QueryStatus

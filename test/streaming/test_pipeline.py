@@ -6,8 +6,9 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
+from fake_segmenter import FakeSegmenter
 from prompts import prompts
-from streaming_world import Disc, PaintedWorld, TruthSegmenter, best_iou, index_of, query, stamp_ns, vocabulary
+from streaming_world import Disc, PaintedWorld, best_iou, index_of, query, stamp_ns, truth_segmenter, vocabulary
 
 from samlite_ros.pixels.masks import mask_from_array
 from samlite_ros.streaming.carry import model_update, tracker
@@ -15,7 +16,7 @@ from samlite_ros.streaming.carry.snapshot import Snapshot
 from samlite_ros.streaming.carry.tracks import initial_pose
 from samlite_ros.streaming.image.geometry import translation
 from samlite_ros.streaming.pipeline import KeyframeResult, StreamingOptions, StreamingPipeline
-from samlite_ros.types import Mask, Vocabulary
+from samlite_ros.types import Mask, Prompt, Vocabulary
 from samlite_ros.virtual.latency import LatencyProfile
 from samlite_ros.virtual.run import VirtualRun
 
@@ -34,7 +35,7 @@ def at_rest(x=100.0, y=120.0):
 
 def run(world, count, profile=SLOW, options=CARRY, asked=None, segmenter=None, changes=(), first=0):
     """Answers by frame number, and the run."""
-    segmenter = segmenter or TruthSegmenter(world)
+    segmenter = segmenter or truth_segmenter(world)
     asked = asked or vocabulary(*dict.fromkeys(d.phrase for d in world.discs))
     virtual = VirtualRun(segmenter, profile, options, asked, changes, charge_s=0)
     published = virtual.run(world.frame(i) for i in range(first, first + count))
@@ -42,7 +43,7 @@ def run(world, count, profile=SLOW, options=CARRY, asked=None, segmenter=None, c
 
 
 def deliver(pipeline, segmenter, job):
-    results = tuple(segmenter.result(index_of(job.frame.stamp_ns), p.text) for p in job.prompts)
+    results = tuple(segmenter.find(job.frame, *asked) for asked in zip(job.prompts, job.options, strict=True))
     return pipeline.deliver(KeyframeResult(job, results, "truth"))
 
 
@@ -102,7 +103,8 @@ def test_a_remainder_no_larger_than_the_error_of_its_border_is_not_shown(monkeyp
 
 def test_masks_are_withdrawn_when_the_network_stays_away():
     world = PaintedWorld([ball(at_rest())])
-    pipeline, segmenter = StreamingPipeline(StreamingOptions(propagate=True, max_mask_age_s=0.5)), TruthSegmenter(world)
+    pipeline = StreamingPipeline(StreamingOptions(propagate=True, max_mask_age_s=0.5))
+    segmenter = truth_segmenter(world)
     pipeline.set_vocabulary(vocabulary("ball"))
     pipeline.step(world.frame(0))
     deliver(pipeline, segmenter, pipeline.take_job())
@@ -129,7 +131,7 @@ def test_a_late_query_is_decoded_on_the_last_embedding_and_carried_from_it():
     world = PaintedWorld(
         [ball(lambda i: (60 + 3.0 * i, 60.0)), ball(lambda i: (250 - 2.0 * i, 170.0), GREEN, phrase="cup")]
     )
-    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world)
+    pipeline, segmenter = StreamingPipeline(CARRY), truth_segmenter(world)
     pipeline.set_vocabulary(vocabulary("ball"))
     pipeline.step(world.frame(0))
     deliver(pipeline, segmenter, pipeline.take_job())
@@ -159,7 +161,7 @@ def test_a_late_query_is_decoded_on_the_last_embedding_and_carried_from_it():
 
 def test_one_thing_that_two_phrases_find_is_one_instance_with_two_matches():
     world = PaintedWorld([ball(lambda i: (80 + 3.0 * i, 120.0))])
-    segmenter = TruthSegmenter(world, also={"sphere": "ball"})
+    segmenter = truth_segmenter(world, also={"sphere": "ball"})
     answers, _ = run(world, 30, FAST, asked=vocabulary("ball", "sphere"), segmenter=segmenter)
     (instance,) = answers[29].instances
     assert {m.query.prompt.display for m in instance.matches} == {"ball", "sphere"}
@@ -168,7 +170,7 @@ def test_one_thing_that_two_phrases_find_is_one_instance_with_two_matches():
 
 def test_phrases_are_kept_apart_when_asked():
     world = PaintedWorld([ball(lambda i: (80 + 3.0 * i, 120.0))])
-    segmenter = TruthSegmenter(world, also={"sphere": "ball"})
+    segmenter = truth_segmenter(world, also={"sphere": "ball"})
     options = StreamingOptions(propagate=True, merge_prompts=False)
     answers, _ = run(world, 30, FAST, options, vocabulary("ball", "sphere"), segmenter)
     assert [len(i.matches) for i in answers[29].instances] == [1, 1]
@@ -228,9 +230,9 @@ def test_an_identity_survives_a_short_time_behind_something():
 def test_a_thing_that_the_network_overlooks_once_is_kept_with_less_confidence():
     world = PaintedWorld([ball(lambda i: (60 + 2.0 * i, 120.0))])
     overlooked = {9, 10, 11}
-    segmenter = TruthSegmenter(world, misses=lambda index, disc: index in overlooked)
+    segmenter = truth_segmenter(world, misses=lambda index, disc: index in overlooked)
     answers, _ = run(world, 40, FAST, segmenter=segmenter)
-    assert overlooked & set(segmenter.embedded)
+    assert overlooked & {index_of(stamp) for stamp in segmenter.embedded}
     assert all(best_iou(answers[i], world.truth(i)[0]) > 0.8 for i in range(4, 40))
     assert {i.track_id for n in range(4, 40) for i in answers[n].instances} == {1}
     assert min(answers[n].instances[0].confidence for n in range(12, 16)) < 0.8 * answers[8].instances[0].confidence
@@ -261,7 +263,7 @@ def test_any_image_size_is_answered_at_that_size(size):
 
 def test_a_change_of_size_starts_afresh():
     small, large = PaintedWorld([ball(at_rest())]), PaintedWorld([ball(at_rest())], size=(480, 640))
-    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(small)
+    pipeline, segmenter = StreamingPipeline(CARRY), truth_segmenter(small)
     pipeline.set_vocabulary(vocabulary("ball"))
     pipeline.step(small.frame(0))
     job = pipeline.take_job()
@@ -273,7 +275,7 @@ def test_a_change_of_size_starts_afresh():
 
 def test_a_stamp_that_does_not_grow_is_refused_and_reset_recovers():
     world = PaintedWorld([ball(at_rest())])
-    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world)
+    pipeline, segmenter = StreamingPipeline(CARRY), truth_segmenter(world)
     pipeline.set_vocabulary(vocabulary("ball"))
     pipeline.step(world.frame(50))
     old = pipeline.take_job()
@@ -306,10 +308,10 @@ def test_queries_of_other_cameras_are_left_out():
 
 def test_a_query_is_not_searched_more_often_than_its_rate():
     world = PaintedWorld([ball(lambda i: (50 + 3.0 * i, 60.0)), ball(at_rest(200, 170), GREEN, phrase="cup")])
-    segmenter = TruthSegmenter(world)
+    segmenter = truth_segmenter(world)
     asked = Vocabulary(1, (query("ball"), query("cup", 1, max_rate_hz=1.0)))
     run(world, 60, FAST, asked=asked, segmenter=segmenter)
-    cups = [index for index, phrases in segmenter.decoded if "cup" in phrases]
+    cups = [index_of(stamp) for stamp, phrases in segmenter.decoded if "cup" in phrases]
     assert len(cups) == 2 and cups[1] - cups[0] >= 30
     assert sum("ball" in phrases for _, phrases in segmenter.decoded) > 10
 
@@ -329,7 +331,7 @@ def test_a_failed_job_can_be_taken_again():
 
 def test_one_keyframe_job_at_a_time_and_only_on_the_newest_frame():
     world = PaintedWorld([ball(lambda i: (50 + 3.0 * i, 60.0))])
-    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world)
+    pipeline, segmenter = StreamingPipeline(CARRY), truth_segmenter(world)
     pipeline.set_vocabulary(vocabulary("ball"))
     for i in range(3):
         pipeline.step(world.frame(i))
@@ -344,12 +346,11 @@ def test_parts_of_a_thing_do_not_take_its_pixels():
     person = Disc("person", RED, 40, lambda i: (80 + 3.0 * i, 120.0))
     world = PaintedWorld([person, shirt])
 
-    class Whole(TruthSegmenter):
-        def result(self, index, phrase):
-            whole = PaintedWorld([person]) if phrase == "person" else self.world
-            return TruthSegmenter(whole).result(index, phrase)
+    def find(frame, prompt, options):
+        whole = PaintedWorld([person]) if prompt.text == "person" else world
+        return truth_segmenter(whole).find(frame, prompt, options)
 
-    answers, _ = run(world, 30, FAST, segmenter=Whole(world))
+    answers, _ = run(world, 30, FAST, segmenter=FakeSegmenter(find, "truth"))
     whole_person = world.truth(29)[0] | world.truth(29)[1]
     assert best_iou(answers[29], whole_person) > 0.9
     assert best_iou(answers[29], world.truth(29)[1]) > 0.8
@@ -359,7 +360,7 @@ def test_parts_of_a_thing_do_not_take_its_pixels():
 def test_a_late_query_may_find_what_is_still_to_be_learnt(known):
     """The keyframe's result and the late query's come between two frames, and find the same thing."""
     world = PaintedWorld([ball(lambda i: (80 + 3.0 * i, 120.0))])
-    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world, also={"sphere": "ball"})
+    pipeline, segmenter = StreamingPipeline(CARRY), truth_segmenter(world, also={"sphere": "ball"})
     pipeline.set_vocabulary(vocabulary("ball"))
     first = 0
     if known:
@@ -382,7 +383,7 @@ def test_a_late_query_may_find_what_is_still_to_be_learnt(known):
 
 def test_what_was_found_first_is_learnt_where_a_late_query_finds_the_same_a_little_larger():
     world = PaintedWorld([ball(lambda i: (60 + 6.0 * i, 120.0))])
-    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world, also={"sphere": "ball"})
+    pipeline, segmenter = StreamingPipeline(CARRY), truth_segmenter(world, also={"sphere": "ball"})
     pipeline.set_vocabulary(vocabulary("ball"))
     pipeline.step(world.frame(0))
     job = pipeline.take_job()
@@ -392,7 +393,7 @@ def test_what_was_found_first_is_learnt_where_a_late_query_finds_the_same_a_litt
     pipeline.set_vocabulary(vocabulary("ball", "sphere", epoch=2))
     late = pipeline.take_late_job()
     larger = cv2.dilate(world.truth(0)[0].astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    result = replace(segmenter.result(0, "sphere"), masks=(mask_from_array(larger),))
+    result = replace(segmenter.find(late.frame, Prompt("sphere"), late.options[0]), masks=(mask_from_array(larger),))
     pipeline.deliver(KeyframeResult(late, (result,), "truth"))
     for index in range(9, 12):
         answer = pipeline.step(world.frame(index))
@@ -403,7 +404,7 @@ def test_what_was_found_first_is_learnt_where_a_late_query_finds_the_same_a_litt
 
 def test_a_result_that_is_on_its_way_makes_room_for_other_late_queries_and_outlives_no_reset():
     world = PaintedWorld([ball(at_rest()), ball(at_rest(220), GREEN, phrase="cup")])
-    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world)
+    pipeline, segmenter = StreamingPipeline(CARRY), truth_segmenter(world)
     pipeline.set_vocabulary(vocabulary("ball"))
     pipeline.step(world.frame(0))
     deliver(pipeline, segmenter, pipeline.take_job())
@@ -427,7 +428,7 @@ def test_a_result_that_is_on_its_way_makes_room_for_other_late_queries_and_outli
 
 def test_what_is_decoded_before_the_result_of_its_pass_is_taken_over_is_not_decoded_again():
     world = PaintedWorld([ball(at_rest()), ball(at_rest(220), GREEN, phrase="cup")])
-    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world)
+    pipeline, segmenter = StreamingPipeline(CARRY), truth_segmenter(world)
     pipeline.set_vocabulary(vocabulary("ball"))
     pipeline.step(world.frame(0))
     job = pipeline.take_job()
@@ -448,7 +449,7 @@ def test_what_is_decoded_before_the_result_of_its_pass_is_taken_over_is_not_deco
 def test_two_things_of_two_phrases_on_one_image_stay_two_where_that_is_asked():
     world = PaintedWorld([ball(at_rest())])
     options = StreamingOptions(propagate=True, merge_prompts=False)
-    pipeline, segmenter = StreamingPipeline(options), TruthSegmenter(world, also={"sphere": "ball"})
+    pipeline, segmenter = StreamingPipeline(options), truth_segmenter(world, also={"sphere": "ball"})
     pipeline.set_vocabulary(vocabulary("ball"))
     pipeline.step(world.frame(0))
     deliver(pipeline, segmenter, pipeline.take_job())
@@ -465,7 +466,7 @@ def test_a_keyframe_that_showed_little_of_a_thing_does_not_replace_a_model_that_
     passing = Disc("wall", (120, 120, 60), 30, lambda i: (12.0 * i - 20, 118.0))
     world = PaintedWorld([ball(lambda i: (60 + 3.0 * i, 120.0)), passing])
     options = StreamingOptions(propagate=True, max_mask_age_s=max_mask_age_s)
-    pipeline, segmenter = StreamingPipeline(options), TruthSegmenter(world)
+    pipeline, segmenter = StreamingPipeline(options), truth_segmenter(world)
     pipeline.set_vocabulary(vocabulary("ball"))
     pipeline.step(world.frame(0))
     deliver(pipeline, segmenter, pipeline.take_job())

@@ -1,10 +1,10 @@
 """The evaluation counts right: fakes with known answers."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import pytest
+from fake_segmenter import FakeSegmenter, found
 
 from samlite_ros.pixels.masks import mask_from_array
 from samlite_ros.scenes.render import Scene, render_scene
@@ -12,49 +12,27 @@ from samlite_ros.scenes.vocabulary import Meaning, matches
 from samlite_ros.scenes.world import WorldOptions
 from samlite_ros.training.evaluate_scenes import ANY_SIZE, Timing, answer, evaluate_scenes, report, scene_seed
 from samlite_ros.training.scene_questions import Question, questions
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Mask, Prompt, PromptEmbedding, PromptResult
+from samlite_ros.types import DecodeOptions, Frame, Mask, Prompt, PromptResult
 
 SCENES, SEED = 8, 3
 
 Masks = Callable[[Scene, str], list[np.ndarray]]
 
 
-def to_result(prompt: Prompt, presence: float, masks: Sequence[np.ndarray]) -> PromptResult:
-    scores = np.linspace(0.9, 0.6, len(masks), dtype=np.float32)
-    return PromptResult(
-        prompt, presence, scores, np.zeros((len(masks), 4), np.float32), tuple(map(mask_from_array, masks))
-    )
-
-
-class FakeSegmenter:
+def segmenter_of(masks: Masks) -> FakeSegmenter:
     """Answers with what a function makes of the truth; it recognises the scene by its image."""
+    scenes = [render_scene(scene_seed(SEED, i), options=WorldOptions()) for i in range(SCENES)]
+    scenes += [render_scene(scene_seed(SEED, i), options=ANY_SIZE) for i in range(SCENES, SCENES + SCENES // 2)]
+    by_image = {scene.image.tobytes(): scene for scene in scenes}
 
-    model_id = "fake"
-    interruptible = False
+    def find(frame: Frame, prompt: Prompt, options: DecodeOptions) -> PromptResult:
+        return to_result(prompt, masks(by_image[frame.image.tobytes()], prompt.text), (0.0, 1.0))
 
-    def __init__(self, masks: Masks) -> None:
-        self._masks = masks
-        self._images = {scene.image.tobytes(): scene for scene in map(self._scene, range(SCENES + SCENES // 2))}
+    return FakeSegmenter(find)
 
-    @staticmethod
-    def _scene(index: int) -> Scene:
-        return render_scene(scene_seed(SEED, index), options=WorldOptions() if index < SCENES else ANY_SIZE)
 
-    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
-        return PromptEmbedding(tuple(prompts), self.model_id, None)
-
-    def embed_image(self, frame: Frame, on_block: Any = None) -> ImageEmbedding:
-        return ImageEmbedding(frame.stamp_ns, "", frame.size, self.model_id, self._images[frame.image.tobytes()])
-
-    def segment(
-        self,
-        image: ImageEmbedding,
-        prompts: PromptEmbedding,
-        options: Sequence[DecodeOptions],
-        on_step: Any = None,
-    ) -> list[PromptResult]:
-        found = [self._masks(image.features, prompt.text) for prompt in prompts.prompts]
-        return [to_result(prompt, float(bool(m)), m) for prompt, m in zip(prompts.prompts, found, strict=True)]
+def to_result(prompt: Prompt, masks: Sequence[np.ndarray], presence: tuple[float, float] = (0.9, 0.9)) -> PromptResult:
+    return found(prompt, [mask_from_array(mask) for mask in masks], (0.9, 0.6), presence)
 
 
 def truth(scene: Scene, phrase: str) -> list[np.ndarray]:
@@ -68,7 +46,7 @@ def colour_blind(scene: Scene, phrase: str) -> list[np.ndarray]:
 
 
 def test_the_truth_is_perfect() -> None:
-    result = evaluate_scenes(FakeSegmenter(truth), SCENES, SEED)
+    result = evaluate_scenes(segmenter_of(truth), SCENES, SEED)
     assert (result["recall"], result["precision"], result["mean_iou"], result["presence_accuracy"]) == (1, 1, 1, 1)
     assert result["absent_false_positive_rate"] == result["hard_absent_false_positive_rate"] == 0
     assert result["image_ms"] >= 0
@@ -76,7 +54,7 @@ def test_the_truth_is_perfect() -> None:
 
 
 def test_silence_finds_nothing_and_is_right_about_the_absent() -> None:
-    result = evaluate_scenes(FakeSegmenter(lambda scene, phrase: []), SCENES, SEED)
+    result = evaluate_scenes(segmenter_of(lambda scene, phrase: []), SCENES, SEED)
     assert result["recall"] == 0
     assert result["precision"] is None
     assert result["absent_false_positive_rate"] == 0
@@ -84,7 +62,7 @@ def test_silence_finds_nothing_and_is_right_about_the_absent() -> None:
 
 
 def test_colour_blindness_shows_as_false_positives() -> None:
-    result = evaluate_scenes(FakeSegmenter(colour_blind), SCENES, SEED)
+    result = evaluate_scenes(segmenter_of(colour_blind), SCENES, SEED)
     assert result["recall"] == 1
     assert result["precision"] < 0.9
     assert result["hard_absent_false_positive_rate"] > 0.2
@@ -106,7 +84,7 @@ def scene() -> Scene:
 def ask(scene: Scene, masks: Sequence[np.ndarray], targets: str = "object") -> tuple[int, int, int, bool | None]:
     named = tuple(thing for thing in scene.objects if targets and matches(targets, thing))
     question = Question("any words", Meaning(), "object", named)
-    given = answer(scene, question, to_result("any words", 0.9, masks))
+    given = answer(scene, question, to_result(Prompt("any words"), masks))
     return given.count.found, given.count.missed, given.count.wrong, given.presence_right
 
 
@@ -131,7 +109,7 @@ def test_detection_of_nothing_is_wrong_only_if_large(scene: Scene) -> None:
 def test_presence_of_small_objects_alone_is_not_judged(scene: Scene) -> None:
     small = next(o for o in scene.objects if o.area_px < 48 * 48)
     question = Question("x", Meaning(), "colour and shape", (small,))
-    assert answer(scene, question, to_result("x", 0.9, [])).presence_right is None
+    assert answer(scene, question, to_result(Prompt("x"), [])).presence_right is None
 
 
 def test_any_detection_of_an_absent_phrase_is_a_false_positive(scene: Scene) -> None:

@@ -1,7 +1,7 @@
 """One network on a virtual clock, over two cameras: whose job, from when to when."""
 
 import pytest
-from streaming_world import Disc, PaintedWorld, TruthSegmenter, stamp_ns, vocabulary
+from streaming_world import Disc, PaintedWorld, stamp_ns, truth_segmenter, vocabulary
 
 from samlite_ros.streaming.pipeline import StreamingOptions, StreamingPipeline
 from samlite_ros.types import Frame
@@ -24,7 +24,7 @@ class Rig:
         self.streams = [
             VirtualStream(StreamingPipeline(StreamingOptions(propagate=True), name)) for name in ("left", "right")
         ]
-        self.network = VirtualNetwork(TruthSegmenter(WORLD), LatencyProfile(0.04, 0.004, 4, 2), self.streams)
+        self.network = VirtualNetwork(truth_segmenter(WORLD), LatencyProfile(0.04, 0.004, 4, 2), self.streams)
         self.ask("ball")
         self.now_ns = 0
 

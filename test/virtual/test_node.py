@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from bag_world import ColourSegmenter, draw_world, stamp_of
+from bag_world import colour_segmenter, draw_world, stamp_of
+from fake_segmenter import FakeSegmenter
 
 from samlite_ros.errors import PhraseTooLongError
 from samlite_ros.queries.asked import Asked
@@ -13,7 +14,7 @@ from samlite_ros.queries.registry import State
 from samlite_ros.queries.requests import QueryOptions, QueryRequest
 from samlite_ros.replay.script import ask_from_start
 from samlite_ros.streaming.pipeline import StreamingOptions
-from samlite_ros.types import Frame, Prompt, PromptEmbedding, QueryKey, Segmentation
+from samlite_ros.types import Frame, Prompt, QueryKey, Segmentation
 from samlite_ros.virtual.latency import NO_LATENCY, LatencyProfile
 from samlite_ros.virtual.loop import PublishedAnswer
 from samlite_ros.virtual.node import PublishedStatus, VirtualNode
@@ -24,11 +25,11 @@ PHRASES = ("red thing", "green thing")
 
 
 def run_node(
-    profile: LatencyProfile, propagate: bool, asked: Sequence[Asked] = (), segmenter: ColourSegmenter | None = None
+    profile: LatencyProfile, propagate: bool, asked: Sequence[Asked] = (), segmenter: FakeSegmenter | None = None
 ) -> tuple[VirtualNode, list[PublishedAnswer], list[PublishedStatus]]:
     start = ask_from_start("test", PHRASES, stamp_of(0))
     node = VirtualNode(
-        segmenter or ColourSegmenter(),
+        segmenter or colour_segmenter(),
         [""],
         StreamingOptions(propagate=propagate),
         QueryOptions(),
@@ -56,7 +57,7 @@ def test_one_camera_is_answered_as_by_a_run(propagate: bool, profile: LatencyPro
     _, answers, _ = run_node(profile, propagate)
     vocabulary = answers[0].vocabulary
     options = StreamingOptions(propagate=propagate)
-    driven = list(drive(ColourSegmenter(), FRAMES, profile, options, vocabulary, charge_s=0.0))
+    driven = list(drive(colour_segmenter(), FRAMES, profile, options, vocabulary, charge_s=0.0))
     assert [content(a.answer, a.at_ns) for a in answers] == [content(d.answer, d.at_ns) for d in driven]
     assert len(driven) > 2
 
@@ -79,19 +80,16 @@ def test_late_query_is_decoded_between_two_blocks_of_a_running_pass() -> None:
     assert first.answer.stamp_ns == stamp_of(6)
 
 
-class NarrowSegmenter(ColourSegmenter):
-    """Takes two words."""
-
-    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
-        for prompt in prompts:
-            if len(prompt.text.split()) > 2:
-                raise PhraseTooLongError(prompt.text, len(prompt.text.split()), 2)
-        return super().embed_prompts(prompts)
+def refuse_more_than_two_words(prompt: Prompt) -> None:
+    words = len(prompt.text.split())
+    if words > 2:
+        raise PhraseTooLongError(prompt.text, words, 2)
 
 
 def test_statuses_are_published_when_they_change() -> None:
     asked = [ask(stamp_of(3), "a very long phrase")]
-    _, _, statuses = run_node(NO_LATENCY, propagate=False, asked=asked, segmenter=NarrowSegmenter())
+    narrow = colour_segmenter(refuse=refuse_more_than_two_words)
+    _, _, statuses = run_node(NO_LATENCY, propagate=False, asked=asked, segmenter=narrow)
     assert [s.at_ns for s in statuses] == sorted(s.at_ns for s in statuses)
     first = {s.key.id: s.state for s in statuses[0].statuses}
     assert first == {"red thing": State.ACTIVE, "green thing": State.ACTIVE}
@@ -111,7 +109,7 @@ def test_class_ids_and_epoch_travel_with_the_answers() -> None:
 
 
 def test_frames_without_a_question_cost_no_pass() -> None:
-    segmenter = ColourSegmenter()
+    segmenter = colour_segmenter()
     node = VirtualNode(segmenter, [""], StreamingOptions(propagate=False), QueryOptions(), [], NO_LATENCY)
     assert list(node.run(FRAMES)) == []
     assert segmenter.embedded == []

@@ -1,7 +1,7 @@
 """The virtual clock: who waits for whom, and that nothing depends on the machine when no work is charged."""
 
 import pytest
-from streaming_world import Disc, PaintedWorld, TruthSegmenter, index_of, stamp_ns, vocabulary
+from streaming_world import Disc, PaintedWorld, index_of, stamp_ns, truth_segmenter, vocabulary
 
 from samlite_ros.streaming.pipeline import StreamingOptions
 from samlite_ros.virtual.latency import LatencyProfile
@@ -17,7 +17,7 @@ def frames(world, count):
 
 def test_the_usual_way_publishes_each_keyframe_when_its_pass_is_done():
     published = list(
-        drive(TruthSegmenter(MOVING), frames(MOVING, 12), PROFILE, StreamingOptions(), vocabulary("ball"), charge_s=0)
+        drive(truth_segmenter(MOVING), frames(MOVING, 12), PROFILE, StreamingOptions(), vocabulary("ball"), charge_s=0)
     )
     assert [index_of(p.answer.stamp_ns) for p in published] == [0, 3, 6, 9]  # the newest frame every 100 ms
     assert [p.at_ns - p.answer.stamp_ns for p in published] == [100_000_000, 100_000_001, 100_000_002, 100_000_003]
@@ -25,7 +25,7 @@ def test_the_usual_way_publishes_each_keyframe_when_its_pass_is_done():
 
 def test_every_frame_is_answered_at_once_when_masks_are_carried():
     options = StreamingOptions(propagate=True)
-    run = VirtualRun(TruthSegmenter(MOVING), PROFILE, options, vocabulary("ball"), charge_s=0.004)
+    run = VirtualRun(truth_segmenter(MOVING), PROFILE, options, vocabulary("ball"), charge_s=0.004)
     published = list(run.run(frames(MOVING, 12)))
     assert [p.answer.stamp_ns for p in published] == [stamp_ns(i) for i in range(12)]
     assert {p.at_ns - p.answer.stamp_ns for p in published} == {4_000_000}
@@ -34,7 +34,7 @@ def test_every_frame_is_answered_at_once_when_masks_are_carried():
 
 def test_a_stream_slower_than_the_camera_drops_frames_and_says_so():
     run = VirtualRun(
-        TruthSegmenter(MOVING), PROFILE, StreamingOptions(propagate=True), vocabulary("ball"), charge_s=0.05
+        truth_segmenter(MOVING), PROFILE, StreamingOptions(propagate=True), vocabulary("ball"), charge_s=0.05
     )
     published = list(run.run(frames(MOVING, 12)))
     assert [index_of(s) for s in run.record.dropped_ns] == [2, 5, 8]
@@ -43,7 +43,7 @@ def test_a_stream_slower_than_the_camera_drops_frames_and_says_so():
 
 def test_measured_work_is_charged():
     options = StreamingOptions(propagate=True)
-    run = VirtualRun(TruthSegmenter(MOVING), PROFILE, options, vocabulary("ball"))
+    run = VirtualRun(truth_segmenter(MOVING), PROFILE, options, vocabulary("ball"))
     published = list(run.run(frames(MOVING, 8)))
     assert all(p.work_s > 0 and p.at_ns >= p.answer.stamp_ns + int(p.work_s * 1e9) for p in published)
 
@@ -52,7 +52,7 @@ def test_measured_work_is_charged():
 def test_two_runs_without_charged_work_are_equal(propagate):
     def outcome():
         options = StreamingOptions(propagate=propagate)
-        run = drive(TruthSegmenter(MOVING), frames(MOVING, 15), PROFILE, options, vocabulary("ball"), charge_s=0)
+        run = drive(truth_segmenter(MOVING), frames(MOVING, 15), PROFILE, options, vocabulary("ball"), charge_s=0)
         return [
             (
                 p.at_ns,
@@ -69,7 +69,7 @@ def test_a_late_query_is_decoded_between_two_blocks_and_delays_the_pass_by_its_d
     world = PaintedWorld([*MOVING.discs, Disc("cup", (40, 160, 60), 20, lambda i: (200.0, 60 + 2.0 * i))])
     profile = LatencyProfile(0.32, 0.04, blocks=32)
     asked_ns = stamp_ns(15) + 5_000_000
-    segmenter = TruthSegmenter(world)
+    segmenter = truth_segmenter(world)
     run = VirtualRun(
         segmenter,
         profile,
@@ -97,7 +97,7 @@ def test_a_late_query_that_comes_while_a_pass_is_decoding_waits_for_one_step_onl
     asked_ns = stamp_ns(15)
     changes = [(asked_ns, vocabulary("ball", "cup", epoch=2))]
     run = VirtualRun(
-        TruthSegmenter(world), profile, StreamingOptions(propagate=True), vocabulary("ball"), changes, charge_s=0
+        truth_segmenter(world), profile, StreamingOptions(propagate=True), vocabulary("ball"), changes, charge_s=0
     )
     list(run.run(frames(world, 40)))
     decoding = [p.begins_ns + 50_000_000 <= asked_ns <= p.ends_ns for p in run.record.passes if not p.late]
