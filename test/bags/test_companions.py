@@ -4,7 +4,7 @@ import filecmp
 
 import numpy as np
 import pytest
-from bag_world import SIZE, TOPIC, ColourSegmenter, draw_world, stamp_of
+from bag_world import SIZE, TOPIC, colour_segmenter, draw_world, stamp_of
 
 from samlite_ros.bags.frames import bag_companions, choose_image_topics, index_stamps, read_frames
 from samlite_ros.bags.message_types import BAG_MESSAGES, CAMERA_INFO, IMAGE, STRING
@@ -14,7 +14,6 @@ from samlite_ros.errors import BagError
 from samlite_ros.messages.fill import header_message, image_message
 from samlite_ros.replay.replay import ReplayOptions, check, replay
 from samlite_ros.replay.result_writer import ResultOptions
-from samlite_ros.types import Frame
 
 DEPTH, INFO = "/depth/image", "/camera/camera_info"
 COMPANIONS = {DEPTH: "", INFO: ""}
@@ -69,18 +68,6 @@ def recording(tmp_path_factory):
     return path
 
 
-class LookingSegmenter(ColourSegmenter):
-    """Notes what the frames of the keyframes bring along."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.frames: list[Frame] = []
-
-    def embed_image(self, frame, on_block=None):
-        self.frames.append(frame)
-        return super().embed_image(frame, on_block)
-
-
 def frames_of(path):
     with BagReader(path) as reader:
         cameras = choose_image_topics(reader, [TOPIC])
@@ -105,10 +92,10 @@ def test_each_frame_has_what_was_recorded_before_it(recording):
 
 
 def test_the_network_gets_them_in_a_replay_and_the_summary_counts(recording, tmp_path):
-    segmenter = LookingSegmenter()
+    seen = {}
+    segmenter = colour_segmenter(keep=lambda frame: seen.setdefault(frame.stamp_ns, frame))
     options = ReplayOptions((TOPIC,), COMPANIONS, ("red thing",), result=QUIET)
     outcome = replay(recording, tmp_path / "out", options, segmenter)
-    seen = {frame.stamp_ns: frame for frame in segmenter.frames}
     assert seen[stamp_of(2)].depth.depth[0, 0] == 1002 and seen[stamp_of(2)].calibration is not None
     depth = outcome.summary["companions"][""]["depth"]
     assert (depth["matched"], depth["missed"], depth["late"]) == (FRAMES - 2, 2, 1)
@@ -117,7 +104,7 @@ def test_the_network_gets_them_in_a_replay_and_the_summary_counts(recording, tmp
 def test_answers_are_the_same_bytes_with_and_without(recording, tmp_path):
     for name, topics in (("alone", {}), ("with", COMPANIONS), ("again", COMPANIONS)):
         options = ReplayOptions((TOPIC,), topics, ("red thing",), result=QUIET)
-        replay(recording, tmp_path / name, options, ColourSegmenter())
+        replay(recording, tmp_path / name, options, colour_segmenter())
     for name in ("with", "again"):
         same, differ, odd = filecmp.cmpfiles(
             tmp_path / "alone", tmp_path / name, ["messages.mcap", "metadata.yaml"], shallow=False
