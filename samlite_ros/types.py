@@ -162,15 +162,22 @@ class Query:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """All active queries at one moment.
+    """What is asked at one moment.
 
     Args:
         epoch: Grows with every change of the prompt to class id table.
-        queries: The active queries.
+        queries: The active queries: answers list these.
+        pending: Accepted queries whose prompt is not embedded yet; the network may do so when it decodes it.
     """
 
     epoch: int = 0
     queries: tuple[Query, ...] = ()
+    pending: tuple[Query, ...] = ()
+
+    @property
+    def asked(self) -> tuple[Query, ...]:
+        """All queries."""
+        return self.queries + self.pending
 
 
 @dataclass(frozen=True)

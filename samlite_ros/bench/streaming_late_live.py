@@ -27,6 +27,7 @@ from samlite_ros.errors import SamliteError
 from samlite_ros.live.network_worker import WARM_UP_PROMPT, NetworkWorker
 from samlite_ros.live.stream_worker import StreamWorker
 from samlite_ros.network.host import NetworkHost
+from samlite_ros.network.local import Network
 from samlite_ros.network.place import NetworkPlace
 from samlite_ros.scenes.hard_sequences import DEVELOPMENT, StreamSequence
 from samlite_ros.segmenter import load_segmenter
@@ -214,7 +215,7 @@ class LiveStream:
         load: Gives the network.
     """
 
-    def __init__(self, load: Callable[[], Segmenter]) -> None:
+    def __init__(self, load: Callable[[], Network]) -> None:
         self._load, self.outputs = load, FirstMasks()
         self._failures: list[str] = []
         self._epoch = 0

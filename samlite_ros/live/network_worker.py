@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,27 +14,25 @@ import numpy as np
 
 from samlite_ros.errors import Cancelled, NetworkEndedError, NetworkError
 from samlite_ros.live.failure_log import described
-from samlite_ros.network.local import Found, search
-from samlite_ros.network.protocol import FOLLOW_UP_S
-from samlite_ros.network.remote import RemoteSegmenter
+from samlite_ros.network.local import Found, Network
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.streaming.pipeline import KeyframeResult
 from samlite_ros.streaming.turns import Stream, Turns
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt, Segmenter
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt
 
 WARM_UP_PROMPT = Prompt("thing")
 FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_LOAD_PAUSE_S = 0.1, 2.0, 30.0
 """After a failure the worker rests, doubling from the first pause to the longest [s]; loading costs more than a job."""
 LOOK_S = 1.0
 """A worker without work looks so often [s] whether the network's process still runs."""
+MOST_AT_ONCE = 16
+"""So many prompts at most are embedded before their clients are told."""
 
 
 class JobSource(Stream, Protocol):
-    """A camera's stream, seen from the network, which is poked when a busy one has answered its frame."""
+    """A camera's stream, seen from the network. It pokes the worker when it may have a job, or is busy no more."""
 
     camera: str
-    may_have_late_job: bool
-    """Something has come since `take_late_job` last returned None: other queries, or another embedded image."""
 
     def deliver(self, result: KeyframeResult) -> None:
         """Take a job's result."""
@@ -89,26 +87,26 @@ class NetworkWorker:
         on_failure: Callable[[str], None],
     ) -> None:
         self.counters = NetworkCounters()
-        self._streams, self._turns = tuple(streams), Turns(streams)
+        self._turns = Turns(streams)
         self._on_prompt = on_prompt
         self._on_failure = on_failure
         self._condition = threading.Condition()
         self._commands: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._prompts: dict[Prompt, None] = {}
+        self._suspects: set[Prompt] = set()
         self._poked = False
         self._stopping = False
-        self._segmenter: Segmenter | None = None
-        self._factory: Callable[[], Segmenter] | None = None
+        self._network: Network | None = None
+        self._factory: Callable[[], Network] | None = None
         self._embeddings: dict[str, ImageEmbedding] = {}
         self._failures_in_a_row = 0
-        self._suspect_prompt: Prompt | None = None
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
 
     @property
     def process_id(self) -> int | None:
         """Of the network's own process; None where there is none."""
-        segmenter = self._segmenter
-        return segmenter.pid if isinstance(segmenter, RemoteSegmenter) else None
+        network = self._network
+        return None if network is None else network.pid
 
     def start(self) -> None:
         """Start the thread."""
@@ -122,21 +120,26 @@ class NetworkWorker:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def load(self, factory: Callable[[], Segmenter]) -> Future[str]:
-        """Build the segmenter on this worker's thread and warm it up; the future has the model's id.
+    def load(self, factory: Callable[[], Network]) -> Future[str]:
+        """Load the network on this worker's thread and warm it up; the future has the model's id.
 
-        Where it runs in a process of its own, it is built again when that process ends by itself.
+        Where it runs in a process of its own, it is loaded again when that process ends by itself.
         """
         return self._post(lambda: self._load(factory))
 
     def unload(self) -> Future[None]:
-        """Let the segmenter and its memory go."""
+        """Let the network and its memory go."""
         return self._post(self._unload)
 
     def embed_prompts(self, prompts: Iterable[Prompt]) -> None:
-        """Embed these prompts as soon as possible, instead of those that still wait."""
+        """Tell of these prompts when they are embedded, instead of those that still wait.
+
+        A late query's prompt is embedded with the job that decodes it, the others as soon as the network can be
+        interrupted.
+        """
         with self._condition:
             self._prompts = dict.fromkeys(prompts)
+            self._poked = self._poked or bool(self._prompts)
             self._wake()
 
     def poke(self) -> None:
@@ -155,9 +158,9 @@ class NetworkWorker:
     def _wake(self) -> None:
         """The worker looks for what is new, also within a pass; the caller has the condition."""
         self._condition.notify_all()
-        segmenter = self._segmenter
-        if isinstance(segmenter, RemoteSegmenter):
-            segmenter.look()
+        network = self._network
+        if network is not None:
+            network.look()
 
     def _run(self) -> None:
         while True:
@@ -169,16 +172,14 @@ class NetworkWorker:
             self._run_commands()
             try:
                 self._check_process()
-                self._embed_waiting_prompts()
-                self._run_next_job()
+                self._work()
             except NetworkEndedError as error:
                 self._lose(error)
         self._unload()
         self._cancel_commands()
 
     def _has_something(self) -> bool:
-        embeddable = bool(self._prompts) and self._segmenter is not None
-        return self._stopping or self._poked or bool(self._commands) or embeddable or self._is_lost()
+        return self._stopping or self._poked or bool(self._commands) or self._is_lost()
 
     def _run_commands(self) -> None:
         while self._commands:
@@ -192,30 +193,32 @@ class NetworkWorker:
         while self._commands:
             self._commands.popleft()[1].cancel()
 
-    def _load(self, factory: Callable[[], Segmenter]) -> str:
+    def _load(self, factory: Callable[[], Network]) -> str:
         self._unload()
-        segmenter = factory()
+        network = factory()
         try:
-            self._warm_up(segmenter)
+            self._warm_up(network)
         except BaseException:
-            _end(segmenter)
+            network.close()
             raise
-        self._segmenter, self._factory = segmenter, factory
-        return segmenter.model_id
+        self._network, self._factory = network, factory
+        return network.model_id
 
-    def _warm_up(self, segmenter: Segmenter) -> None:
-        prompts = segmenter.embed_prompts([WARM_UP_PROMPT])
-        image = segmenter.embed_image(Frame(np.zeros((480, 640, 3), np.uint8), 1), self._check_cancelled)
-        segmenter.segment(image, prompts, [DecodeOptions()])
+    def _warm_up(self, network: Network) -> None:
+        frame = Frame(np.zeros((480, 640, 3), np.uint8), 1)
+        found = network.search(frame, [WARM_UP_PROMPT], [DecodeOptions()], self._check_cancelled)
+        for error in found.refused.values():
+            raise error
 
     def _unload(self) -> None:
-        segmenter, self._segmenter, self._factory = self._segmenter, None, None
+        network, self._network, self._factory = self._network, None, None
         self._embeddings.clear()
-        _end(segmenter)
+        if network is not None:
+            network.close()
 
     def _is_lost(self) -> bool:
         """The network's process ended by itself, and it is to be loaded again."""
-        return self._factory is not None and self._segmenter is None
+        return self._factory is not None and self._network is None
 
     def _check_process(self) -> None:
         """Notice that the network's process has ended, also where there is no work for it; load it again.
@@ -223,12 +226,12 @@ class NetworkWorker:
         Raises:
             NetworkEndedError: It has ended.
         """
-        if isinstance(self._segmenter, RemoteSegmenter):
-            self._segmenter.check()
-        if self._segmenter is None and self._factory is not None:
+        if self._network is not None:
+            self._network.check()
+        elif self._factory is not None:
             self._load_again(self._factory)
 
-    def _load_again(self, factory: Callable[[], Segmenter]) -> None:
+    def _load_again(self, factory: Callable[[], Network]) -> None:
         failure = ""
         try:
             self._load(factory)
@@ -244,7 +247,7 @@ class NetworkWorker:
 
     def _lose(self, error: NetworkEndedError) -> None:
         """The network's process has ended by itself."""
-        self._segmenter = None
+        self._network = None
         self._embeddings.clear()
         self._tell_failure(f"{error}; it is started again")
         self._pause(LONGEST_LOAD_PAUSE_S)
@@ -258,58 +261,84 @@ class NetworkWorker:
         if self._stopping or self._commands:
             raise Cancelled("the network is wanted for something else")
 
-    def _embed_waiting_prompts(self) -> bool:
-        """Embed prompts that wait; returns whether there were any."""
-        segmenter, any_done = self._segmenter, False
-        while segmenter is not None and (prompt := self._next_prompt()) is not None:
-            error: Exception | None = None
-            try:
-                segmenter.embed_prompts([prompt])
-                self.counters.prompts_embedded += 1
-                self._suspect_prompt = None
-            except NetworkEndedError as raised:
-                if prompt != self._suspect_prompt:  # not its fault, unless it happens again
-                    self._suspect_prompt = prompt
-                    self._requeue(prompt)
-                    raise
-                error = raised
-            except Exception as raised:  # a worker lives on; whoever asked is told
-                error = raised
-            self._on_prompt(prompt, error)
-            any_done = True
-        return any_done
-
-    def _next_prompt(self) -> Prompt | None:
-        with self._condition:
-            prompt = None if self._stopping else next(iter(self._prompts), None)
-            if prompt is not None:
-                del self._prompts[prompt]
-            return prompt
-
-    def _requeue(self, prompt: Prompt) -> None:
-        with self._condition:
-            self._prompts = {prompt: None, **self._prompts}
-
-    def _run_next_job(self) -> None:
-        segmenter = self._segmenter
-        turn = None if segmenter is None else self._turns.next_job()
-        if segmenter is None or turn is None:
+    def _work(self) -> None:
+        """Whatever there is to do: late queries and new prompts, then a job of the camera whose turn it is."""
+        network = self._network
+        if network is None:
             return
+        if self._suspects:
+            self._embed_waiting_prompts(network)
         began_s = time.monotonic()
-        self._run_job(*turn, segmenter)
-        self.counters.busy_s += time.monotonic() - began_s
-        self._poked = True  # look again before waiting
+        ran = self._run_late_jobs(network, self._run_job)
+        self._embed_waiting_prompts(network)
+        turn = self._turns.next_job()
+        if turn is not None:
+            self._run_job(*turn, network)
+        if ran or turn is not None:
+            self.counters.busy_s += time.monotonic() - began_s
+            self._poked = True  # look again before waiting
 
-    def _run_job(self, stream: JobSource, job: KeyframeJob, segmenter: Segmenter) -> None:
+    def _within_pass(self) -> None:
+        """Called between the parts of a pass: give way to commands, to late queries and to new prompts."""
+        self._check_cancelled()
+        network = self._network
+        if network is not None and network.interruptible and self._poked:
+            self._poked = False
+            if self._run_late_jobs(network, self._run_late_job):
+                self._poked = True  # others may have come
+            self._embed_waiting_prompts(network)
+
+    def _run_late_jobs(self, network: Network, run: Callable[[JobSource, KeyframeJob, Network], None]) -> bool:
+        """Run what can be decoded on an image that is embedded already; returns whether there was something."""
+        ran = False
+        for stream, job in self._turns.late_jobs():
+            run(stream, job, network)
+            ran = True
+        return ran
+
+    def _embed_waiting_prompts(self, network: Network) -> None:
+        """Embed what no job has embedded; where that has ended the network's process, each prompt on its own."""
+        while prompts := self._next_prompts():
+            try:
+                refused = network.embed(prompts)
+            except NetworkEndedError as error:
+                if self._suspects.issuperset(prompts):  # it was not its fault, unless it happens again
+                    self._suspects.difference_update(prompts)
+                    self._tell_prompts(prompts, dict.fromkeys(prompts, error))
+                self._suspects.update(p for p in prompts if p in self._prompts)
+                raise
+            self._suspects.difference_update(prompts)
+            self._tell_prompts(prompts, refused)
+        self._suspects.clear()
+
+    def _next_prompts(self) -> list[Prompt]:
+        with self._condition:
+            if self._stopping:
+                return []
+            suspects = [p for p in self._prompts if p in self._suspects]
+            return suspects[:1] or list(self._prompts)[:MOST_AT_ONCE]
+
+    def _tell_prompts(self, prompts: Iterable[Prompt], refused: Mapping[Prompt, Exception]) -> None:
+        """Tell of those that were waited for that they are embedded, and of any that cannot be."""
+        with self._condition:
+            told = [p for p in prompts if p in self._prompts or p in refused]
+            for prompt in told:
+                self._prompts.pop(prompt, None)
+        for prompt in told:
+            self.counters.prompts_embedded += prompt not in refused
+            self._on_prompt(prompt, refused.get(prompt))
+
+    def _run_job(self, stream: JobSource, job: KeyframeJob, network: Network) -> None:
         """Compute and deliver; what goes wrong becomes a count and a line, and the stream goes on."""
         failure = ""
         try:
-            stream.deliver(self._compute(job, segmenter))
+            stream.deliver(self._compute(job, network))
         except Cancelled:
             stream.abandon(job)
             return
         except NetworkEndedError:
             stream.abandon(job)
+            self._suspects.update(p for p in job.prompts if p in self._prompts)
             raise
         except Exception as error:
             failure = str(error) if isinstance(error, NetworkError) else described(error)
@@ -318,46 +347,33 @@ class NetworkWorker:
         else:
             self._failures_in_a_row = 0
 
-    def _compute(self, job: KeyframeJob, segmenter: Segmenter) -> KeyframeResult:
-        began_s = time.monotonic()
-        known = self._embeddings.get(job.frame.camera)
-        if job.late and known is not None and known.stamp_ns == job.frame.stamp_ns:
-            self.counters.late_jobs += 1
-            prompts = segmenter.embed_prompts(job.prompts)
-            found = Found(known, segmenter.segment(known, prompts, job.options), 0.0)
-        else:
-            found = self._search(job, segmenter)
-            self.counters.images_embedded += 1
+    def _compute(self, job: KeyframeJob, network: Network) -> KeyframeResult:
+        began_s, counters = time.monotonic(), self.counters
+        found = self._find(job, network)
         self._embeddings[job.frame.camera] = found.image  # not before: late queries within the pass need the last one
-        counters = self.counters
         counters.encode_s, counters.decode_s = found.encode_s, time.monotonic() - began_s - found.encode_s
-        counters.prompts_decoded += len(job.prompts)
-        return KeyframeResult(job, tuple(found.results), segmenter.model_id)
+        counters.prompts_decoded += len(found.results)
+        self._tell_prompts(job.prompts, found.refused)
+        return KeyframeResult(job, tuple(found.results), network.model_id)
 
-    def _search(self, job: KeyframeJob, segmenter: Segmenter) -> Found:
-        prompts = segmenter.embed_prompts(job.prompts)
-        if isinstance(segmenter, RemoteSegmenter):
-            return segmenter.search(job.frame, prompts, job.options, self._within_pass)
-        return search(segmenter, job.frame, prompts, job.options, self._within_pass)
+    def _find(self, job: KeyframeJob, network: Network) -> Found:
+        known = self._known_embedding(job)
+        if known is None:
+            found = network.search(job.frame, job.prompts, job.options, self._within_pass)
+            self.counters.images_embedded += 1
+        else:
+            found = network.decode(known, job.prompts, job.options, self._check_cancelled)
+            self.counters.late_jobs += 1
+        return found
 
-    def _within_pass(self) -> None:
-        """Called between the parts of a pass: give way to commands, to new prompts and to late queries."""
-        self._check_cancelled()
-        if self._embed_waiting_prompts():
-            self._wait_for_late_job()
-        for stream, job in self._turns.late_jobs():
-            self._run_late_job(stream, job)
+    def _known_embedding(self, job: KeyframeJob) -> ImageEmbedding | None:
+        """Of a late job's image."""
+        known = self._embeddings.get(job.frame.camera)
+        return known if job.late and known is not None and known.stamp_ns == job.frame.stamp_ns else None
 
-    def _wait_for_late_job(self) -> None:
-        with self._condition:
-            self._condition.wait_for(
-                lambda: self._stopping or any(s.may_have_late_job for s in self._streams), FOLLOW_UP_S
-            )
-
-    def _run_late_job(self, stream: JobSource, job: KeyframeJob) -> None:
-        known = self._embeddings.get(stream.camera)
-        if self._segmenter is not None and known is not None and known.stamp_ns == job.frame.stamp_ns:
-            self._run_job(stream, job, self._segmenter)
+    def _run_late_job(self, stream: JobSource, job: KeyframeJob, network: Network) -> None:
+        if self._known_embedding(job) is not None:
+            self._run_job(stream, job, network)
         else:  # its image embedding was let go; a pass within a pass is not possible
             stream.abandon(job)
 
@@ -378,9 +394,3 @@ class NetworkWorker:
         self._failures_in_a_row += 1
         with self._condition:
             self._condition.wait_for(lambda: self._stopping or self._commands, pause_s)
-
-
-def _end(segmenter: Segmenter | None) -> None:
-    """End the segmenter's process, where it has one of its own."""
-    if isinstance(segmenter, RemoteSegmenter):
-        segmenter.close()

@@ -15,10 +15,11 @@ from samlite_ros.live.mailbox import Mailbox
 from samlite_ros.streaming.companions import Companions
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.streaming.pipeline import KeyframeResult, StreamingCounters, StreamingOptions, StreamingPipeline
+from samlite_ros.streaming.turns import Busy
 from samlite_ros.types import NO_STAMP, Frame, Segmentation, Vocabulary
 
 HANDOVER_S = 0.0005
-"""A stream that always has a frame to answer stands back so long [s] where the network's thread wants a keyframe."""
+"""A stream that always has a frame to answer stands back so long [s] where the network waits for a keyframe of it."""
 
 
 class Outputs(Protocol):
@@ -96,8 +97,6 @@ class StreamWorker:
     ) -> None:
         self.camera = camera
         self.counters = StreamCounters()
-        self.may_have_late_job = False
-        self.is_busy = False
         self._decode, self._outputs, self._companions = decode, outputs, companions
         self._on_work, self._on_answer, self._on_failure = on_work, on_answer, on_failure
         self._mailbox: Mailbox[Any] = Mailbox()
@@ -108,6 +107,7 @@ class StreamWorker:
         self._active = False
         self._search_always = False
         self._listening = False
+        self._keeps_network_waiting = False
         self._thread = threading.Thread(target=self._run, name=f"stream {camera}", daemon=True)
 
     @property
@@ -158,7 +158,6 @@ class StreamWorker:
         with self._vocabulary_lock:
             self._vocabulary = vocabulary
             self._pipeline.set_vocabulary(vocabulary)
-        self.may_have_late_job = True
         self._on_work()
 
     def set_options(self, options: StreamingOptions, search_always: bool) -> None:
@@ -169,15 +168,14 @@ class StreamWorker:
         """Forget all images: time jumped."""
         self._mailbox.post(self._flush)
 
-    def take_job(self) -> KeyframeJob | None:
+    def take_job(self) -> KeyframeJob | Busy | None:
         """See `JobSource`. Never waits: while a frame is being answered there are only late queries."""
         late = self._take(StreamingPipeline.take_late_job)
         if late is not None:
             return late
-        if not self._pipeline_lock.acquire(blocking=False):
-            self.is_busy = True
-            return None
-        self.is_busy = False
+        self._keeps_network_waiting = not self._pipeline_lock.acquire(blocking=False)
+        if self._keeps_network_waiting:
+            return Busy.ANSWERING
         try:
             return self._take(StreamingPipeline.take_job)
         finally:
@@ -185,16 +183,11 @@ class StreamWorker:
 
     def take_late_job(self) -> KeyframeJob | None:
         """See `JobSource`."""
-        self.may_have_late_job = False  # before: a vocabulary that comes meanwhile sets it again
-        job = self._take(StreamingPipeline.take_late_job)
-        if job is not None:
-            self.may_have_late_job = True
-        return job
+        return self._take(StreamingPipeline.take_late_job)
 
     def deliver(self, result: KeyframeResult) -> None:
         """See `JobSource`."""
         self._pipeline.note_done(result.job)
-        self.may_have_late_job = True
         self._mailbox.post(lambda: self._deliver(result))
 
     def abandon(self, job: KeyframeJob) -> None:
@@ -216,7 +209,7 @@ class StreamWorker:
             if delivery.item is not None and self._active:
                 self._guarded(partial(self._take_image, delivery.item))
             self._on_work()
-            if self.is_busy:
+            if self._keeps_network_waiting:
                 time.sleep(HANDOVER_S)
 
     def _guarded(self, work: Callable[[], None]) -> None:
@@ -263,14 +256,13 @@ class StreamWorker:
             frame = self._companions.attach(frame)
         with self._pipeline_lock:
             answer = self._pipeline.step(frame)
-        if self.is_busy:
+        if self._keeps_network_waiting:
             self._on_work()
         self._publish(answer, frame)
 
     def _deliver(self, result: KeyframeResult) -> None:
         with self._pipeline_lock:
             answer = self._pipeline.deliver(result)
-        self.may_have_late_job = True
         self._publish(answer, result.job.frame)
 
     def _abandon(self, job: KeyframeJob) -> None:

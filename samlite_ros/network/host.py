@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from samlite_ros.errors import NetworkEndedError
 from samlite_ros.network.link import Bell, Link, is_closed
-from samlite_ros.network.remote import RemoteSegmenter
+from samlite_ros.network.remote import RemoteNetwork
 from samlite_ros.network.server import NetworkServer
 from samlite_ros.types import Segmenter
 
@@ -82,7 +82,7 @@ class NetworkHost:
         """Whether it can start processes; may be asked from any thread."""
         return not self._closed and not is_closed(self._control)
 
-    def load(self, parameters: object) -> RemoteSegmenter:
+    def load(self, parameters: object) -> RemoteNetwork:
         """Load the network in a new process; one that was loaded before is ended.
 
         Args:
@@ -90,14 +90,14 @@ class NetworkHost:
 
         Raises:
             NetworkEndedError: The process could not be started, or has ended.
-            Exception: What the factory raised; see `RemoteSegmenter`.
+            Exception: What the factory raised; see `RemoteNetwork`.
         """
         ours, theirs = socket.socketpair()
         with theirs:
             pid = self._start_network(theirs)
         link = Link(ours, shares=True, bell=Bell())
         try:
-            return RemoteSegmenter(link, pid, lambda: self._end(pid), parameters)
+            return RemoteNetwork(link, pid, lambda: self._end(pid), parameters)
         except BaseException:
             self._end(pid)
             link.close()

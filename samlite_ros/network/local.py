@@ -1,46 +1,186 @@
-"""A whole pass of a segmenter over one frame, and what it gave; the same on a thread and in the network's process."""
+"""A loaded network, wherever it runs, and the one that runs on the caller's thread."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PromptEmbedding, PromptResult, Segmenter
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt, PromptEmbedding, PromptResult, Segmenter
+
+Between = Callable[[], None]
+"""Called between two parts of a pass, on the caller's thread; it may ask the same network for something else, or raise
+`Cancelled`, which ends the pass."""
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a pass gave.
+    """What a network found in one image.
 
     Args:
         image: The embedding.
-        results: One per prompt.
-        encode_s: Time that the embedding took [s].
+        results: One per prompt that could be embedded, in order.
+        refused: The other prompts, and why.
+        encode_s: Time that the image embedding took [s].
     """
 
     image: ImageEmbedding
     results: list[PromptResult]
-    encode_s: float
+    refused: dict[Prompt, Exception]
+    encode_s: float = 0.0
 
 
-def search(
-    segmenter: Segmenter,
-    frame: Frame,
-    prompts: PromptEmbedding,
-    options: Sequence[DecodeOptions],
-    between: Callable[[], None] | None,
-) -> Found:
-    """Embed a frame and decode prompts over it.
+class Network(Protocol):
+    """A segmenter, in this process or in one of its own. Used from one thread, but for `look`.
+
+    Prompts are embedded where that has not been done yet, in the same go. One that cannot be embedded is left out and
+    named in the answer; other errors are raised. Where the network has a process, each call raises NetworkEndedError
+    when that has ended.
+    """
+
+    @property
+    def model_id(self) -> str:
+        """Names the weights."""
+        ...
+
+    @property
+    def interruptible(self) -> bool:
+        """Whether what `between` asks for is answered within a pass; if not, it has to wait for the pass's end."""
+        ...
+
+    @property
+    def pid(self) -> int | None:
+        """Of the network's own process; None = it runs in this one."""
+        ...
+
+    def embed(self, prompts: Sequence[Prompt]) -> dict[Prompt, Exception]:
+        """Embed prompts and keep what comes of it; returns those that cannot be embedded, and why."""
+        ...
+
+    def search(
+        self,
+        frame: Frame,
+        prompts: Sequence[Prompt],
+        options: Sequence[DecodeOptions],
+        between: Between | None = None,
+    ) -> Found:
+        """A whole pass: embed a frame and decode prompts over it, with options for each."""
+        ...
+
+    def decode(
+        self,
+        image: ImageEmbedding,
+        prompts: Sequence[Prompt],
+        options: Sequence[DecodeOptions],
+        between: Between | None = None,
+    ) -> Found:
+        """Decode prompts, with options for each, over an image that is embedded already."""
+        ...
+
+    def look(self) -> None:
+        """Have `between` called soon, where a pass is running; may be called from any thread."""
+        ...
+
+    def check(self) -> None:
+        """Notice the end of the network's process.
+
+        Raises:
+            NetworkEndedError: It has ended.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the network's process, where it has one, whatever it does."""
+        ...
+
+
+class LocalNetwork:
+    """A network on the caller's thread. Implements `Network`.
 
     Args:
-        segmenter: What computes.
-        frame: The frame.
-        prompts: The prompts.
-        options: One per prompt.
-        between: Called between two blocks and between two layers, where the segmenter is interruptible.
+        segmenter: Does the work.
     """
-    began_s = time.monotonic()
-    image = segmenter.embed_image(frame, between)
-    encode_s = time.monotonic() - began_s
-    return Found(image, segmenter.segment(image, prompts, options, between), encode_s)
+
+    pid = None
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        self._segmenter = segmenter
+        self._known: set[Prompt] = set()
+
+    @property
+    def model_id(self) -> str:
+        """Names the weights."""
+        return self._segmenter.model_id
+
+    @property
+    def interruptible(self) -> bool:
+        """As the segmenter is."""
+        return self._segmenter.interruptible
+
+    def embed(self, prompts: Sequence[Prompt]) -> dict[Prompt, Exception]:
+        """See `Network`."""
+        return self._embed_new(prompts, None)
+
+    def search(
+        self,
+        frame: Frame,
+        prompts: Sequence[Prompt],
+        options: Sequence[DecodeOptions],
+        between: Between | None = None,
+    ) -> Found:
+        """See `Network`."""
+        refused = self._embed_new(prompts, between)
+        began_s = time.monotonic()
+        image = self._segmenter.embed_image(frame, between)
+        encode_s = time.monotonic() - began_s
+        return Found(image, self._segment(image, prompts, options, refused, between), refused, encode_s)
+
+    def decode(
+        self,
+        image: ImageEmbedding,
+        prompts: Sequence[Prompt],
+        options: Sequence[DecodeOptions],
+        between: Between | None = None,
+    ) -> Found:
+        """See `Network`."""
+        refused = self._embed_new(prompts, between)
+        return Found(image, self._segment(image, prompts, options, refused, between), refused)
+
+    def look(self) -> None:
+        """See `Network`: `between` is called anyway."""
+
+    def check(self) -> None:
+        """See `Network`: there is no process."""
+
+    def close(self) -> None:
+        """See `Network`: there is no process."""
+
+    def _embed_new(self, prompts: Sequence[Prompt], between: Between | None) -> dict[Prompt, Exception]:
+        """Embed each prompt that was not embedded before on its own; returns those that cannot be, and why."""
+        refused: dict[Prompt, Exception] = {}
+        for prompt in prompts:
+            if prompt in self._known:
+                continue
+            if between is not None:
+                between()
+            try:
+                self._segmenter.embed_prompts([prompt])
+                self._known.add(prompt)
+            except Exception as error:  # whoever asked is told
+                refused[prompt] = error
+        return refused
+
+    def _segment(
+        self,
+        image: ImageEmbedding,
+        prompts: Sequence[Prompt],
+        options: Sequence[DecodeOptions],
+        refused: dict[Prompt, Exception],
+        between: Between | None,
+    ) -> list[PromptResult]:
+        kept = [(p, o) for p, o in zip(prompts, options, strict=True) if p not in refused]
+        if not kept:
+            return []
+        embedding: PromptEmbedding = self._segmenter.embed_prompts([p for p, _ in kept])
+        return self._segmenter.segment(image, embedding, [o for _, o in kept], between)

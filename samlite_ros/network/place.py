@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from samlite_ros.network.host import NetworkHost
+from samlite_ros.network.local import LocalNetwork, Network
 from samlite_ros.segmenter.load import SegmenterFactory
 from samlite_ros.segmenter.options import SegmenterOptions
-from samlite_ros.types import Segmenter
 
 THE_NODES = "the node's"
 
 
 class NetworkPlace:
-    """Makes segmenters, all in one place.
+    """Makes networks, all in one place.
 
     Args:
         factory: Builds the segmenter.
@@ -29,19 +29,19 @@ class NetworkPlace:
         """The network runs in a process of its own."""
         return self._host is not None
 
-    def make(self, options: SegmenterOptions) -> Segmenter:
-        """Build the segmenter; on the network's thread.
+    def make(self, options: SegmenterOptions) -> Network:
+        """Load the network; on the network's thread.
 
         Raises:
             Exception: What the factory raises, see `NetworkHost.load`.
         """
         if self._host is None:
-            return self._factory(options)
+            return LocalNetwork(self._factory(options))
         if self._host.is_alive:
             return self._host.load(options)
         self._warn("what starts the network's process has ended: the network runs in the node's process")
         self._host = None
-        return self._factory(options)
+        return LocalNetwork(self._factory(options))
 
     def end(self) -> None:
         """End the network's process, whatever it does; who waits for its answer gets an error."""

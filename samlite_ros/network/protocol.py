@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from samlite_ros.errors import NetworkError, SamliteError
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt, PromptEmbedding
-
-FOLLOW_UP_S = 0.02
-"""Within a pass both sides wait so long [s] between a new prompt's embedding and its decoding, which another thread has
-to ask for, and which would otherwise wait for one block more."""
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt
 
 
 @dataclass(frozen=True)
 class Load:
-    """Build the segmenter; the answer is its model_id.
+    """Build the segmenter; the answer is `Loaded`.
 
     Args:
         parameters: What the factory takes.
@@ -26,57 +22,45 @@ class Load:
 
 
 @dataclass(frozen=True)
-class EmbedPrompts:
-    """The answer is the embedding without its features, which are kept under the request's number."""
+class Loaded:
+    """See `Network`."""
+
+    model_id: str
+    interruptible: bool
+
+
+@dataclass(frozen=True)
+class Embed:
+    """See `Network.embed`; the answer is None."""
 
     prompts: tuple[Prompt, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class EmbedImage:
-    """The answer is the embedding without its features, which are kept under the request's number.
-
-    Args:
-        frame: The frame.
-        in_blocks: Requests may be answered between two blocks.
-    """
+class Search:
+    """See `Network.search`; the answer is `Found`. Its image's features are kept under the request's number."""
 
     frame: Frame
-    in_blocks: bool
+    prompts: tuple[Prompt, ...]
+    options: tuple[DecodeOptions, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Segment:
-    """The answer is a list of `PromptResult`.
+class Decode:
+    """See `Network.decode`; the answer is `Found`.
 
     Args:
-        image, prompts: With the numbers of the requests that made them for features.
+        image: With the number of the request that made it for features.
+        prompts: What to decode.
         options: One per prompt.
     """
 
     image: ImageEmbedding
-    prompts: PromptEmbedding
+    prompts: tuple[Prompt, ...]
     options: tuple[DecodeOptions, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class SearchImage:
-    """`EmbedImage` and `Segment` in one; the answer is `Found`, whose image is as that of `EmbedImage`.
-
-    Args:
-        frame: The frame.
-        prompts: With the number of the request that made it for features.
-        options: One per prompt.
-        in_parts: Requests may be answered between two blocks or layers.
-    """
-
-    frame: Frame
-    prompts: PromptEmbedding
-    options: tuple[DecodeOptions, ...]
-    in_parts: bool
-
-
-Call = Load | EmbedPrompts | EmbedImage | Segment | SearchImage
+Call = Load | Embed | Search | Decode
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,17 +70,19 @@ class Request:
     Args:
         number: Names it.
         call: What is wanted.
+        in_parts: Other requests may be answered, and this one be given up, between two parts of its pass.
         released: Numbers of embeddings that are no longer wanted.
     """
 
     number: int
     call: Call
+    in_parts: bool = False
     released: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Cancel:
-    """From the node: end this request's pass between two blocks; it is answered with `Cancelled`, or as it was."""
+    """From the node: end this request's pass between two parts; it is answered with `Cancelled`, or as it was."""
 
     number: int
 
@@ -107,12 +93,14 @@ class Reply:
 
     Args:
         number: The request's.
-        value: Its answer, or
-        failure: what was raised.
+        value: Its answer; images without their features.
+        refused: Prompts that could not be embedded, and why.
+        failure: What was raised instead.
     """
 
     number: int
     value: Any = None
+    refused: dict[Prompt, Failure] = field(default_factory=dict)
     failure: Failure | None = None
 
 

@@ -1,4 +1,4 @@
-"""The network in another process, as a segmenter of this one."""
+"""The network in another process, with the calls of one in this process."""
 
 from __future__ import annotations
 
@@ -8,27 +8,16 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from samlite_ros.errors import NetworkEndedError
 from samlite_ros.network.link import Link, LinkClosedError
-from samlite_ros.network.local import Found
-from samlite_ros.network.protocol import (
-    Call,
-    Cancel,
-    EmbedImage,
-    EmbedPrompts,
-    Load,
-    Reply,
-    Request,
-    SearchImage,
-    Segment,
-)
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt, PromptEmbedding, PromptResult
+from samlite_ros.network.local import Between, Found
+from samlite_ros.network.protocol import Call, Cancel, Decode, Embed, Load, Loaded, Reply, Request, Search
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt
 
 LOOK_S = 0.05
-"""While the network computes, `on_block` and `on_part` are called so often [s], and when `look` is called. The network
-does not wait for them."""
+"""While the network computes, `between` is called so often [s], and when `look` is called. The network does not wait
+for it."""
 
 
 class KeptFeatures:
@@ -39,15 +28,15 @@ class KeptFeatures:
         number: Of the request that made them.
     """
 
-    def __init__(self, owner: RemoteSegmenter, number: int) -> None:
+    def __init__(self, owner: RemoteNetwork, number: int) -> None:
         self.owner, self.number = owner, number
 
 
-class RemoteSegmenter:
-    """Answers by asking the network's process. Implements `samlite_ros.types.Segmenter`; used from one thread.
+class RemoteNetwork:
+    """Answers by asking the network's process. Implements `samlite_ros.network.local.Network`.
 
-    `on_block` and `on_part` are called on the caller's thread while the network computes. What they ask of this
-    segmenter is answered between two blocks; what they raise ends the pass there, and is raised here at once.
+    `between` is called on the caller's thread while the network computes. What it asks of this network is answered
+    between two parts of the pass; what it raises ends the pass there, and is raised here at once.
 
     Every call raises NetworkEndedError where the process has ended, ValueError and the kinds of `samlite_ros.errors` as
     they were raised there, and NetworkError with the text of any other exception.
@@ -62,10 +51,8 @@ class RemoteSegmenter:
         NetworkEndedError, ValueError, SamliteError, NetworkError: It could not load.
     """
 
-    interruptible = False
-
     def __init__(self, link: Link, pid: int, end: Callable[[], str], parameters: object) -> None:
-        self.pid = pid
+        self._pid = pid
         self._link, self._end = link, end
         self._ended = ""
         self._numbers = itertools.count(1)
@@ -73,13 +60,22 @@ class RemoteSegmenter:
         self._replies: dict[int, Reply] = {}
         self._abandoned: set[int] = set()
         self._released: deque[int] = deque()
-        self._last_prompts: PromptEmbedding | None = None
-        self._model_id: str = self._answer(Load(parameters)).value
+        self._loaded: Loaded = self._answer(Load(parameters)).value
+
+    @property
+    def pid(self) -> int:
+        """Of the network's process."""
+        return self._pid
 
     @property
     def model_id(self) -> str:
         """Names the weights."""
-        return self._model_id
+        return self._loaded.model_id
+
+    @property
+    def interruptible(self) -> bool:
+        """As the segmenter is."""
+        return self._loaded.interruptible
 
     @property
     def is_alive(self) -> bool:
@@ -87,11 +83,11 @@ class RemoteSegmenter:
         return not self._ended and not self._link.is_closed()
 
     def look(self) -> None:
-        """Have `on_block` or `on_part` called at once, where a pass is running; may be called from any thread."""
+        """See `Network`; may be called from any thread."""
         self._link.wake()
 
     def check(self) -> None:
-        """Notice the end of the network's process.
+        """See `Network`.
 
         Raises:
             NetworkEndedError: It has ended.
@@ -99,44 +95,34 @@ class RemoteSegmenter:
         if not self.is_alive:
             raise self._lost()
 
-    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
-        """See `samlite_ros.types.Segmenter`; the same prompts as last time are not asked for again."""
-        wanted = tuple(prompts)
-        embedding = self._last_prompts
-        if embedding is None or embedding.prompts != wanted:
-            embedding = self._last_prompts = self._embedding(self._answer(EmbedPrompts(wanted)))
-        return embedding
-
-    def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
-        """See `samlite_ros.types.Segmenter`."""
-        return self._embedding(self._answer(EmbedImage(frame, on_block is not None), on_block))
-
-    def segment(
-        self,
-        image: ImageEmbedding,
-        prompts: PromptEmbedding,
-        options: Sequence[DecodeOptions],
-        on_step: Callable[[], None] | None = None,
-    ) -> list[PromptResult]:
-        """See `samlite_ros.types.Segmenter`; `on_step` is not called: what others may interrupt is done by `search`."""
-        wanted = Segment(self._numbered(image), self._numbered(prompts), tuple(options))
-        results: list[PromptResult] = self._answer(wanted).value
-        return results
+    def embed(self, prompts: Sequence[Prompt]) -> dict[Prompt, Exception]:
+        """See `Network`."""
+        return _refused(self._answer(Embed(tuple(prompts))))
 
     def search(
         self,
         frame: Frame,
-        prompts: PromptEmbedding,
+        prompts: Sequence[Prompt],
         options: Sequence[DecodeOptions],
-        on_part: Callable[[], None] | None,
+        between: Between | None = None,
     ) -> Found:
-        """`embed_image` and `segment` in one, which spares a way to the process and back.
-
-        `on_part` is called meanwhile as `on_block` is.
-        """
-        reply = self._answer(SearchImage(frame, self._numbered(prompts), tuple(options), on_part is not None), on_part)
+        """See `Network`."""
+        reply = self._answer(Search(frame, tuple(prompts), tuple(options)), between)
         found: Found = reply.value
-        return replace(found, image=replace(found.image, features=self._kept(reply.number)))
+        image = replace(found.image, features=self._kept(reply.number))
+        return replace(found, image=image, refused=_refused(reply))
+
+    def decode(
+        self,
+        image: ImageEmbedding,
+        prompts: Sequence[Prompt],
+        options: Sequence[DecodeOptions],
+        between: Between | None = None,
+    ) -> Found:
+        """See `Network`."""
+        reply = self._answer(Decode(self._numbered(image), tuple(prompts), tuple(options)), between)
+        found: Found = reply.value
+        return replace(found, image=image, refused=_refused(reply))
 
     def close(self) -> None:
         """End the network's process, whatever it does."""
@@ -144,15 +130,12 @@ class RemoteSegmenter:
             self._finish()
             self._ended = "the network was let go"
 
-    def _embedding(self, reply: Reply) -> Any:
-        return replace(reply.value, features=self._kept(reply.number))
-
     def _kept(self, number: int) -> KeptFeatures:
         kept = KeptFeatures(self, number)
         weakref.finalize(kept, self._released.append, number).atexit = False
         return kept
 
-    def _numbered(self, embedding: Any) -> Any:
+    def _numbered(self, embedding: ImageEmbedding) -> ImageEmbedding:
         """The embedding as it travels.
 
         Raises:
@@ -163,12 +146,12 @@ class RemoteSegmenter:
             raise ValueError(f"the features of {embedding!r} are not in this network's process")
         return replace(embedding, features=kept.number)
 
-    def _answer(self, call: Call, between: Callable[[], None] | None = None) -> Reply:
+    def _answer(self, call: Call, between: Between | None = None) -> Reply:
         """The network's answer; may be called again by `between`."""
         number = next(self._numbers)
         self._running += 1
         try:
-            self._ask(number, call)
+            self._ask(number, call, between is not None)
             reply = self._wait(number, between)
         except LinkClosedError:
             raise self._lost() from None
@@ -178,15 +161,15 @@ class RemoteSegmenter:
             raise reply.failure.exception()
         return reply
 
-    def _ask(self, number: int, call: Call) -> None:
+    def _ask(self, number: int, call: Call, in_parts: bool) -> None:
         if self._ended:
             raise NetworkEndedError(self._ended)
         while self._abandoned and self._running == 1:  # or both sides might wait for the other to read
             self._receive()
         released = tuple(self._released.popleft() for _ in range(len(self._released)))
-        self._link.send(Request(number, call, released))
+        self._link.send(Request(number, call, in_parts, released))
 
-    def _wait(self, number: int, between: Callable[[], None] | None) -> Reply:
+    def _wait(self, number: int, between: Between | None) -> Reply:
         while number not in self._replies:
             if between is None or self._link.is_readable(LOOK_S):
                 self._receive()
@@ -219,7 +202,10 @@ class RemoteSegmenter:
         return NetworkEndedError(self._ended)
 
     def _finish(self) -> str:
-        self._last_prompts = None
         how = self._end()
         self._link.close()
         return how
+
+
+def _refused(reply: Reply) -> dict[Prompt, Exception]:
+    return {prompt: failure.exception() for prompt, failure in reply.refused.items()}

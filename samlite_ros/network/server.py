@@ -1,4 +1,4 @@
-"""What runs in the network's process: a segmenter that answers the node's requests, one at a time."""
+"""What runs in the network's process: a network that answers the node's requests, one at a time."""
 
 from __future__ import annotations
 
@@ -10,19 +10,9 @@ from typing import Any
 
 from samlite_ros.errors import Cancelled, NetworkError
 from samlite_ros.network.link import Link, LinkBrokenError, LinkClosedError
-from samlite_ros.network.local import Found, search
-from samlite_ros.network.protocol import (
-    FOLLOW_UP_S,
-    Cancel,
-    EmbedImage,
-    EmbedPrompts,
-    Failure,
-    Load,
-    Reply,
-    Request,
-    SearchImage,
-)
-from samlite_ros.types import PromptEmbedding, Segmenter
+from samlite_ros.network.local import Between, Found, LocalNetwork
+from samlite_ros.network.protocol import Call, Cancel, Decode, Embed, Failure, Load, Loaded, Reply, Request, Search
+from samlite_ros.types import ImageEmbedding, Prompt, Segmenter
 
 MOST_TRACEBACKS = 20
 """The traceback of an unexpected error is told once for each place that raises, and no more than so many."""
@@ -38,7 +28,7 @@ class NetworkServer:
 
     def __init__(self, link: Link, factory: Callable[[Any], Segmenter]) -> None:
         self._link, self._factory = link, factory
-        self._segmenter: Segmenter | None = None
+        self._network: LocalNetwork | None = None
         self._kept: dict[int, Any] = {}
         self._cancelled: set[int] = set()
         self._running: list[int] = []
@@ -58,34 +48,30 @@ class NetworkServer:
         except LinkClosedError:
             pass
 
-    def _serve_next(self) -> bool:
-        """Returns whether the answer makes the node ask for something more."""
+    def _serve_next(self) -> None:
         message = self._link.receive()
         if isinstance(message, Cancel):
             if message.number in self._running:  # or it was answered meanwhile
                 self._cancelled.add(message.number)
-            return False
+            return
         for number in message.released:
             self._kept.pop(number, None)
         number = message.number
         self._running.append(number)
         reply = self._reply(message)
-        has_sequel = isinstance(message.call, EmbedPrompts) and reply.failure is None
         del message  # so that the reply gives its image's shared memory back
         self._running.pop()
         self._cancelled.discard(number)
         self._send(reply)
-        return has_sequel
 
     def _reply(self, request: Request) -> Reply:
         try:
-            return Reply(request.number, self._answer(request))
+            value, refused = self._answer(request.number, request.call, request.in_parts)
+            return Reply(request.number, value, {prompt: self._failure(error) for prompt, error in refused.items()})
         except LinkClosedError:
             raise
         except Exception as error:  # the node is told
-            failure = Failure.of(error)
-            if failure.kind is NetworkError:
-                self._tell(error)
+            failure = self._failure(error)
         return Reply(request.number, failure=failure)  # out here no traceback holds the GPU's memory
 
     def _send(self, reply: Reply) -> None:
@@ -96,48 +82,43 @@ class NetworkServer:
         except Exception as error:  # an answer that cannot be pickled
             self._link.send(Reply(reply.number, failure=Failure.of(error)))
 
-    def _answer(self, request: Request) -> Any:
-        call, number = request.call, request.number
+    def _answer(self, number: int, call: Call, in_parts: bool) -> tuple[Any, dict[Prompt, Exception]]:
+        """The answer as it travels, and the prompts that are refused."""
         if isinstance(call, Load):
-            self._segmenter = self._factory(call.parameters)
-            return self._segmenter.model_id
-        if self._segmenter is None:
+            self._network = LocalNetwork(self._factory(call.parameters))
+            return Loaded(self._network.model_id, self._network.interruptible), {}
+        if self._network is None:
             raise ValueError("no network is loaded")
-        if isinstance(call, EmbedPrompts):
-            return self._keep(number, self._segmenter.embed_prompts(call.prompts))
-        if isinstance(call, EmbedImage):
-            on_block = self._between(number) if call.in_blocks else None
-            return self._keep(number, self._segmenter.embed_image(call.frame, on_block))
-        if isinstance(call, SearchImage):
-            return self._search(self._segmenter, number, call)
-        image = replace(call.image, features=self._kept[call.image.features])
-        return self._segmenter.segment(image, self._whole(call.prompts), call.options)
+        if isinstance(call, Embed):
+            return None, self._network.embed(call.prompts)
+        found = self._find(self._network, call, self._between(number) if in_parts else None)
+        if isinstance(call, Search):
+            self._kept[number] = found.image.features
+        return replace(found, image=replace(found.image, features=None), refused={}), found.refused
 
-    def _search(self, segmenter: Segmenter, number: int, call: SearchImage) -> Found:
-        between = self._between(number) if call.in_parts else None
-        found = search(segmenter, call.frame, self._whole(call.prompts), call.options, between)
-        return replace(found, image=self._keep(number, found.image))
+    def _find(self, network: LocalNetwork, call: Search | Decode, between: Between | None) -> Found:
+        if isinstance(call, Search):
+            return network.search(call.frame, call.prompts, call.options, between)
+        image: ImageEmbedding = replace(call.image, features=self._kept[call.image.features])
+        return network.decode(image, call.prompts, call.options, between)
 
-    def _whole(self, prompts: PromptEmbedding) -> PromptEmbedding:
-        """With its features instead of their number."""
-        return replace(prompts, features=self._kept[prompts.features])
-
-    def _keep(self, number: int, embedding: Any) -> Any:
-        """Keep the features; returns the embedding without them."""
-        self._kept[number] = embedding.features
-        return replace(embedding, features=None)
-
-    def _between(self, number: int) -> Callable[[], None]:
-        """What this pass calls between its blocks: the node may have asked for something meanwhile."""
+    def _between(self, number: int) -> Between:
+        """What this pass calls between its parts: the node may have asked for something meanwhile."""
 
         def look() -> None:
-            patience_s = 0.0
-            while self._link.is_readable(patience_s):
-                patience_s = FOLLOW_UP_S if self._serve_next() else 0.0
+            while self._link.is_readable(0.0):
+                self._serve_next()
             if number in self._cancelled:
                 raise Cancelled("the node gave this pass up")
 
         return look
+
+    def _failure(self, error: Exception) -> Failure:
+        """The error as it travels; one that cannot is told here."""
+        failure = Failure.of(error)
+        if failure.kind is NetworkError:
+            self._tell(error)
+        return failure
 
     def _tell(self, error: Exception) -> None:
         where = traceback.extract_tb(error.__traceback__)[-1]

@@ -288,11 +288,11 @@ class SamliteNode(LifecycleNode):
         self._on_queries_changed()
 
     def _on_queries_changed(self) -> None:
-        self._network.embed_prompts(self._registry.pending_prompts)
         if self._registry.vocabulary is not self._vocabulary:
             self._vocabulary = self._registry.vocabulary
             for stream in self._streams:
                 stream.set_vocabulary(self._vocabulary)
+        self._network.embed_prompts(self._registry.pending_prompts)  # last: what a stream's job can embed is its affair
 
     def _on_prompt(self, prompt: Prompt, error: Exception | None) -> None:
         if error is None:

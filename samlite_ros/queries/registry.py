@@ -98,7 +98,7 @@ class _Ended:
 class QueryRegistry:
     """All standing queries of all clients.
 
-    A query is PENDING until its prompt is embedded (`prompt_ready`), then ACTIVE and part of `vocabulary`. A refused
+    A query is PENDING until its prompt is embedded (`prompt_ready`), then ACTIVE. A refused
     replacement leaves the query of its name as it was; both have a status then, told apart by their request stamps.
     """
 
@@ -115,7 +115,7 @@ class QueryRegistry:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """All active queries; the same object until something changes."""
+        """All standing queries; the same object until something changes."""
         return self._vocabulary
 
     @property
@@ -310,8 +310,10 @@ class QueryRegistry:
 
     def _changed(self) -> None:
         self.revision += 1
-        active = tuple(s.query for s in self._standing.values() if s.query.prompt in self._ready)
-        vocabulary = Vocabulary(self._class_ids.epoch, active)
+        queries = [s.query for s in self._standing.values()]
+        active = tuple(q for q in queries if q.prompt in self._ready)
+        pending = tuple(q for q in queries if q.prompt not in self._ready)
+        vocabulary = Vocabulary(self._class_ids.epoch, active, pending)
         if vocabulary != self._vocabulary:
             self._vocabulary = vocabulary
 

@@ -45,7 +45,7 @@ class Asked:
     """What is asked, and what is known of it, at one moment.
 
     Args:
-        vocabulary: The queries.
+        vocabulary: The queries; the network searches for those that are pending too.
         searches: The last search for each prompt; never changed, only replaced.
     """
 
@@ -90,7 +90,7 @@ class JobBook:
     def forget_jobs(self) -> None:
         """Forget what runs and what is embedded, unless something is asked again by now."""
         with self._lock:
-            if not self._vocabulary.queries:
+            if not self._vocabulary.asked:
                 self._forget_jobs()
 
     @property
@@ -108,10 +108,10 @@ class JobBook:
         """Ask for these queries from now on."""
         with self._lock:
             self._vocabulary = vocabulary
-            active = self._active()
-            self._searches = {prompt: s for prompt, s in self._searches.items() if prompt in active}
-            self._submitted_ns = {prompt: s for prompt, s in self._submitted_ns.items() if prompt in active}
-            self._decoded &= active
+            asked = self._prompts()
+            self._searches = {prompt: s for prompt, s in self._searches.items() if prompt in asked}
+            self._submitted_ns = {prompt: s for prompt, s in self._submitted_ns.items() if prompt in asked}
+            self._decoded &= asked
 
     def is_too_old(self, stamp_ns: int) -> bool:
         """Whether masks of this stamp [ns] are no longer to be shown."""
@@ -165,8 +165,8 @@ class JobBook:
             running = self._take_off(job)
             if running is None:
                 return None
-            active = self._active()
-            found = {r.prompt: LastSearch(job.frame.stamp_ns, r.presence) for r in results if r.prompt in active}
+            asked = self._prompts()
+            found = {r.prompt: LastSearch(job.frame.stamp_ns, r.presence) for r in results if r.prompt in asked}
             self._searches = {**self._searches, **found}
             if job.late:
                 self._note_decoded(running)
@@ -189,27 +189,27 @@ class JobBook:
             running = [r.snapshot for r in (self._in_flight, self._late_in_flight, *self._late_done) if r is not None]
             return [s for s in (*running, self._embedded) if s is not None]
 
-    def _active(self) -> set[Prompt]:
-        return {q.prompt for q in self._vocabulary.queries}
+    def _prompts(self) -> set[Prompt]:
+        return {q.prompt for q in self._vocabulary.asked}
 
     def _use_embedding(self, running: Running) -> None:
         """What was withdrawn meanwhile counts as not decoded: if it comes back, it is decoded anew."""
-        self._embedded, self._decoded = running.snapshot, self._active().intersection(running.job.prompts)
+        self._embedded, self._decoded = running.snapshot, self._prompts().intersection(running.job.prompts)
 
     def _note_decoded(self, late: Running) -> None:
         if late.snapshot is self._embedded:
-            self._decoded |= self._active().intersection(late.job.prompts)
+            self._decoded |= self._prompts().intersection(late.job.prompts)
 
     def _due(self, stamp_ns: int) -> list[Query]:
         def allowed(query: Query) -> bool:
             last = self._submitted_ns.get(query.prompt)
             return last is None or query.max_rate_hz <= 0 or stamp_ns - last >= 1e9 / query.max_rate_hz
 
-        return [q for q in self._vocabulary.queries if allowed(q)]
+        return [q for q in self._vocabulary.asked if allowed(q)]
 
     def _note_submission(self, job: KeyframeJob) -> None:
         """What was withdrawn meanwhile is searched as if for the first time, if it comes back."""
-        self._submitted_ns.update(dict.fromkeys(self._active().intersection(job.prompts), job.frame.stamp_ns))
+        self._submitted_ns.update(dict.fromkeys(self._prompts().intersection(job.prompts), job.frame.stamp_ns))
 
     def _take_off(self, job: KeyframeJob) -> Running | None:
         candidates = (self._in_flight, self._late_in_flight, *self._late_done)

@@ -17,7 +17,7 @@ from samlite_ros.streaming.image.work_image import prepare
 from samlite_ros.streaming.jobs import JobBook, KeyframeJob
 from samlite_ros.streaming.keyframes import KeyframeSchedule
 from samlite_ros.streaming.tuning import Tuning
-from samlite_ros.types import Frame, Prompt, PromptResult, Segmentation, Vocabulary
+from samlite_ros.types import Frame, Prompt, PromptResult, Query, Segmentation, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -107,12 +107,17 @@ class StreamingPipeline:
         self._schedule.reset()
 
     def set_vocabulary(self, vocabulary: Vocabulary) -> None:
-        """LastSearch for these queries from now on; those of other cameras are left out.
+        """Search for these queries from now on; those of other cameras are left out.
 
-        A removed query is in no answer from the next frame on; a new one is searched in the embedding that exists.
+        A removed query is in no answer from the next frame on; a new one is searched in the embedding that exists. What
+        is found for a pending one is carried, and shown as soon as it is active; where nothing is carried, it waits.
         """
-        queries = tuple(q for q in vocabulary.queries if not q.cameras or self.camera in q.cameras)
-        self._jobs.set_vocabulary(Vocabulary(vocabulary.epoch, queries))
+
+        def here(queries: tuple[Query, ...]) -> tuple[Query, ...]:
+            return tuple(q for q in queries if not q.cameras or self.camera in q.cameras)
+
+        pending = here(vocabulary.pending) if self.options.propagate else ()
+        self._jobs.set_vocabulary(Vocabulary(vocabulary.epoch, here(vocabulary.queries), pending))
 
     def reset(self) -> None:
         """Forget every frame and mask (time jumped back, the camera changed); a running job's result is ignored."""
@@ -192,7 +197,7 @@ class StreamingPipeline:
 
     def _carry_to(self, frame: Frame) -> Segmentation:
         asked = self._jobs.asked
-        if not asked.vocabulary.queries:
+        if not asked.vocabulary.asked:
             self._tracker.reset()
             self._jobs.forget_jobs()
             self._schedule.reset()
@@ -201,7 +206,7 @@ class StreamingPipeline:
         newest = self._tracker.snapshots[-1] if self._tracker.snapshots else None
         self._still = newest is not None and newest.is_still
         self.counters.still_frames += self._still
-        self._withdraw({q.prompt for q in asked.vocabulary.queries})
+        self._withdraw({q.prompt for q in asked.vocabulary.asked})
         drawn = self._tracker.draw()
         answer = answer_carried(
             frame,
@@ -215,9 +220,9 @@ class StreamingPipeline:
         self.counters.carried_frames += any(i.propagated for i in answer.instances)
         return answer
 
-    def _withdraw(self, active: set[Prompt]) -> None:
+    def _withdraw(self, asked: set[Prompt]) -> None:
         """End the tracks that nobody asks for any more, and those that are too old."""
-        unwanted = [t for t in self._tracker.tracks if not any(m.prompt in active for m in t.matches)]
+        unwanted = [t for t in self._tracker.tracks if not any(m.prompt in asked for m in t.matches)]
         old = [t for t in self._tracker.tracks if t not in unwanted and self._jobs.is_too_old(t.keyframe_ns)]
         self.counters.withdrawn += len(old)
         self._tracker.end([*unwanted, *old])
@@ -244,7 +249,7 @@ class StreamingPipeline:
             self._schedule.delivered((now_ns - snapshot.stamp_ns) / 1e9 if now_ns is not None else 0.0)
         detections = detections_from(
             result.results,
-            mask_thresholds(vocabulary.queries),
+            mask_thresholds(vocabulary.asked),
             snapshot.stamp_ns,
             snapshot.image.size,
             self.options.merge_prompts,

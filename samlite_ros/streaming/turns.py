@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
 from samlite_ros.streaming.jobs import KeyframeJob
 
 
+class Busy(Enum):
+    """Why a camera that is at work has no job to give."""
+
+    ANSWERING = "a frame is being answered"
+
+
 class Stream(Protocol):
     """A camera's stream, as far as turns go."""
 
-    @property
-    def is_busy(self) -> bool:
-        """`take_job` last returned None because a frame is being answered."""
-        ...
-
-    def take_job(self) -> KeyframeJob | None:
-        """What to do now for this camera."""
+    def take_job(self) -> KeyframeJob | Busy | None:
+        """What to do now for this camera; None = nothing."""
         ...
 
     def take_late_job(self) -> KeyframeJob | None:
@@ -46,7 +48,7 @@ class Turns(Generic[AnyStream]):
         """
         for stream in tuple(self._streams):
             job = stream.take_job()
-            if job is None and stream.is_busy:
+            if isinstance(job, Busy):
                 return None
             self._streams.rotate(-1)  # the next camera comes first next time
             if job is not None:

@@ -24,6 +24,8 @@ def make_echo(blocks: int = 3, block_s: float = 0.0, **settings: Any) -> FakeSeg
     """A network whose answers are made of what it is asked and how many embeddings live: nothing can be mixed up."""
 
     def tell(frame: Frame, prompt: Prompt, options: DecodeOptions) -> PromptResult:
+        if prompt.text == "fail":
+            raise RuntimeError("CUDA out of memory")
         text = f"{prompt.text.upper()} {frame.stamp_ns} {frame.camera} {echo.living} living"
         mask = Mask(1, 2, frame.image[..., 0], frame.size, 100)
         score, box = np.array([options.score_threshold], np.float32), np.array([[1, 2, 3, 4]], np.float32)
@@ -71,10 +73,13 @@ def frame(stamp_ns=7, size=(6, 8)):
     return Frame(np.random.default_rng(stamp_ns).integers(0, 255, (*size, 3), np.uint8), stamp_ns, "optical", "left")
 
 
-def ask(network, image, *phrases, **options):
-    return network.segment(
-        image, network.embed_prompts(prompts(*phrases)), [DecodeOptions(0.25)] * len(phrases), **options
-    )
+def embed(network, image, between=None):
+    """The image's embedding: a search for nothing."""
+    return network.search(image, (), (), between).image
+
+
+def ask(network, image, *phrases):
+    return network.decode(image, prompts(*phrases), [DecodeOptions(0.25)] * len(phrases)).results
 
 
 def wait_until(condition, what):

@@ -8,6 +8,7 @@ from prompts import prompts
 
 from samlite_ros.errors import ModelLoadError, PhraseTooLongError
 from samlite_ros.live.network_worker import NetworkWorker
+from samlite_ros.network.local import LocalNetwork
 from samlite_ros.types import Prompt
 
 DEADLINE_S = 20.0
@@ -40,7 +41,7 @@ def make_bench():
         bench = Bench(*cameras, **options)
         made.append(bench)
         bench.worker.start()
-        assert bench.worker.load(lambda: bench.segmenter).result(DEADLINE_S) == "fake"
+        assert bench.worker.load(lambda: LocalNetwork(bench.segmenter)).result(DEADLINE_S) == "fake"
         bench.segmenter.calls.clear()
         return bench
 
@@ -53,7 +54,7 @@ def test_a_job_is_computed_and_delivered_on_one_thread(make_bench):
     bench = make_bench()
     (result,) = bench.run(bench.sources[0].add(7))
     assert (result.model_id, [r.prompt.display for r in result.results]) == ("fake", ["ball"])
-    assert bench.segmenter.calls == [("prompts", "ball"), ("image", 7), ("segment", 7, "ball")]
+    assert bench.segmenter.calls == [("prompts", "ball"), ("image", 7), ("prompts", "ball"), ("segment", 7, "ball")]
     assert bench.segmenter.threads == {"network"}
     counters = bench.worker.counters
     assert (counters.images_embedded, counters.prompts_decoded, counters.failures) == (1, 1, 0)
@@ -104,6 +105,7 @@ def test_a_late_job_is_decoded_between_two_blocks_on_the_earlier_image(make_benc
     def ask_in_the_second_block(frame, block):
         if block == 1:
             late.append(source.add(1, "cone", late=True))
+            bench.worker.poke()
 
     bench.segmenter.at_block = ask_in_the_second_block
     (result,) = bench.run(source.add(2))
@@ -125,6 +127,7 @@ def test_a_late_job_is_decoded_within_the_decoding_of_a_pass_on_the_image_before
     def ask(image, asked):
         if asked.prompts == prompts("ball"):
             fates[image.stamp_ns] = source.add(image.stamp_ns - 1, "cup", late=True)
+            bench.worker.poke()
 
     segmenter.at_segment = ask
     bench.run(source.add(2))
@@ -134,11 +137,40 @@ def test_a_late_job_is_decoded_within_the_decoding_of_a_pass_on_the_image_before
     assert segments == [(2, "ball"), (1, "cup"), (3, "ball"), (2, "cup")]
 
 
+def test_within_a_pass_late_jobs_follow_one_another_and_one_that_comes_meanwhile_is_not_overlooked(make_bench):
+    bench = make_bench(blocks=6)
+    source = bench.sources[0]
+    bench.run(source.add(1))
+    take, late = source.take_late_job, []
+
+    def take_while_another_comes():
+        job = take()
+        if job is None and len(late) == 1:
+            late.append(source.add(1, "cup", late=True))
+            bench.worker.poke()
+        return job
+
+    def ask_in_the_second_block(frame, block):
+        if block == 1:
+            late.append(source.add(1, "cone", late=True))
+            bench.worker.poke()
+
+    source.take_late_job = take_while_another_comes
+    bench.segmenter.at_block = ask_in_the_second_block
+    bench.run(source.add(2))
+    assert [fate.result(DEADLINE_S).results[0].prompt.display for fate in late] == ["cone", "cup"]
+    assert [call[1:] for call in bench.segmenter.calls if call[0] == "segment"][1:] == [
+        (1, "cone"),
+        (1, "cup"),
+        (2, "ball"),
+    ]
+
+
 def test_a_segmenter_whose_decoding_cannot_be_interrupted_is_used_as_it_is(make_bench):
     bench = make_bench()
 
     plain = FakeSegmenter(interruptible=False)
-    bench.worker.load(lambda: plain).result(DEADLINE_S)
+    bench.worker.load(lambda: LocalNetwork(plain)).result(DEADLINE_S)
     (result,) = bench.run(bench.sources[0].add(3))
     assert [r.prompt.display for r in result.results] == ["ball"]
 
@@ -147,9 +179,40 @@ def test_a_late_job_of_an_image_that_was_let_go_is_abandoned_within_a_pass(make_
     bench = make_bench(blocks=2)
     source = bench.sources[0]
     bench.run(source.add(1))
-    stale = source.add(99, "cone", late=True)
+    stale = []
+
+    def ask(frame, block):
+        if block == 0:
+            stale.append(source.add(99, "cone", late=True))
+            bench.worker.poke()
+
+    bench.segmenter.at_block = ask
     bench.run(source.add(2))
-    assert stale.result(DEADLINE_S) is None
+    assert stale[0].result(DEADLINE_S) is None
+
+
+def test_a_late_query_is_embedded_and_decoded_in_one_go_and_a_bad_prompt_spoils_no_other(make_bench):
+    bench = make_bench(blocks=4)
+    source = bench.sources[0]
+    bench.run(source.add(1))
+    bench.segmenter.calls.clear()
+    late = []
+
+    def ask_in_the_second_block(frame, block):
+        if block == 1:
+            late.append(source.add(1, "toolong", "cone", late=True))
+            bench.worker.embed_prompts(prompts("toolong", "cone"))
+
+    bench.segmenter.at_block = ask_in_the_second_block
+    bench.run(source.add(2))
+    assert [r.prompt.display for r in late[0].result(DEADLINE_S).results] == ["cone"]
+    assert [(p.display, type(error)) for p, error in bench.prompts] == [
+        ("toolong", PhraseTooLongError),
+        ("cone", type(None)),
+    ]
+    texts = [call[1:] for call in bench.segmenter.calls if call[0] == "prompts"]
+    assert texts == [("toolong",), ("cone",), ("cone",), ("ball",)]
+    assert bench.failures == []
 
 
 def test_a_new_phrase_is_embedded_between_two_blocks(make_bench):
@@ -165,7 +228,7 @@ def test_phrases_wait_for_the_model_and_bad_ones_are_told():
     bench = Bench()
     bench.worker.start()
     bench.worker.embed_prompts(prompts("toolong", "cone"))
-    bench.worker.load(lambda: bench.segmenter).result(DEADLINE_S)
+    bench.worker.load(lambda: LocalNetwork(bench.segmenter)).result(DEADLINE_S)
     while len(bench.prompts) < 2:
         assert bench.told.wait(DEADLINE_S)
         bench.told.clear()
@@ -215,7 +278,7 @@ def test_a_failed_load_leaves_the_worker_ready_for_another():
 
     with pytest.raises(ModelLoadError):
         bench.worker.load(fail).result(DEADLINE_S)
-    bench.worker.load(lambda: bench.segmenter).result(DEADLINE_S)
+    bench.worker.load(lambda: LocalNetwork(bench.segmenter)).result(DEADLINE_S)
     bench.run(bench.sources[0].add(1))
     bench.worker.unload().result(DEADLINE_S)
     waiting = bench.sources[0].add(2)

@@ -14,7 +14,7 @@ from prompts import prompts
 from samlite_ros.errors import ModelLoadError, NetworkEndedError
 from samlite_ros.live import network_worker
 from samlite_ros.live.network_worker import NetworkWorker
-from samlite_ros.network import remote as remote_segmenter
+from samlite_ros.network import remote as remote_network
 from samlite_ros.types import Prompt
 
 KILLED = "the network's process was ended by signal 9 (SIGKILL); it is started again"
@@ -84,17 +84,16 @@ def test_a_network_killed_while_idle_is_loaded_again_before_there_is_work(bench)
 def test_a_network_killed_in_a_pass_fails_the_job_and_is_loaded_again(bench):
     pid = bench.load(2000, 0.005)
     fate = bench.source.add(1)
-    bench.source.take_late_job = lambda: os.kill(pid, signal.SIGKILL)  # called between blocks
-    bench.source.may_have_late_job = True
     bench.worker.poke()
+    wait_until(lambda: not bench.source.jobs, "no pass")
+    os.kill(pid, signal.SIGKILL)
     assert fate.result(DEADLINE_S) is None
-    bench.source.may_have_late_job = False
     bench.reloaded()
     assert bench.failures == [KILLED]
 
 
 def test_a_phrase_wakes_the_worker_within_a_pass(bench, monkeypatch):
-    monkeypatch.setattr(remote_segmenter, "LOOK_S", 60.0)
+    monkeypatch.setattr(remote_network, "LOOK_S", 60.0)
     bench.load(200, 0.01)
     fate = bench.source.add(1)
     bench.worker.poke()
@@ -118,6 +117,20 @@ def test_a_phrase_waits_for_the_next_network_unless_it_ends_that_too(bench):
         ("die", NetworkEndedError),
         ("cup", type(None)),
     ]
+
+
+def test_a_phrase_that_ends_the_network_with_its_late_job_does_so_once_more_and_is_refused(bench):
+    bench.load()
+    bench.run(1)
+    late = bench.source.add(1, "die", "cone", late=True)
+    bench.worker.embed_prompts(prompts("die", "cone"))
+    assert late.result(DEADLINE_S) is None
+    wait_until(lambda: len(bench.prompts) == 2, "one of them waits for ever")
+    assert [(prompt.display, type(error)) for prompt, error in bench.prompts] == [
+        ("die", NetworkEndedError),
+        ("cone", type(None)),
+    ]
+    assert phrase_of(bench.run(2)).startswith("BALL 2")
 
 
 def test_a_network_that_cannot_be_loaded_again_is_tried_more_and_more_seldom(bench, monkeypatch):
@@ -168,7 +181,7 @@ def test_many_failures_in_a_row_do_not_end_the_worker(bench, monkeypatch):
     monkeypatch.setattr(network_worker, "LONGEST_PAUSE_S", 0.0)
     bench.load()
     bench.worker._failures_in_a_row = 5000  # an hour and more of them
-    fate = bench.source.add(1, phrase="toolong")
+    fate = bench.source.add(1, "fail")
     bench.worker.poke()
     assert fate.result(DEADLINE_S) is None
     assert bench.run(2) is not None

@@ -12,15 +12,16 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from network_process import DEADLINE_S, a_host, ask, frame, make, make_echo, runs, wait_until
+from network_process import DEADLINE_S, a_host, ask, embed, frame, make, make_echo, runs, wait_until
 from prompts import prompts
 
 from samlite_ros.errors import Cancelled, ModelLoadError, NetworkEndedError, NetworkError, PhraseTooLongError
 from samlite_ros.network import host as network_host
-from samlite_ros.network import remote as remote_segmenter
+from samlite_ros.network import remote as remote_network
 from samlite_ros.network.host import NetworkHost
+from samlite_ros.network.local import LocalNetwork
 from samlite_ros.network.protocol import Failure
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PromptEmbedding
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt
 
 
 @pytest.fixture(scope="module")
@@ -40,35 +41,33 @@ def assert_same(a, b):
 
 @pytest.mark.parametrize("size", [(6, 8), (720, 1280)])
 def test_all_three_calls_answer_as_within_the_process(host, size):
-    remote, local = host.load((3,)), make_echo(3)
+    remote, local = host.load((3,)), LocalNetwork(make_echo(3))
     shown = frame(size=size)
     for network in (remote, local):
-        text = network.embed_prompts(prompts("a", "b"))
-        assert (text.prompts, text.model_id) == (prompts("a", "b"), "net")
-        image = network.embed_image(shown, lambda: None)
+        assert (network.embed(prompts("a", "b")), network.model_id, network.interruptible) == ({}, "net", True)
+        image = embed(network, shown, lambda: None)
         assert (image.stamp_ns, image.camera, image.size, image.model_id) == (7, "left", size, "net")
         del image
-    here = ask(local, local.embed_image(shown), "a", "b")
-    there = ask(remote, remote.embed_image(shown), "a", "b")
-    assert remote.model_id == "net"
+    here = ask(local, embed(local, shown), "a", "b")
+    there = ask(remote, embed(remote, shown), "a", "b")
     for a, b in zip(here, there, strict=True):
         assert b.masks[0].probability.flags.writeable
         assert_same(a, b)
 
 
 def test_image_and_decoding_can_be_had_in_one_call(host):
-    remote, local, options = host.load((100, 0.005)), make_echo(), [DecodeOptions(0.25)]
-    before, late = remote.embed_image(frame(1)), []
+    remote, local, options = host.load((100, 0.005)), LocalNetwork(make_echo()), [DecodeOptions(0.25)]
+    before, late = embed(remote, frame(1)), []
 
     def ask_in_the_second_half():
         if not late and time.monotonic() - began_s > 0.75:
             late.extend(ask(remote, before, "late"))
 
     began_s = time.monotonic()
-    found = remote.search(frame(), remote.embed_prompts(prompts("a")), options, ask_in_the_second_half)
+    found = remote.search(frame(), prompts("a"), options, ask_in_the_second_half)
     took_s = time.monotonic() - began_s
     assert late and 0.5 <= found.encode_s <= took_s - 0.5
-    (here,) = ask(local, local.embed_image(frame()), "a")
+    (here,) = ask(local, embed(local, frame()), "a")
     (again,) = ask(remote, found.image, "a")
     np.testing.assert_array_equal(found.results[0].masks[0].probability, here.masks[0].probability)
     assert again.prompt.display == "A 7 left 2 living"
@@ -76,24 +75,22 @@ def test_image_and_decoding_can_be_had_in_one_call(host):
 
 def test_where_decoding_fails_the_image_is_let_go(host):
     remote = host.load((1,))
-    text = remote.embed_prompts(prompts("a"))
-    wrong = PromptEmbedding(text.prompts, "other", text.features)
-    with pytest.raises(ValueError, match="image of 'net'"):
-        remote.search(frame(), wrong, [DecodeOptions()], None)
-    assert ask(remote, remote.embed_image(frame(8)), "a")[0].prompt.display == "A 8 left 1 living"
+    with pytest.raises(ValueError, match="zip"):
+        remote.search(frame(), prompts("a"), [], None)
+    assert ask(remote, embed(remote, frame(8)), "a")[0].prompt.display == "A 8 left 1 living"
 
 
 def test_arrays_that_are_not_contiguous_travel_too(host):
     remote = host.load((1,))
     whole = frame(size=(300, 400))
     flipped = Frame(whole.image[:, ::-1, ::-1], 7, "optical", "left")
-    (result,) = ask(remote, remote.embed_image(flipped), "a")
+    (result,) = ask(remote, embed(remote, flipped), "a")
     np.testing.assert_array_equal(result.masks[0].probability, whole.image[:, ::-1, 2])
 
 
 def test_a_query_is_answered_within_a_pass(host):
     remote = host.load((200, 0.005))
-    before = remote.embed_image(frame(1))
+    before = embed(remote, frame(1))
     late = []
 
     def ask_once():
@@ -101,14 +98,14 @@ def test_a_query_is_answered_within_a_pass(host):
             late.extend(ask(remote, before, "late"))
             late.append(time.monotonic())
 
-    remote.embed_image(frame(2), ask_once)
+    embed(remote, frame(2), ask_once)
     assert late[0].prompt.display.startswith("LATE 1 left")
     assert time.monotonic() - late[-1] > 0.5, "it waited for the pass"
 
 
 def test_a_new_phrase_and_its_decoding_wait_for_one_block_only(host):
     remote = host.load((4, 0.4))
-    before = remote.embed_image(frame(1))
+    before = embed(remote, frame(1))
     answered_s = []
 
     def ask_once():
@@ -117,17 +114,17 @@ def test_a_new_phrase_and_its_decoding_wait_for_one_block_only(host):
             answered_s.append(time.monotonic() - began_s)
 
     began_s = time.monotonic()
-    remote.embed_image(frame(2), ask_once)
+    embed(remote, frame(2), ask_once)
     assert answered_s[0] < 0.7
 
 
 def test_who_has_something_for_a_running_pass_need_not_wait(host, monkeypatch):
-    monkeypatch.setattr(remote_segmenter, "LOOK_S", 20.0)
+    monkeypatch.setattr(remote_network, "LOOK_S", 20.0)
     remote = host.load((100, 0.01))
     asked_s, looked_s = [], []
     timer = threading.Timer(0.2, lambda: (asked_s.append(time.monotonic()), remote.look()))
     timer.start()
-    remote.embed_image(frame(1), lambda: looked_s.append(time.monotonic()))
+    embed(remote, frame(1), lambda: looked_s.append(time.monotonic()))
     timer.join()
     assert len(looked_s) == 1 and 0 <= looked_s[0] - asked_s[0] < 0.2
     remote.close()
@@ -136,20 +133,20 @@ def test_who_has_something_for_a_running_pass_need_not_wait(host, monkeypatch):
 
 def test_what_on_block_raises_ends_the_pass_on_both_sides(host):
     remote = host.load((2000, 0.005))
-    image = remote.embed_image(frame(1))
+    image = embed(remote, frame(1))
 
     def cancel():
         raise Cancelled("stop")
 
     began_s = time.monotonic()  # a pass that nothing ends takes 10 s
     for run in (
-        lambda: remote.embed_image(frame(2), cancel),
-        lambda: remote.search(frame(2), remote.embed_prompts(prompts("b")), [DecodeOptions()], cancel),
+        lambda: embed(remote, frame(2), cancel),
+        lambda: remote.search(frame(2), prompts("b"), [DecodeOptions()], cancel),
     ):
         with pytest.raises(Cancelled, match="stop"):
             run()
     with pytest.raises(ZeroDivisionError):
-        remote.embed_image(frame(3), lambda: 1 / 0)
+        embed(remote, frame(3), lambda: 1 / 0)
     (result,) = ask(remote, image, "c")
     assert result.prompt.display.startswith("C 1 left")
     assert time.monotonic() - began_s < 5.0, "the network went on with a pass that was given up"
@@ -158,7 +155,7 @@ def test_what_on_block_raises_ends_the_pass_on_both_sides(host):
 def test_a_network_without_steps_is_not_interrupted():
     with a_host(lambda parameters: make_echo(interruptible=False)) as host:
         remote = host.load(None)
-        found = remote.search(frame(), remote.embed_prompts(prompts("a")), [DecodeOptions()], lambda: None)
+        found = remote.search(frame(), prompts("a"), [DecodeOptions()], lambda: None)
     assert found.results[0].prompt.display.startswith("A 7")
 
 
@@ -169,18 +166,18 @@ def test_errors_arrive_as_they_were_raised(capfd):
 
 def check_errors(host, remote, capfd):
     with pytest.raises(PhraseTooLongError, match="needs 40 tokens") as raised:
-        remote.embed_prompts(prompts("toolong"))
+        raise remote.embed(prompts("toolong"))[Prompt("toolong")]
     assert (raised.value.phrase, raised.value.tokens, raised.value.limit) == ("toolong", 40, 32)
-    image = remote.embed_image(frame())
+    image = embed(remote, frame())
     other = ImageEmbedding(7, "left", (6, 8), "other", image.features)
     with pytest.raises(ValueError, match="image of 'other'"):
         ask(remote, other, "a")
     assert capfd.readouterr().err == ""
     for _ in range(2):
         with pytest.raises(NetworkError, match=r"^StrangeError: <function"):
-            remote.embed_prompts(prompts("strange"))
+            raise remote.embed(prompts("strange"))[Prompt("strange")]
     assert capfd.readouterr().err.count("Traceback") == 1
-    assert remote.embed_prompts(prompts("good")).prompts == prompts("good")
+    assert remote.embed(prompts("good")) == {}
     with pytest.raises(ModelLoadError, match="no such folder"):
         host.load("missing")
     with pytest.raises(NetworkError, match="KeyError: 'weights'"):
@@ -196,7 +193,7 @@ def test_an_error_that_carries_what_cannot_be_pickled_keeps_its_kind_and_text():
 
 
 def test_an_embedding_of_another_network_is_refused(host):
-    image = host.load((1,)).embed_image(frame())
+    image = embed(host.load((1,)), frame())
     remote = host.load((1,))
     with pytest.raises(ValueError, match="not in this network's process"):
         ask(remote, image, "a")
@@ -204,11 +201,11 @@ def test_an_embedding_of_another_network_is_refused(host):
 
 def test_embeddings_are_let_go_with_the_nodes_objects(host):
     remote = host.load((200, 0.005))
-    kept = [remote.embed_image(frame(stamp)) for stamp in (1, 2, 3)]
+    kept = [embed(remote, frame(stamp)) for stamp in (1, 2, 3)]
     assert ask(remote, kept[0], "a")[0].prompt.display == "A 1 left 3 living"
     del kept[1:]
     with pytest.raises(Cancelled):
-        remote.embed_image(frame(4), lambda: (_ for _ in ()).throw(Cancelled("stop")))
+        embed(remote, frame(4), lambda: (_ for _ in ()).throw(Cancelled("stop")))
     assert ask(remote, kept[0], "a")[0].prompt.display == "A 1 left 1 living"
 
 
@@ -225,17 +222,17 @@ def test_a_killed_process_is_named_and_another_can_be_loaded(host, in_pass):
         wait_until(lambda: not remote.is_alive, "its end is not noticed")
     for _ in range(2):
         with pytest.raises(NetworkEndedError, match=r"^the network's process was ended by signal 9 \(SIGKILL\)$"):
-            remote.embed_image(frame(), kill)
+            embed(remote, frame(), kill)
     assert time.monotonic() - began_s < 5.0
     again = host.load((1,))
     assert again.is_alive and again.pid != remote.pid
-    assert ask(again, again.embed_image(frame()), "a")
+    assert ask(again, embed(again, frame()), "a")
 
 
 def test_a_process_that_ends_by_itself_is_named(host):
     remote = host.load((1,))
     with pytest.raises(NetworkEndedError, match="ended by itself with status 7"):
-        remote.embed_prompts(prompts("die"))
+        remote.embed(prompts("die"))
 
 
 def test_closing_ends_the_process_in_the_middle_of_a_pass(host):
@@ -246,12 +243,12 @@ def test_closing_ends_the_process_in_the_middle_of_a_pass(host):
 
     began_s = time.monotonic()
     with pytest.raises(Cancelled):
-        remote.embed_image(frame(), cancel)
+        embed(remote, frame(), cancel)
     remote.close()
     assert not runs(remote.pid) and not remote.is_alive
     assert time.monotonic() - began_s < 1.0
     with pytest.raises(NetworkEndedError, match="let go"):
-        remote.embed_prompts(prompts("a"))
+        remote.embed(prompts("a"))
 
 
 def test_two_loads_in_a_row_leave_one_process_and_closing_the_host_none():
@@ -276,7 +273,7 @@ def test_where_threads_run_there_is_no_host():
 PARENT = """
 import os, signal, sys
 sys.path.insert(0, {folder!r})
-from network_process import frame, make
+from network_process import embed, frame, make
 from samlite_ros.network.host import NetworkHost
 signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in a shell's background inherit that it is ignored
 host = NetworkHost.start(make)
@@ -285,7 +282,7 @@ def tell_once(told=[]):
     if not told:
         told.append(print(host.pid, remote.pid, flush=True))
     {then}
-remote.embed_image(frame(), tell_once)
+embed(remote, frame(), tell_once)
 """
 
 
@@ -321,5 +318,5 @@ def test_an_interrupt_of_the_terminals_group_leaves_the_children_to_the_node():
         for number in (signal.SIGINT, signal.SIGTERM):
             for pid in (host.pid, remote.pid):
                 os.kill(pid, number)
-        assert remote.embed_prompts(prompts("a")).prompts == prompts("a")
+        assert remote.embed(prompts("a")) == {}
         assert host.load((1,)).is_alive

@@ -82,7 +82,10 @@ def test_pending_until_embedded_then_active():
     registry.apply(ask(stamp_ns=7), S)
     assert status_of(registry).state == State.PENDING
     assert registry.vocabulary.queries == ()
+    (pending,) = registry.vocabulary.pending
+    assert (pending.prompt, pending.class_id, registry.vocabulary.epoch) == (*prompts("red ball"), 0, 1)
     embed_pending(registry, lambda prompts: None, S)
+    assert (registry.vocabulary.queries, registry.vocabulary.pending) == ((pending,), ())
     status = status_of(registry)
     assert (status.state, status.outcome, status.request_stamp_ns) == (State.ACTIVE, Outcome.UNKNOWN, 7)
     assert math.isnan(status.presence)

@@ -159,6 +159,36 @@ def test_a_late_query_is_decoded_on_the_last_embedding_and_carried_from_it():
     assert pipeline.counters.late_decodes == 2 and pipeline.counters.keyframes == 2
 
 
+def test_what_is_found_for_a_pending_query_is_kept_and_shown_once_it_is_active():
+    world = PaintedWorld([ball(at_rest()), ball(lambda i: (250 - 2.0 * i, 170.0), GREEN, phrase="cup")])
+    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world)
+    pipeline.set_vocabulary(vocabulary("ball"))
+    pipeline.step(world.frame(0))
+    deliver(pipeline, segmenter, pipeline.take_job())
+    with_cup = vocabulary("ball", "cup", epoch=2)
+    pipeline.set_vocabulary(Vocabulary(2, with_cup.queries[:1], pending=with_cup.queries[1:]))
+    late = pipeline.take_late_job()
+    assert late.prompts == prompts("cup")
+    deliver(pipeline, segmenter, late)
+    for index in (1, 2):
+        answer = pipeline.step(world.frame(index))
+        assert [r.query.prompt.display for r in answer.results] == ["ball"] and len(answer.instances) == 1
+    pipeline.set_vocabulary(with_cup)
+    assert pipeline.take_late_job() is None
+    answer = pipeline.step(world.frame(3))
+    assert [(r.query.prompt.display, r.count) for r in answer.results] == [("ball", 1), ("cup", 1)]
+    assert best_iou(answer, world.truth(3)[1]) > 0.9
+
+
+def test_where_nothing_is_carried_a_pending_query_waits_until_it_is_active():
+    world = PaintedWorld([ball(at_rest())])
+    pipeline = StreamingPipeline(StreamingOptions(propagate=False))
+    asked = vocabulary("ball", "cup")
+    pipeline.set_vocabulary(Vocabulary(1, asked.queries[:1], pending=asked.queries[1:]))
+    pipeline.step(world.frame(0))
+    assert pipeline.take_job().prompts == prompts("ball")
+
+
 def test_one_thing_that_two_phrases_find_is_one_instance_with_two_matches():
     world = PaintedWorld([ball(lambda i: (80 + 3.0 * i, 120.0))])
     segmenter = truth_segmenter(world, also={"sphere": "ball"})

@@ -11,12 +11,11 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from network_process import a_host, ask, frame, make_echo
+from network_process import a_host, ask, embed, frame, make_echo
 from prompts import prompts
 
 from samlite_ros.errors import Cancelled, NetworkEndedError
-from samlite_ros.network.link import Link, LinkBrokenError, LinkClosedError
-from samlite_ros.network.shared_block import NAME
+from samlite_ros.network.link import NAME, Link, LinkBrokenError, LinkClosedError
 
 SIZES = [(200, 300), (480, 640), (6, 8), (720, 1280), (480, 640), (1080, 1920), (300, 300), (1080, 1920)]
 LARGE = (480, 641)  # (480, 640) is the warm-up's
@@ -76,7 +75,7 @@ def test_images_of_all_sizes_arrive_and_stay_as_they_were(either):
     kept = []
     for stamp, size in enumerate(SIZES * 2, start=1):
         shown = frame(stamp, size)
-        kept.append((either.embed_image(shown), shown))
+        kept.append((embed(either, shown), shown))
         assert_seen(either, *kept[-1])
     for image, shown in kept:
         assert_seen(either, image, shown)
@@ -85,13 +84,13 @@ def test_images_of_all_sizes_arrive_and_stay_as_they_were(either):
 def test_one_block_is_enough_for_images_that_are_not_kept(copying):
     with made_blocks() as made:
         for stamp in range(1, 6):
-            copying.embed_image(frame(stamp, LARGE))
+            embed(copying, frame(stamp, LARGE))
         with pytest.raises(ValueError, match="black"):
-            copying.embed_image(frame_of_zeros())
+            embed(copying, frame_of_zeros())
         with pytest.raises(Cancelled):
-            copying.embed_image(frame(6, LARGE), cancel)
+            embed(copying, frame(6, LARGE), cancel)
         shown = frame(7, LARGE)
-        assert_seen(copying, copying.embed_image(shown), shown)
+        assert_seen(copying, embed(copying, shown), shown)
     assert made.call_count == 1
 
 
@@ -111,10 +110,10 @@ def test_an_image_does_not_change_while_its_pass_runs(copying):
 
     def embed_another():
         if not inner:
-            inner.append(copying.embed_image(within))
+            inner.append(embed(copying, within))
 
     with made_blocks() as made:
-        image = copying.embed_image(outer, embed_another)
+        image = embed(copying, outer, embed_another)
     assert made.call_count == 1
     assert_seen(copying, image, outer)
     assert_seen(copying, inner[0], within)
@@ -124,14 +123,14 @@ def test_images_travel_without_shared_memory_too_and_with_it_once_there_is_some(
     shown = [frame(stamp, LARGE) for stamp in range(4)]
     before = blocks()
     with patch("os.memfd_create", side_effect=PermissionError(errno.EPERM, "seccomp")):
-        assert_seen(either, either.embed_image(shown[0]), shown[0])
+        assert_seen(either, embed(either, shown[0]), shown[0])
     with patch("os.posix_fallocate", side_effect=OSError(errno.ENOSPC, "no memory")):
-        assert_seen(either, either.embed_image(shown[1]), shown[1])
+        assert_seen(either, embed(either, shown[1]), shown[1])
     with monkeypatch.context() as without:
         without.delattr(os, "memfd_create")
-        assert_seen(either, either.embed_image(shown[2]), shown[2])
+        assert_seen(either, embed(either, shown[2]), shown[2])
     assert blocks() == before and blocks(either.pid) == 0
-    assert_seen(either, either.embed_image(shown[3]), shown[3])
+    assert_seen(either, embed(either, shown[3]), shown[3])
     assert blocks() == before + 1 and blocks(either.pid) == 1
 
 
@@ -141,7 +140,7 @@ def test_the_memory_is_let_go(either):
     for stamp in range(200):
         shown = frame(stamp, SIZES[stamp % 2])
         with suppress(Cancelled):
-            either.embed_image(shown, cancel if stamp % 20 == 5 else None)
+            embed(either, shown, cancel if stamp % 20 == 5 else None)
         counts.append((blocks(), descriptors(), blocks(either.pid), descriptors(either.pid)))
     settled = counts[10:]  # the block has its size
     assert max(ours for ours, *_ in settled) == before[0] + 1
@@ -201,15 +200,15 @@ def test_a_network_that_cannot_map_an_image_within_a_pass_ends_and_says_why(capf
         a_host(lambda parameters: make_echo(*parameters, refuse=open_no_more_files)) as host,
         closing(host.load((2000, 0.002))) as remote,
     ):
-        remote.embed_prompts(prompts("few files"))
+        remote.embed(prompts("few files"))
         asked = []
 
         def embed_another():
             if not asked:
-                asked.append(remote.embed_image(frame(2, LARGE)))
+                asked.append(embed(remote, frame(2, LARGE)))
 
         with pytest.raises(NetworkEndedError, match="ended by itself with status 1"):
-            remote.embed_image(frame(1, (6, 8)), embed_another)
+            embed(remote, frame(1, (6, 8)), embed_another)
     assert "LinkBrokenError: shared memory of an image" in capfd.readouterr().err
 
 
