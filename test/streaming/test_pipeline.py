@@ -161,7 +161,7 @@ def test_a_late_query_is_decoded_on_the_last_embedding_and_carried_from_it():
 
 def test_what_is_found_for_a_pending_query_is_kept_and_shown_once_it_is_active():
     world = PaintedWorld([ball(at_rest()), ball(lambda i: (250 - 2.0 * i, 170.0), GREEN, phrase="cup")])
-    pipeline, segmenter = StreamingPipeline(CARRY), TruthSegmenter(world)
+    pipeline, segmenter = StreamingPipeline(CARRY), truth_segmenter(world)
     pipeline.set_vocabulary(vocabulary("ball"))
     pipeline.step(world.frame(0))
     deliver(pipeline, segmenter, pipeline.take_job())
