@@ -51,7 +51,7 @@ def _definitions(package: str) -> Path:
 
 
 class BagMessages:
-    """Makes messages for bags; see `message_fields.MessageFactory`."""
+    """Makes messages for bags; see `messages.fill.MessageFactory`."""
 
     def new(self, type_name: str, **fields: Any) -> Any:
         """A message of `rosbags`."""

@@ -24,7 +24,7 @@ class FrameKey(NamedTuple):
     stamp_ns: int
 
 
-class Answer(NamedTuple):
+class RecordedAnswer(NamedTuple):
     """One answer and when it was published [ns]."""
 
     segmentation: Segmentation
@@ -50,7 +50,7 @@ class ResultBag:
         self._check_version()
         self._names = self._read_names()
 
-    def answers(self) -> Iterator[Answer]:
+    def answers(self) -> Iterator[RecordedAnswer]:
         """All answers in the order in which they were published; a damaged one is noted as a fault and left out."""
         for message in self.reader.messages(self.topics):
             try:
@@ -59,7 +59,7 @@ class ResultBag:
             except (BagError, ValueError) as error:
                 self.reader.add_fault(f"{self.reader.path}: {message.topic}: an answer is damaged: {error}")
                 continue
-            yield Answer(answer, message.log_time_ns)
+            yield RecordedAnswer(answer, message.log_time_ns)
 
     def __enter__(self) -> ResultBag:
         return self

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from samlite_ros.bags.results import Answer, FrameKey
+from samlite_ros.bags.results import FrameKey, RecordedAnswer
 from samlite_ros.errors import BagError
 from samlite_ros.evaluation.measures.cases import Case, FoundInstance, make_case
 from samlite_ros.evaluation.measures.matching import match_greedily
@@ -87,7 +87,7 @@ class Evaluation:
         return len(self.frames) / self.truth_frames
 
 
-def evaluate(answers: Iterable[Answer], truth: Truth, options: EvaluationOptions | None = None) -> Evaluation:
+def evaluate(answers: Iterable[RecordedAnswer], truth: Truth, options: EvaluationOptions | None = None) -> Evaluation:
     """Compare answers with truth.
 
     Args:
@@ -128,7 +128,7 @@ class _Judge:
     model_id: str = ""
     first_stamp_ns: int = 0
 
-    def take(self, answer: Answer) -> None:
+    def take(self, answer: RecordedAnswer) -> None:
         """The next answer in the order of publishing."""
         segmentation = answer.segmentation
         self.first_stamp_ns = self.first_stamp_ns or segmentation.stamp_ns

@@ -1,4 +1,4 @@
-"""The other way round from `message_fields`: our messages back to the values of `samlite_ros.types`.
+"""The other way round from `messages.fill`: messages to the values of `samlite_ros.types`.
 
 Reads the classes of rclpy and those of `rosbags` alike.
 """

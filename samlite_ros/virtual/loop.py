@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from samlite_ros.streaming.answer import Published
-from samlite_ros.types import Frame, Segmentation, Vocabulary
+from samlite_ros.types import Frame, Segmentation
 from samlite_ros.virtual.latency import NEVER
 from samlite_ros.virtual.network import VirtualNetwork, VirtualStream
 
@@ -16,19 +16,13 @@ News_co = TypeVar("News_co", covariant=True)
 
 @dataclass(frozen=True, eq=False)
 class PublishedAnswer(Published):
-    """One answer with the frame that it answers, and all that was asked then, of any camera."""
+    """One answer with the frame that it answers."""
 
     frame: Frame
-    vocabulary: Vocabulary
 
 
 class Clients(Protocol[News_co]):
     """Who asks, and what they are told besides the answers."""
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """What is asked now."""
-        ...
 
     @property
     def next_ns(self) -> int:
@@ -123,4 +117,4 @@ class VirtualLoop(Generic[News_co]):
 
     def _published(self, answer: Segmentation, frame: Frame, at_ns: int, work_s: float) -> PublishedAnswer:
         self._clients.record(answer)
-        return PublishedAnswer(answer, at_ns, work_s, frame, self._clients.vocabulary)
+        return PublishedAnswer(answer, at_ns, work_s, frame)

@@ -79,7 +79,7 @@ class _QueryClients:
         segmenter: Segmenter,
         pipelines: Sequence[StreamingPipeline],
     ) -> None:
-        self.vocabulary: Vocabulary = registry.vocabulary
+        self._vocabulary: Vocabulary = registry.vocabulary
         self._registry, self._segmenter, self._pipelines = registry, segmenter, pipelines
         self._asked = deque(sorted(asked, key=lambda a: a.at_ns))
         self._told_revision = registry.revision
@@ -96,13 +96,13 @@ class _QueryClients:
         registry = self._registry
         registry.advance(now_ns)
         embed_pending(registry, self._segmenter.embed_prompts, now_ns)
-        if registry.vocabulary is not self.vocabulary:
-            self.vocabulary = registry.vocabulary
+        if registry.vocabulary is not self._vocabulary:
+            self._vocabulary = registry.vocabulary
             for pipeline in self._pipelines:
-                pipeline.set_vocabulary(self.vocabulary)
+                pipeline.set_vocabulary(self._vocabulary)
         if registry.revision != self._told_revision:
             self._told_revision = registry.revision
-            yield PublishedStatus(tuple(registry.statuses()), self.vocabulary.epoch, now_ns)
+            yield PublishedStatus(tuple(registry.statuses()), self._vocabulary.epoch, now_ns)
 
     def record(self, answer: Segmentation) -> None:
         self._registry.record(answer)

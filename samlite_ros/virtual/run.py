@@ -118,7 +118,6 @@ class _Changes:
     def __init__(
         self, pipeline: StreamingPipeline, vocabulary: Vocabulary, changes: Sequence[tuple[int, Vocabulary]]
     ) -> None:
-        self.vocabulary = vocabulary
         self._pipeline, self._changes = pipeline, list(changes)
         pipeline.set_vocabulary(vocabulary)
 
@@ -127,8 +126,7 @@ class _Changes:
         return self._changes[0][0] if self._changes else NEVER
 
     def ask(self, now_ns: int) -> None:
-        self.vocabulary = self._changes.pop(0)[1]
-        self._pipeline.set_vocabulary(self.vocabulary)
+        self._pipeline.set_vocabulary(self._changes.pop(0)[1])
 
     def update(self, now_ns: int) -> Iterable[NoReturn]:
         return ()

@@ -28,7 +28,7 @@ from test_reader import cut, drop_metadata, write_damaged_images
 
 from samlite_ros.bags.message_types import BAG_MESSAGES, QUERY_SET, STRING, TEXT_QUERY
 from samlite_ros.bags.reader import BagReader
-from samlite_ros.bags.results import Answer, ResultBag
+from samlite_ros.bags.results import RecordedAnswer, ResultBag
 from samlite_ros.bags.writer import BagWriter
 from samlite_ros.commands.cli import main
 from samlite_ros.errors import BagError, ParameterError, SamliteError
@@ -44,7 +44,7 @@ PHRASES = ("red thing", "green thing", "yellow thing")
 EVERYTHING = ResultOptions(label_images=True, images=True, video=True)
 
 
-def answers_of(path: Path) -> list[Answer]:
+def answers_of(path: Path) -> list[RecordedAnswer]:
     with ResultBag(path) as bag:
         answers = list(bag.answers())
         assert not bag.reader.faults
@@ -142,7 +142,7 @@ SCRIPT = """
 """
 
 
-def phrases_by_frame(answers: Sequence[Answer]) -> list[list[str]]:
+def phrases_by_frame(answers: Sequence[RecordedAnswer]) -> list[list[str]]:
     return [[r.query.prompt.display for r in a.segmentation.results] for a in answers]
 
 

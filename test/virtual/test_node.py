@@ -9,6 +9,7 @@ from bag_world import colour_segmenter, draw_world, stamp_of
 from fake_segmenter import FakeSegmenter
 
 from samlite_ros.errors import PhraseTooLongError
+from samlite_ros.messages.outputs import AnsweredFrame
 from samlite_ros.queries.asked import Asked
 from samlite_ros.queries.registry import State
 from samlite_ros.queries.requests import QueryOptions, QueryRequest
@@ -55,7 +56,7 @@ def content(answer: Segmentation, at_ns: int) -> tuple:
 )
 def test_one_camera_is_answered_as_by_a_run(propagate: bool, profile: LatencyProfile) -> None:
     _, answers, _ = run_node(profile, propagate)
-    vocabulary = answers[0].vocabulary
+    vocabulary = AnsweredFrame(answers[0].answer, answers[0].frame).vocabulary
     options = StreamingOptions(propagate=propagate)
     driven = list(drive(colour_segmenter(), FRAMES, profile, options, vocabulary, charge_s=0.0))
     assert [content(a.answer, a.at_ns) for a in answers] == [content(d.answer, d.at_ns) for d in driven]
