@@ -5,7 +5,8 @@ import numpy as np
 from samlite_ros.streaming.carry.tracks import PromptMatch, Track
 from samlite_ros.streaming.image.geometry import identity
 from samlite_ros.streaming.image.work_image import prepare
-from samlite_ros.streaming.model.appearance import KeyframeMask, PaddedKeyframe, build_model
+from samlite_ros.streaming.model.appearance import build_model
+from samlite_ros.streaming.model.keyframe import KeyframeMask, PaddedKeyframe
 from samlite_ros.streaming.tuning import Tuning
 from samlite_ros.types import Frame, Mask, Prompt
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from samlite_ros.pixels.masks import mask_iou
 from samlite_ros.streaming.carry.tracks import PromptMatch
 from samlite_ros.streaming.image.work_image import FINE
-from samlite_ros.streaming.model.appearance import KeyframeMask
+from samlite_ros.streaming.model.keyframe import KeyframeMask
 from samlite_ros.streaming.tuning import DetectionTuning
 from samlite_ros.types import Mask, Prompt, PromptResult
 

@@ -15,7 +15,8 @@ from samlite_ros.streaming.carry.tracks import Track, initial_pose, start_by_col
 from samlite_ros.streaming.image.geometry import Poses, identity, scale_of, transform
 from samlite_ros.streaming.image.work_image import WorkImage
 from samlite_ros.streaming.model.alignment import Alignment, Occlusion, align_best, stack
-from samlite_ros.streaming.model.appearance import AppearanceModel, PaddedKeyframe, Prior, build_model
+from samlite_ros.streaming.model.appearance import AppearanceModel, Prior, build_model
+from samlite_ros.streaming.model.keyframe import PaddedKeyframe
 from samlite_ros.streaming.model.search import find_by_template
 from samlite_ros.streaming.tuning import ModelUpdateTuning, Tuning
 

@@ -18,7 +18,7 @@ from samlite_ros.streaming.image.change import change_map, most_are_in
 from samlite_ros.streaming.image.geometry import Poses, corner_shift_px, identity
 from samlite_ros.streaming.image.work_image import WorkImage, dense_flow, no_flow
 from samlite_ros.streaming.model.alignment import Alignment, Occlusion, align, stack
-from samlite_ros.streaming.model.appearance import PaddedKeyframe
+from samlite_ros.streaming.model.keyframe import PaddedKeyframe
 from samlite_ros.streaming.tuning import TrackLifeTuning, Tuning
 from samlite_ros.types import Frame, Mask, Prompt
 

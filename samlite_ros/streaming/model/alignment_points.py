@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from samlite_ros.streaming.image.work_image import FINE
 from samlite_ros.streaming.tuning import TemplateTuning
 
 TEMPLATE_POINTS, OUTLINE_POINTS = 96, 48
@@ -75,25 +77,25 @@ def alignment_points(
     Returns:
         None where fewer than `TemplateTuning.least_points` are usable.
     """
-    available = np.flatnonzero((distance > -tuning.ring_px) & usable)
-    if len(available) < tuning.least_points:
+    part = _surroundings(distance, tuning)
+    color, distance, usable = color[part], distance[part], usable[part]
+    corner = corner[0] + part[1].start, corner[1] + part[0].start
+    template = _template_pixels(color, distance, usable, tuning)
+    if template is None:
         return None
-    rows, columns = np.divmod(available[_spread(len(available), tuning.candidate_points)], distance.shape[1])
-    dx, dy = _gradient(color, rows, columns)
-    chosen = _choose(np.abs(dx).sum(1) + np.abs(dy).sum(1), tuning.textured_share)
-    rows, columns, dx, dy = rows[chosen], columns[chosen], dx[chosen], dy[chosen]
-    points = np.stack([columns, rows], 1).astype(np.float32) + np.asarray(corner, np.float32)
+    row, column, dx, dy = template
+    points = np.stack([column, row], 1).astype(np.float32) + np.asarray(corner, np.float32)
     center = points.mean(0)
     radius = max(float(np.sqrt(((points - center) ** 2).sum(1).mean())), tuning.least_radius_px)
     jacobian = _padded(_similarity_jacobian(dx, dy, (points - center) / radius), TEMPLATE_POINTS)
-    weight = np.where(distance[rows, columns] > 0, np.float32(1), np.float32(tuning.ring_weight))
+    weight = np.where(distance[row, column] > 0, np.float32(1), np.float32(tuning.ring_weight))
     outline, target, outline_jacobian = _outline_points(distance, usable, corner, center, radius, tuning)
     outline_weight = np.full(len(outline), color_trust, np.float32)
     outline_jacobian = _padded(outline_jacobian, OUTLINE_POINTS)
     products = jacobian.swapaxes(1, 2) @ jacobian, outline_jacobian[:, :, None] * outline_jacobian[:, None]
     return AlignmentPoints(
         points=np.concatenate([_padded(points, TEMPLATE_POINTS), _padded(outline, OUTLINE_POINTS)]),
-        color=_padded(color[rows, columns].astype(np.float32), TEMPLATE_POINTS),
+        color=_padded(color[row, column].astype(np.float32), TEMPLATE_POINTS),
         target=_padded(target, OUTLINE_POINTS),
         jacobian=np.concatenate([jacobian.reshape(-1, 4), outline_jacobian]),
         outer=np.concatenate(products).reshape(-1, 16),
@@ -101,6 +103,26 @@ def alignment_points(
         center=center,
         radius=radius,
     )
+
+
+def _template_pixels(
+    color: NDArray[np.uint8], distance: NDArray[np.float32], usable: NDArray[np.bool_], tuning: TemplateTuning
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]] | None:
+    """Row and column of the template points (T,), and how their colours change along x and y, (T, 3) each."""
+    available = np.flatnonzero((distance > -tuning.ring_px) & usable)
+    if len(available) < tuning.least_points:
+        return None
+    row, column = np.divmod(available[_spread(len(available), tuning.candidate_points)], distance.shape[1])
+    dx, dy = _gradient(color, row, column)
+    chosen = _choose(np.abs(dx).sum(1) + np.abs(dy).sum(1), tuning.textured_share)
+    return row[chosen], column[chosen], dx[chosen], dy[chosen]
+
+
+def _surroundings(distance: NDArray[np.float32], tuning: TemplateTuning) -> tuple[slice, slice]:
+    """Index of the part of a crop where points may lie, and a pixel more for gradients."""
+    near = (distance > -max(tuning.outline_band_px, tuning.ring_px) - 2 * FINE).astype(np.uint8)
+    x, y, width, height = cv2.boundingRect(near)
+    return slice(y, y + height), slice(x, x + width)
 
 
 def _outline_points(

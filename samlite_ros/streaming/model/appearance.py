@@ -12,45 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.streaming.image.geometry import Poses, compose, invert, moved_box, translation, window_pose
-from samlite_ros.streaming.image.work_image import FINE, WorkImage
+from samlite_ros.streaming.image.work_image import FINE
 from samlite_ros.streaming.model.alignment_points import AlignmentPoints, alignment_points
 from samlite_ros.streaming.model.color_model import ColorModel, color_model, histogram
-from samlite_ros.streaming.tuning import AppearanceTuning, TemplateTuning, Tuning
+from samlite_ros.streaming.model.keyframe import KeyframeMask, PaddedKeyframe
+from samlite_ros.streaming.tuning import AppearanceTuning, Tuning
 from samlite_ros.streaming.tuning.model import INNER_WEIGHT
 
 FAR_OUTSIDE = -30.0
 """Signed distance where nothing of the object can be [fine px]."""
-
-
-@dataclass(frozen=True, eq=False)
-class KeyframeMask:
-    """An instance of a keyframe on the fine grid, in a window that starts at a whole work pixel.
-
-    Args:
-        x0, y0: Upper left corner of the window [work px].
-        fine: bool (2 h, 2 w).
-    """
-
-    x0: int
-    y0: int
-    fine: NDArray[np.bool_]
-
-    @property
-    def inside(self) -> NDArray[np.bool_]:
-        """bool (h, w): every second fine pixel."""
-        return self.fine[::FINE, ::FINE]
-
-    @property
-    def window(self) -> tuple[slice, slice]:
-        """Index of the window in a work image."""
-        h, w = self.inside.shape
-        return slice(self.y0, self.y0 + h), slice(self.x0, self.x0 + w)
-
-    @property
-    def box_xyxy(self) -> tuple[int, int, int, int]:
-        """The window [work px]; exclusive at the right and below."""
-        h, w = self.inside.shape
-        return self.x0, self.y0, self.x0 + w, self.y0 + h
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,47 +79,6 @@ class AppearanceModel:
         return np.asarray(moved > 0)
 
 
-class PaddedKeyframe:
-    """A keyframe with room around it, and which instance owns which pixel.
-
-    Args:
-        image: The keyframe.
-        masks: All instances found in it.
-        tuning: How wide the room is.
-    """
-
-    def __init__(self, image: WorkImage, masks: list[KeyframeMask], tuning: AppearanceTuning) -> None:
-        self.masks = masks
-        self._pad_px = tuning.pad_px
-        pad = (self._pad_px,) * 4
-        self.size = image.size
-        self.color = np.asarray(cv2.copyMakeBorder(image.color, *pad, cv2.BORDER_REPLICATE), np.uint8)
-        self.color_index = np.asarray(cv2.copyMakeBorder(image.color_index, *pad, cv2.BORDER_REPLICATE), np.uint16)
-        self.labels = paint_labels(masks, image.size)
-        outside = cv2.copyMakeBorder(self.labels, *pad, cv2.BORDER_CONSTANT, value=(-1,))
-        self._padded_labels = np.asarray(outside, np.int16)
-        self.background = histogram(image.color_index[self.labels == 0][::4])
-
-    def crop(self, box_xyxy: tuple[int, int, int, int]) -> tuple[slice, slice]:
-        """Index of a box [work px] in the padded arrays."""
-        pad = self._pad_px
-        x0, y0, x1, y1 = box_xyxy
-        return slice(y0 + pad, y1 + pad), slice(x0 + pad, x1 + pad)
-
-    def labels_in(self, crop: tuple[slice, slice]) -> NDArray[np.int16]:
-        """int16 (h, w): 1-based index of the owner, 0 = none, -1 = outside the image."""
-        return self._padded_labels[crop]
-
-
-def paint_labels(masks: list[KeyframeMask], size: tuple[int, int]) -> NDArray[np.int16]:
-    """1-based index of the instance that owns each work pixel, 0 = none; small ones lie on top; int16 (h, w)."""
-    labels = np.zeros(size, np.int16)
-    for index in sorted(range(len(masks)), key=lambda i: -np.count_nonzero(masks[i].inside)):
-        mask = masks[index]
-        labels[mask.window][mask.inside] = index + 1
-    return labels
-
-
 @dataclass(frozen=True, eq=False)
 class Prior:
     """What was known of an object before a keyframe.
@@ -197,49 +126,87 @@ def build_model(
         tuning: How.
         prior: What was known of it before.
     """
-    own_tuning = tuning.appearance
     mask = keyframe.masks[index]
-    box = mask.box_xyxy
-    touches = box[0] <= 0 or box[1] <= 0 or box[2] >= keyframe.size[1] or box[3] >= keyframe.size[0]
-    growth_px = prior.growth_px(box, own_tuning.most_growth_px) if prior is not None else 0
-    reappearance = max(own_tuning.margin_px, growth_px)
-    growth = max(_entry_px(box, own_tuning), reappearance) if touches else reappearance
-    margins = _margins_px(box, keyframe.size, growth, own_tuning.margin_px)
-    crop_box = box[0] - margins[0], box[1] - margins[1], box[2] + margins[2], box[3] + margins[3]
-    crop = keyframe.crop(crop_box)
-    distance, inside = _signed_distance(mask, margins)
-    labels = keyframe.labels_in(crop)
+    extent = _extent(mask.box_xyxy, keyframe.size, prior, tuning.appearance)
+    crop = keyframe.crop(extent.crop_box)
+    distance, inside = _signed_distance(mask, extent.margins)
+    labels, color = keyframe.labels_in(crop), keyframe.color[crop]
     in_image = labels >= 0
     unobserved, amodal_distance = _unobserved(labels, inside, index, nested), distance
-    expected = prior.distance(crop_box) if prior is not None else None
-    if expected is not None and _is_partly_hidden(inside, distance, expected, own_tuning):
+    expected = prior.distance(extent.crop_box) if prior is not None else None
+    if expected is not None and _is_partly_hidden(inside, distance, expected, tuning.appearance):
         unobserved |= (expected > 0) & (distance < 0)
         amodal_distance = np.maximum(distance, expected)
-    color = keyframe.color[crop]
-    color_index = keyframe.color_index[crop]
-    core = distance > own_tuning.core_px
-    if np.count_nonzero(core) < own_tuning.least_core_pixels:
-        core = distance > 0
-    own = histogram(color_index[core])
-    around = (distance < -own_tuning.ring_near_px) & (distance > -own_tuning.ring_far_px)
-    colors = color_model(own, histogram(color_index[around & in_image]), background, tuning.color)
-    corner = crop_box[0], crop_box[1]
+    is_near = bool((unobserved & (distance > -tuning.appearance.unobserved_px)).any())
+    own, colors = _learn_colors(keyframe.color_index[crop], distance, in_image, background, tuning)
+    corner = extent.crop_box[0], extent.crop_box[1]
     return AppearanceModel(
         corner=corner,
         color=color,
         distance=distance,
         amodal_distance=amodal_distance,
-        unobserved=unobserved.astype(np.float32)
-        if bool((unobserved & (distance > -own_tuning.unobserved_px)).any())
-        else None,
-        box_xyxy=box,
-        touches_border=touches,
-        growth_px=growth,
-        reappearance_px=reappearance,
+        unobserved=unobserved.astype(np.float32) if is_near else None,
+        box_xyxy=mask.box_xyxy,
+        touches_border=extent.touches_border,
+        growth_px=extent.growth_px,
+        reappearance_px=extent.reappearance_px,
         colors=colors,
         histogram=own,
-        alignment=_alignment_of(color, distance, in_image & ~unobserved, corner, colors.trust, tuning.template),
+        alignment=alignment_points(color, distance, in_image & ~unobserved, corner, colors.trust, tuning.template),
     )
+
+
+@dataclass(frozen=True)
+class _Extent:
+    """How far an object may reach [work px].
+
+    Args:
+        box_xyxy: What is seen of it.
+        touches_border: The image border cuts it.
+        growth_px: How far beyond the box it may grow by entering the image, ...
+        reappearance_px: ... and by coming out from behind something.
+        margins: Room at the left, top, right and below.
+    """
+
+    box_xyxy: tuple[int, int, int, int]
+    touches_border: bool
+    growth_px: int
+    reappearance_px: int
+    margins: tuple[int, int, int, int]
+
+    @property
+    def crop_box(self) -> tuple[int, int, int, int]:
+        """The box with its margins; may reach over the image border."""
+        (x0, y0, x1, y1), (left, top, right, below) = self.box_xyxy, self.margins
+        return x0 - left, y0 - top, x1 + right, y1 + below
+
+
+def _extent(
+    box: tuple[int, int, int, int], size: tuple[int, int], prior: Prior | None, tuning: AppearanceTuning
+) -> _Extent:
+    """How far an object may reach of which a box is seen in an image of size (h, w)."""
+    touches = box[0] <= 0 or box[1] <= 0 or box[2] >= size[1] or box[3] >= size[0]
+    hidden_px = prior.growth_px(box, tuning.most_growth_px) if prior is not None else 0
+    reappearance = max(tuning.margin_px, hidden_px)
+    growth = max(_entry_px(box, tuning), reappearance) if touches else reappearance
+    return _Extent(box, touches, growth, reappearance, _margins_px(box, size, growth, tuning.margin_px))
+
+
+def _learn_colors(
+    color_index: NDArray[np.uint16],
+    distance: NDArray[np.float32],
+    in_image: NDArray[np.bool_],
+    background: NDArray[np.float32],
+    tuning: Tuning,
+) -> tuple[NDArray[np.float32], ColorModel]:
+    """Histogram of an object's colours, and what they say against those around it."""
+    own = tuning.appearance
+    core = distance > own.core_px
+    if np.count_nonzero(core) < own.least_core_pixels:
+        core = distance > 0
+    inside = histogram(color_index[core])
+    ring = (distance < -own.ring_near_px) & (distance > -own.ring_far_px) & in_image
+    return inside, color_model(inside, histogram(color_index[ring]), background, tuning.color)
 
 
 def _is_partly_hidden(
@@ -307,20 +274,3 @@ def _unobserved(
 
 def _belongs_to(labels: NDArray[np.int16], indices: frozenset[int]) -> NDArray[np.bool_]:
     return np.isin(labels, [i + 1 for i in indices]) if indices else np.zeros(labels.shape, bool)
-
-
-def _alignment_of(
-    color: NDArray[np.uint8],
-    distance: NDArray[np.float32],
-    usable: NDArray[np.bool_],
-    corner: tuple[int, int],
-    color_trust: float,
-    tuning: TemplateTuning,
-) -> AlignmentPoints | None:
-    """Alignment points of a crop, of which only the surroundings of the object are looked at."""
-    near = (distance > -tuning.outline_band_px - 2 * FINE).astype(np.uint8)
-    x, y, w, h = cv2.boundingRect(near)
-    part = slice(y, y + h), slice(x, x + w)
-    return alignment_points(
-        color[part], distance[part], usable[part], (corner[0] + x, corner[1] + y), color_trust, tuning
-    )

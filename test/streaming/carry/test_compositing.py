@@ -10,7 +10,7 @@ from samlite_ros.streaming.carry.compositing import Layer, composite_of, duplica
 from samlite_ros.streaming.carry.tracks import PromptMatch
 from samlite_ros.streaming.image.geometry import translation
 from samlite_ros.streaming.image.work_image import prepare
-from samlite_ros.streaming.model.appearance import KeyframeMask, PaddedKeyframe
+from samlite_ros.streaming.model.keyframe import KeyframeMask, PaddedKeyframe
 from samlite_ros.types import Frame, Prompt
 
 

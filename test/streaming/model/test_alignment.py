@@ -10,7 +10,8 @@ from painted_objects import TUNING
 from samlite_ros.streaming.image.geometry import identity, transform, translation
 from samlite_ros.streaming.image.work_image import prepare
 from samlite_ros.streaming.model.alignment import Alignment, Occlusion, align, stack
-from samlite_ros.streaming.model.appearance import KeyframeMask, PaddedKeyframe, build_model
+from samlite_ros.streaming.model.appearance import build_model
+from samlite_ros.streaming.model.keyframe import KeyframeMask, PaddedKeyframe
 from samlite_ros.types import Frame
 
 CENTER = np.array([160.0, 120.0])
