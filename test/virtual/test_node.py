@@ -105,7 +105,7 @@ def test_class_ids_and_epoch_travel_with_the_answers() -> None:
     assert epochs == sorted(epochs)
     assert len(set(epochs)) == 2
     for answer in answers:
-        known = {q.class_id: q.prompt.display for q in answer.vocabulary.queries}
+        known = {q.class_id: q.prompt.display for q in AnsweredFrame(answer.answer, answer.frame).vocabulary.queries}
         assert {r.query.class_id: r.query.prompt.display for r in answer.answer.results} == known
 
 
