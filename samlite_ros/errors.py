@@ -53,7 +53,7 @@ class QueryRejected(SamliteError):
     """A query cannot be accepted.
 
     Args:
-        reason: One of `samlite_ros.queries.registry.Reason`.
+        reason: One of `samlite_ros.queries.Refusal`.
         message: The reason in words, with the value that was wrong.
     """
 

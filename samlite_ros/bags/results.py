@@ -13,7 +13,7 @@ from samlite_ros.bags.reader import BagReader
 from samlite_ros.errors import BagError
 from samlite_ros.messages.fill import stamp_ns
 from samlite_ros.messages.read import read_segmentation
-from samlite_ros.queries.requests import normalise_phrase
+from samlite_ros.queries import normalise_phrase
 from samlite_ros.types import Prompt, Query, Segmentation
 
 

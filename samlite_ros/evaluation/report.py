@@ -11,7 +11,7 @@ from typing import Any
 
 from samlite_ros.errors import BagError, ParameterError
 from samlite_ros.evaluation.evaluation import Evaluation, PhraseScores
-from samlite_ros.queries.requests import normalise_phrase
+from samlite_ros.queries import normalise_phrase
 
 LOWER_IS_BETTER = frozenset({"absent_rate", "absent_answered", "age_p50_ms", "age_p95_ms", "age_max_ms"})
 TABLE_COLUMNS = (

@@ -14,7 +14,7 @@ from samlite_ros.errors import CalibrationError
 from samlite_ros.messages.fill import NS_PER_S, stamp_ns
 from samlite_ros.pixels.decode import decode_depth
 from samlite_ros.pixels.masks import decode_rle, mask_from_array
-from samlite_ros.queries.requests import QueryRequest
+from samlite_ros.queries import QueryRequest
 from samlite_ros.types import (
     CameraCalibration,
     DepthImage,

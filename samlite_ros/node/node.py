@@ -39,7 +39,7 @@ from samlite_ros.node.parameter_server import declare_parameters, values_of
 from samlite_ros.node.publishers import CameraPublishers
 from samlite_ros.node.qos import QosWatch
 from samlite_ros.parameters.table import Parameters, updated
-from samlite_ros.queries.registry import PARAMETER_CLIENT, TEXT_CLIENT, QueryRegistry, QueryStatus, Reason, State
+from samlite_ros.queries import PARAMETER_CLIENT, TEXT_CLIENT, QueryRegistry, QueryStatus, Refusal, State
 from samlite_ros.segmenter.load import SegmenterFactory, load_segmenter
 from samlite_ros.types import NO_STAMP, Prompt, Segmentation
 
@@ -298,7 +298,7 @@ class SamliteNode(LifecycleNode):
         if error is None:
             self._registry.prompt_ready(prompt)
         else:
-            reason = Reason.TEXT_TOO_LONG if isinstance(error, PhraseTooLongError) else Reason.MODEL_ERROR
+            reason = Refusal.TEXT_TOO_LONG if isinstance(error, PhraseTooLongError) else Refusal.MODEL_ERROR
             self._registry.prompt_failed(prompt, reason, str(error), self._now_ns())
             self.get_logger().warning(f"phrase {prompt.display!r} is refused: {error}")
         self._on_queries_changed()

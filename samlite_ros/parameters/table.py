@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from samlite_ros.errors import ParameterError
-from samlite_ros.queries.evidence import Hysteresis
-from samlite_ros.queries.registry import QueryOptions
+from samlite_ros.queries import Hysteresis, QueryOptions
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.streaming.pipeline import StreamingOptions
 

@@ -1,0 +1,40 @@
+"""The standing queries: what clients ask, who asks it, and what came of it."""
+
+from samlite_ros.queries.asked import Asked
+from samlite_ros.queries.outcome import Hysteresis, Outcome
+from samlite_ros.queries.registry import (
+    PARAMETER_CLIENT,
+    TEXT_CLIENT,
+    QueryRegistry,
+    QueryStatus,
+    State,
+    embed_pending,
+)
+from samlite_ros.queries.requests import (
+    Action,
+    QueryOptions,
+    QueryRequest,
+    Refusal,
+    normalise_phrase,
+    text_prompt,
+    text_requests,
+)
+
+__all__ = [
+    "PARAMETER_CLIENT",
+    "TEXT_CLIENT",
+    "Action",
+    "Asked",
+    "Hysteresis",
+    "Outcome",
+    "QueryOptions",
+    "QueryRegistry",
+    "QueryRequest",
+    "QueryStatus",
+    "Refusal",
+    "State",
+    "embed_pending",
+    "normalise_phrase",
+    "text_prompt",
+    "text_requests",
+]

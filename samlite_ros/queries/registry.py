@@ -14,33 +14,17 @@ from enum import IntEnum
 
 from samlite_ros.errors import PhraseTooLongError, QueryRejected
 from samlite_ros.queries.class_ids import ClassIds
-from samlite_ros.queries.evidence import Evidence, Outcome, Search
+from samlite_ros.queries.outcome import Finding, Outcome, SearchHistory
 from samlite_ros.queries.requests import (
     Action,
     QueryOptions,
     QueryRequest,
-    Reason,
+    Refusal,
     text_prompt,
     text_requests,
     validate_request,
 )
 from samlite_ros.types import NO_STAMP, Prompt, Query, QueryKey, Segmentation, Vocabulary
-
-__all__ = [
-    "PARAMETER_CLIENT",
-    "TEXT_CLIENT",
-    "Action",
-    "Outcome",
-    "QueryOptions",
-    "QueryRegistry",
-    "QueryRequest",
-    "QueryStatus",
-    "Reason",
-    "State",
-    "embed_pending",
-    "text_prompt",
-    "validate_request",
-]
 
 TEXT_CLIENT, PARAMETER_CLIENT = "text", "parameters"
 """Clients of the queries that come as comma-separated text, and as the parameter `queries`."""
@@ -71,7 +55,7 @@ class QueryStatus:
     text: str
     state: State
     outcome: Outcome = Outcome.UNKNOWN
-    reason: Reason = Reason.NONE
+    reason: Refusal = Refusal.NONE
     message: str = ""
     class_id: int = NO_CLASS_ID
     presence: float = math.nan
@@ -86,7 +70,7 @@ class _Standing:
     request: QueryRequest
     query: Query
     expires_ns: int
-    evidence: Evidence
+    history: SearchHistory
 
 
 @dataclass
@@ -141,7 +125,7 @@ class QueryRegistry:
         try:
             self._apply(request)
         except QueryRejected as rejection:
-            return self._reject(request, Reason(rejection.reason), str(rejection))
+            return self._reject(request, Refusal(rejection.reason), str(rejection))
         finally:
             self._changed()
         return None
@@ -167,7 +151,7 @@ class QueryRegistry:
             self._ready.add(prompt)
             self._changed()
 
-    def prompt_failed(self, prompt: Prompt, reason: Reason, message: str, now_ns: int) -> None:
+    def prompt_failed(self, prompt: Prompt, reason: Refusal, message: str, now_ns: int) -> None:
         """The prompt cannot be embedded: its queries are REJECTED."""
         self.advance(now_ns)
         for key, standing in [(k, s) for k, s in self._standing.items() if s.query.prompt == prompt]:
@@ -203,8 +187,8 @@ class QueryRegistry:
             if result.keyframe_stamp_ns == NO_STAMP or math.isnan(result.presence):
                 continue
             before = self._outcome(standing)
-            search = Search(result.keyframe_stamp_ns, result.presence, result.count > 0)
-            standing.evidence.add(answer.camera, answer.stamp_ns, search, self._options.hysteresis)
+            finding = Finding(result.keyframe_stamp_ns, result.presence, result.count > 0)
+            standing.history.add(answer.camera, answer.stamp_ns, finding, self._options.hysteresis)
             if self._outcome(standing) != before:
                 self.revision += 1
 
@@ -218,26 +202,26 @@ class QueryRegistry:
             self._add(request)
         elif request.action == Action.REMOVE:
             if request.key not in self._standing:
-                raise QueryRejected(Reason.UNKNOWN_QUERY, f"client {request.key.client!r} has no {request.key.id!r}")
+                raise QueryRejected(Refusal.UNKNOWN_QUERY, f"client {request.key.client!r} has no {request.key.id!r}")
             self._end(request.key, State.REMOVED)
         elif request.action == Action.CLEAR:
             for key in [key for key in self._standing if key.client == request.key.client]:
                 self._end(key, State.REMOVED)
         else:
-            raise QueryRejected(Reason.UNKNOWN_ACTION, f"action is {request.action}, must be 0, 1 or 2")
+            raise QueryRejected(Refusal.UNKNOWN_ACTION, f"action is {request.action}, must be 0, 1 or 2")
 
     def _add(self, request: QueryRequest) -> None:
         validate_request(request, self._options)
         before = self._standing.get(request.key)
         if before is None and len(self._standing) >= self._options.max_queries:
-            raise QueryRejected(Reason.TOO_MANY_QUERIES, f"there are {len(self._standing)} queries, the most allowed")
+            raise QueryRejected(Refusal.TOO_MANY_QUERIES, f"there are {len(self._standing)} queries, the most allowed")
         prompt = text_prompt(request.text)
-        self._class_ids.take(prompt, self._now_ns, Reason.CLASS_IDS_EXHAUSTED)
+        self._class_ids.take(prompt, self._now_ns, Refusal.CLASS_IDS_EXHAUSTED)
         query = self._to_query(request, prompt)
-        evidence = before.evidence if before and _same_search(before.query, query) else Evidence()
+        history = before.history if before and _same_search(before.query, query) else SearchHistory()
         expires_ns = self._now_ns + request.lifetime_ns if request.lifetime_ns else 0
         self._ended.pop(request.key, None)
-        self._standing[request.key] = _Standing(request, query, expires_ns, evidence)
+        self._standing[request.key] = _Standing(request, query, expires_ns, history)
         if before is not None:
             self._release(before.query.prompt)
 
@@ -264,7 +248,7 @@ class QueryRegistry:
     def _drop(self, key: QueryKey) -> None:
         self._release(self._standing.pop(key).query.prompt)
 
-    def _reject(self, request: QueryRequest, reason: Reason, message: str) -> QueryStatus:
+    def _reject(self, request: QueryRequest, reason: Refusal, message: str) -> QueryStatus:
         status = QueryStatus(
             request.key, request.stamp_ns, request.text, State.REJECTED, reason=reason, message=message
         )
@@ -290,10 +274,10 @@ class QueryRegistry:
             ended.forget_ns += delta_ns
 
     def _outcome(self, standing: _Standing) -> Outcome:
-        return standing.evidence.outcome(standing.query.cameras or self._options.cameras)
+        return standing.history.outcome(standing.query.cameras or self._options.cameras)
 
     def _status(self, standing: _Standing) -> QueryStatus:
-        evidence, query = standing.evidence, standing.query
+        history, query = standing.history, standing.query
         return QueryStatus(
             key=query.key,
             request_stamp_ns=standing.request.stamp_ns,
@@ -301,10 +285,10 @@ class QueryRegistry:
             state=State.ACTIVE if query.prompt in self._ready else State.PENDING,
             outcome=self._outcome(standing),
             class_id=query.class_id,
-            presence=evidence.presence,
-            last_searched_ns=evidence.last_searched_ns,
-            last_seen_ns=evidence.last_seen_ns,
-            last_seen_camera=evidence.last_seen_camera,
+            presence=history.presence,
+            last_searched_ns=history.last_searched_ns,
+            last_seen_ns=history.last_seen_ns,
+            last_seen_camera=history.last_seen_camera,
             expires_ns=standing.expires_ns,
         )
 
@@ -319,7 +303,7 @@ class QueryRegistry:
 
 
 def _same_search(a: Query, b: Query) -> bool:
-    """The evidence for one says the same of the other."""
+    """The history of one says the same of the other."""
 
     def searched(query: Query) -> tuple[object, ...]:
         return query.prompt, query.score_threshold, query.mask_threshold, query.cameras
@@ -339,6 +323,6 @@ def embed_pending(registry: QueryRegistry, embed: Callable[[Sequence[Prompt]], o
         try:
             embed([prompt])
         except PhraseTooLongError as error:
-            registry.prompt_failed(prompt, Reason.TEXT_TOO_LONG, str(error), now_ns)
+            registry.prompt_failed(prompt, Refusal.TEXT_TOO_LONG, str(error), now_ns)
         else:
             registry.prompt_ready(prompt)

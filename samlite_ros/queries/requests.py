@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from samlite_ros.errors import QueryRejected
-from samlite_ros.queries.evidence import Hysteresis
+from samlite_ros.queries.outcome import Hysteresis
 from samlite_ros.types import NO_STAMP, Prompt, QueryKey
 
 MAX_TEXT_CHARACTERS = 1000
@@ -24,7 +24,7 @@ class Action(IntEnum):
     CLEAR = 2
 
 
-class Reason(IntEnum):
+class Refusal(IntEnum):
     """Values of QueryStatus.reason."""
 
     NONE = 0
@@ -107,31 +107,33 @@ def validate_request(request: QueryRequest, options: QueryOptions) -> None:
     """
     _check_name(request.key)
     if request.exemplars:
-        raise QueryRejected(Reason.UNSUPPORTED, f"{request.exemplars} exemplars given: box exemplars are not supported")
+        raise QueryRejected(
+            Refusal.UNSUPPORTED, f"{request.exemplars} exemplars given: box exemplars are not supported"
+        )
     if len(request.text) > MAX_TEXT_CHARACTERS:
         raise QueryRejected(
-            Reason.TEXT_TOO_LONG, f"text has {len(request.text)} characters, at most {MAX_TEXT_CHARACTERS} are read"
+            Refusal.TEXT_TOO_LONG, f"text has {len(request.text)} characters, at most {MAX_TEXT_CHARACTERS} are read"
         )
     if not normalise_phrase(request.text):
-        raise QueryRejected(Reason.TEXT_EMPTY, f"text {request.text!r} has nothing to search for")
+        raise QueryRejected(Refusal.TEXT_EMPTY, f"text {request.text!r} has nothing to search for")
     for name in ("score_threshold", "mask_threshold"):
         if not 0 <= (value := getattr(request, name)) <= 1:
-            raise QueryRejected(Reason.BAD_THRESHOLD, f"{name} is {value}, must be 0 (default) to 1")
+            raise QueryRejected(Refusal.BAD_THRESHOLD, f"{name} is {value}, must be 0 (default) to 1")
     if request.lifetime_ns < 0:
-        raise QueryRejected(Reason.BAD_LIFETIME, f"lifetime is {request.lifetime_ns / 1e9} s, must not be negative")
+        raise QueryRejected(Refusal.BAD_LIFETIME, f"lifetime is {request.lifetime_ns / 1e9} s, must not be negative")
     if not 0 <= request.max_rate_hz < math.inf:
-        raise QueryRejected(Reason.BAD_RATE, f"max_rate is {request.max_rate_hz} Hz, must be 0 (no limit) or more")
+        raise QueryRejected(Refusal.BAD_RATE, f"max_rate is {request.max_rate_hz} Hz, must be 0 (no limit) or more")
     unknown = [camera for camera in request.cameras if camera not in options.cameras]
     if unknown:
         known = ", ".join(filter(None, options.cameras)) or "one camera without a name: leave cameras empty"
-        raise QueryRejected(Reason.UNKNOWN_CAMERA, f"no camera is named {', '.join(unknown)}; there is {known}")
+        raise QueryRejected(Refusal.UNKNOWN_CAMERA, f"no camera is named {', '.join(unknown)}; there is {known}")
 
 
 def _check_name(key: QueryKey) -> None:
     if not key.id:
-        raise QueryRejected(Reason.ID_INVALID, "id is empty: name the query")
+        raise QueryRejected(Refusal.ID_INVALID, "id is empty: name the query")
     for name, value in zip(("client", "id"), key, strict=True):
         if len(value) > MAX_NAME_CHARACTERS:
             raise QueryRejected(
-                Reason.ID_INVALID, f"{name} has {len(value)} characters, at most {MAX_NAME_CHARACTERS} are allowed"
+                Refusal.ID_INVALID, f"{name} has {len(value)} characters, at most {MAX_NAME_CHARACTERS} are allowed"
             )

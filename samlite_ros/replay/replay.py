@@ -27,8 +27,7 @@ from samlite_ros.bags.storage import RawMessage
 from samlite_ros.bags.writer import check_free
 from samlite_ros.errors import ParameterError, SamliteError
 from samlite_ros.parameters.table import Parameters
-from samlite_ros.queries.asked import Asked
-from samlite_ros.queries.registry import PARAMETER_CLIENT
+from samlite_ros.queries import PARAMETER_CLIENT, Asked
 from samlite_ros.replay.result_writer import ResultOptions, ResultWriter
 from samlite_ros.replay.script import COMMAND_CLIENT, ask_from_start, queries_from_bag, read_script
 from samlite_ros.replay.summary import ReplayRecord, summarise

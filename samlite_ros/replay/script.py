@@ -15,9 +15,7 @@ from samlite_ros.bags.storage import RawMessage
 from samlite_ros.errors import BagError, ParameterError
 from samlite_ros.messages.read import read_request, read_requests
 from samlite_ros.parameters.yaml_file import read_yaml
-from samlite_ros.queries.asked import Asked
-from samlite_ros.queries.registry import TEXT_CLIENT
-from samlite_ros.queries.requests import Action, QueryRequest, text_requests
+from samlite_ros.queries import TEXT_CLIENT, Action, Asked, QueryRequest, text_requests
 from samlite_ros.types import QueryKey
 
 COMMAND_CLIENT, SCRIPT_CLIENT = "command", "script"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from samlite_ros.queries.registry import QueryStatus
+from samlite_ros.queries import QueryStatus
 from samlite_ros.types import NO_STAMP, QueryKey
 from samlite_ros.virtual.loop import PublishedAnswer
 from samlite_ros.virtual.network import KeyframePass

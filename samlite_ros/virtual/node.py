@@ -10,9 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from samlite_ros.queries.asked import Asked
-from samlite_ros.queries.registry import QueryRegistry, QueryStatus, embed_pending
-from samlite_ros.queries.requests import QueryOptions
+from samlite_ros.queries import Asked, QueryOptions, QueryRegistry, QueryStatus, embed_pending
 from samlite_ros.streaming.pipeline import StreamingOptions, StreamingPipeline
 from samlite_ros.types import Frame, Segmentation, Segmenter, Vocabulary
 from samlite_ros.virtual.latency import NEVER, NO_LATENCY, LatencyProfile

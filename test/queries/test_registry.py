@@ -7,21 +7,20 @@ from hypothesis import strategies as st
 from prompts import prompts
 
 from samlite_ros.errors import PhraseTooLongError
-from samlite_ros.queries.class_ids import REST_NS
-from samlite_ros.queries.evidence import Hysteresis
-from samlite_ros.queries.registry import (
-    ENDED_KEPT_NS,
-    MAX_ENDED,
+from samlite_ros.queries import (
     Action,
+    Hysteresis,
     Outcome,
     QueryOptions,
     QueryRegistry,
     QueryRequest,
-    Reason,
+    Refusal,
     State,
     embed_pending,
+    normalise_phrase,
 )
-from samlite_ros.queries.requests import normalise_phrase
+from samlite_ros.queries.class_ids import REST_NS
+from samlite_ros.queries.registry import ENDED_KEPT_NS, MAX_ENDED
 from samlite_ros.types import QueryKey, QueryResult, Segmentation
 
 S = 1_000_000_000
@@ -104,7 +103,7 @@ def test_a_phrase_that_is_too_long_is_rejected_with_its_count():
 
     embed_pending(registry, embed, S)
     status = status_of(registry, "r")
-    assert (status.state, status.reason) == (State.REJECTED, Reason.TEXT_TOO_LONG)
+    assert (status.state, status.reason) == (State.REJECTED, Refusal.TEXT_TOO_LONG)
     assert "41" in status.message
     assert status_of(registry).state == State.ACTIVE
 
@@ -112,22 +111,22 @@ def test_a_phrase_that_is_too_long_is_rejected_with_its_count():
 @pytest.mark.parametrize(
     ("request_", "reason", "names"),
     [
-        (ask(text=" \n"), Reason.TEXT_EMPTY, "' \\n'"),
-        (ask(text="x" * 1001), Reason.TEXT_TOO_LONG, "1001"),
-        (ask(id=""), Reason.ID_INVALID, "empty"),
-        (ask(id="x" * 257), Reason.ID_INVALID, "257"),
-        (ask(client="x" * 257), Reason.ID_INVALID, "client has 257"),
-        (ask(action=9), Reason.UNKNOWN_ACTION, "9"),
-        (ask(action=Action.REMOVE), Reason.UNKNOWN_QUERY, "'q'"),
-        (ask(cameras=("left", "top")), Reason.UNKNOWN_CAMERA, "top"),
-        (ask(score_threshold=1.5), Reason.BAD_THRESHOLD, "score_threshold is 1.5"),
-        (ask(mask_threshold=-0.1), Reason.BAD_THRESHOLD, "mask_threshold is -0.1"),
-        (ask(score_threshold=math.nan), Reason.BAD_THRESHOLD, "nan"),
-        (ask(lifetime_ns=-S), Reason.BAD_LIFETIME, "-1.0 s"),
-        (ask(max_rate_hz=-2.0), Reason.BAD_RATE, "-2.0"),
-        (ask(max_rate_hz=math.inf), Reason.BAD_RATE, "inf"),
-        (ask(max_rate_hz=math.nan), Reason.BAD_RATE, "nan"),
-        (ask(exemplars=2), Reason.UNSUPPORTED, "2 exemplars"),
+        (ask(text=" \n"), Refusal.TEXT_EMPTY, "' \\n'"),
+        (ask(text="x" * 1001), Refusal.TEXT_TOO_LONG, "1001"),
+        (ask(id=""), Refusal.ID_INVALID, "empty"),
+        (ask(id="x" * 257), Refusal.ID_INVALID, "257"),
+        (ask(client="x" * 257), Refusal.ID_INVALID, "client has 257"),
+        (ask(action=9), Refusal.UNKNOWN_ACTION, "9"),
+        (ask(action=Action.REMOVE), Refusal.UNKNOWN_QUERY, "'q'"),
+        (ask(cameras=("left", "top")), Refusal.UNKNOWN_CAMERA, "top"),
+        (ask(score_threshold=1.5), Refusal.BAD_THRESHOLD, "score_threshold is 1.5"),
+        (ask(mask_threshold=-0.1), Refusal.BAD_THRESHOLD, "mask_threshold is -0.1"),
+        (ask(score_threshold=math.nan), Refusal.BAD_THRESHOLD, "nan"),
+        (ask(lifetime_ns=-S), Refusal.BAD_LIFETIME, "-1.0 s"),
+        (ask(max_rate_hz=-2.0), Refusal.BAD_RATE, "-2.0"),
+        (ask(max_rate_hz=math.inf), Refusal.BAD_RATE, "inf"),
+        (ask(max_rate_hz=math.nan), Refusal.BAD_RATE, "nan"),
+        (ask(exemplars=2), Refusal.UNSUPPORTED, "2 exemplars"),
     ],
 )
 def test_rejections(request_, reason, names):
@@ -142,7 +141,7 @@ def test_rejections(request_, reason, names):
 
 def test_too_many_queries_and_room_again():
     registry = ready_registry(ask("a"), ask("b"), ask("c"), options=QueryOptions(max_queries=2))
-    assert status_of(registry, "c").reason == Reason.TOO_MANY_QUERIES
+    assert status_of(registry, "c").reason == Refusal.TOO_MANY_QUERIES
     registry.apply(ask("a", "blue ball"), S)  # replacing needs no room
     assert status_of(registry, "a").state == State.PENDING
     registry.apply(ask("b", action=Action.REMOVE), S)
@@ -258,7 +257,7 @@ def test_class_ids_run_out_and_come_back():
         registry.apply(ask(f"{i}", f"thing {i}"), S)
     assert {s.class_id for s in registry.statuses()} == set(range(255))
     registry.apply(ask("more", "thing more"), S)
-    assert status_of(registry, "more").reason == Reason.CLASS_IDS_EXHAUSTED
+    assert status_of(registry, "more").reason == Refusal.CLASS_IDS_EXHAUSTED
     registry.apply(ask("same", "thing 7"), S)
     assert status_of(registry, "same").class_id == 7
     registry.apply(ask("3", action=Action.REMOVE), S)

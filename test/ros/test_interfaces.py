@@ -9,7 +9,7 @@ import pytest
 from ros_install import find_in_ros
 
 from samlite_ros.msg import QueryStatus, TextQuery
-from samlite_ros.queries.registry import Action, Outcome, Reason, State
+from samlite_ros.queries import Action, Outcome, Refusal, State
 
 MSG = Path(__file__).resolve().parents[2] / "msg"
 
@@ -68,8 +68,8 @@ def test_every_field_and_constant_is_explained(file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("message", "prefix", "values"),
-    [(QueryStatus, "REASON_", Reason), (QueryStatus, "", State), (QueryStatus, "", Outcome), (TextQuery, "", Action)],
-    ids=["Reason", "State", "Outcome", "Action"],
+    [(QueryStatus, "REASON_", Refusal), (QueryStatus, "", State), (QueryStatus, "", Outcome), (TextQuery, "", Action)],
+    ids=["Refusal", "State", "Outcome", "Action"],
 )
 def test_constants_are_those_of_the_library(message: type, prefix: str, values: type) -> None:
     assert {value.name: getattr(message, prefix + value.name) for value in values} == {v.name: v.value for v in values}
@@ -77,7 +77,7 @@ def test_constants_are_those_of_the_library(message: type, prefix: str, values: 
 
 def test_library_knows_every_reason_of_the_message() -> None:
     in_message = set(re.findall(r"REASON_(\w+)=", (MSG / "QueryStatus.msg").read_text()))
-    assert in_message == {reason.name for reason in Reason}
+    assert in_message == {reason.name for reason in Refusal}
 
 
 @pytest.mark.parametrize("name", VISION_MSGS_HASHES)

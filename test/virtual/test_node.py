@@ -10,9 +10,7 @@ from fake_segmenter import FakeSegmenter
 
 from samlite_ros.errors import PhraseTooLongError
 from samlite_ros.messages.outputs import AnsweredFrame
-from samlite_ros.queries.asked import Asked
-from samlite_ros.queries.registry import State
-from samlite_ros.queries.requests import QueryOptions, QueryRequest
+from samlite_ros.queries import Asked, QueryOptions, QueryRequest, State
 from samlite_ros.replay.script import ask_from_start
 from samlite_ros.streaming.pipeline import StreamingOptions
 from samlite_ros.types import Frame, Prompt, QueryKey, Segmentation

@@ -20,7 +20,7 @@ from samlite_ros.evaluation.measures.cases import TrueInstance
 from samlite_ros.evaluation.truth.coco import decode_segmentation
 from samlite_ros.messages.fill import NS_PER_S, stamp_ns
 from samlite_ros.pixels.masks import NOTHING, encode_rle, mask_from_array
-from samlite_ros.queries.requests import normalise_phrase
+from samlite_ros.queries import normalise_phrase
 
 
 @dataclass(frozen=True, eq=False)

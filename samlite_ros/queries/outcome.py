@@ -35,8 +35,8 @@ class Hysteresis:
 
 
 @dataclass(frozen=True)
-class Search:
-    """One search for one prompt in one image.
+class Finding:
+    """What one search for one prompt in one image showed.
 
     Args:
         stamp_ns: Stamp of the image [ns].
@@ -50,7 +50,7 @@ class Search:
 
 
 @dataclass
-class _CameraEvidence:
+class _CameraHistory:
     searched_ns: int = NO_STAMP
     streak: int = 0  # > 0: so many searches in a row saw it; < 0: did not
     streak_began_ns: int = NO_STAMP  # stamp of the image of its first search
@@ -69,30 +69,30 @@ class _CameraEvidence:
 
 
 @dataclass
-class Evidence:
+class SearchHistory:
     """All searches for one query, over all cameras."""
 
     presence: float = math.nan
     last_searched_ns: int = NO_STAMP
     last_seen_ns: int = NO_STAMP
     last_seen_camera: str = ""
-    _by_camera: dict[str, _CameraEvidence] = field(default_factory=dict)
+    _by_camera: dict[str, _CameraHistory] = field(default_factory=dict)
 
-    def add(self, camera: str, answer_ns: int, search: Search, hysteresis: Hysteresis) -> None:
+    def add(self, camera: str, answer_ns: int, finding: Finding, hysteresis: Hysteresis) -> None:
         """Count one answer; several answers from one search (masks carried from one keyframe) count once.
 
         Args:
             camera: Camera that was searched.
             answer_ns: Stamp of the answered frame [ns].
-            search: What the network's search that the answer rests on showed.
+            finding: What the search that the answer rests on showed.
             hysteresis: When the outcome turns.
         """
-        known = self._by_camera.setdefault(camera, _CameraEvidence())
-        if search.stamp_ns != known.searched_ns:
-            known.count(search.stamp_ns, search.seen)
-            self.presence, self.last_searched_ns = search.presence, search.stamp_ns
-            if search.seen:
-                self.last_seen_ns, self.last_seen_camera = search.stamp_ns, camera
+        known = self._by_camera.setdefault(camera, _CameraHistory())
+        if finding.stamp_ns != known.searched_ns:
+            known.count(finding.stamp_ns, finding.seen)
+            self.presence, self.last_searched_ns = finding.presence, finding.stamp_ns
+            if finding.seen:
+                self.last_seen_ns, self.last_seen_camera = finding.stamp_ns, camera
         known.settle(answer_ns, hysteresis)
 
     def outcome(self, cameras: Iterable[str]) -> Outcome:
