@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import struct
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from samlite_ros.bags.index import BagIndex, frame_stamp_ns
 from samlite_ros.bags.message_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, deserialize
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import RawMessage
 from samlite_ros.errors import BagError, ImageDecodeError
-from samlite_ros.messages.fill import NS_PER_S, stamp_ns
+from samlite_ros.messages.fill import stamp_ns
 from samlite_ros.messages.read import read_companion
 from samlite_ros.pixels.decode import decode_compressed_image, decode_image
 from samlite_ros.streaming.companions import Companions
@@ -74,102 +73,19 @@ def check_image_topic(reader: BagReader, name: str) -> None:
         raise BagError(f"{reader.path}: topic {name} holds no message; {reader.listing}")
 
 
-class Entry(NamedTuple):
-    """Where one message stands in stamp order: sorts by stamp, then topic, then place in the recording."""
-
-    stamp_ns: int
-    topic: str
-    place: int
-
-
-def index_stamps(reader: BagReader, topics: Sequence[str]) -> tuple[Entry, ...]:
-    """Find the order in which to hand out all image messages.
-
-    Args:
-        reader: The bag; gets a fault for each kind of disorder.
-        topics: Topics of images.
-
-    Returns:
-        The messages in stamp order; those without a stamp and repetitions of one are left out.
-
-    Raises:
-        BagError: No message holds a stamp.
-    """
-    entries, counts = _read_entries(reader, topics)
-    known = 0
-    while known != reader.detours:  # met damage, so that more can be read now
-        known = reader.detours
-        entries, counts = _read_entries(reader, topics)
-    if not entries:
-        raise BagError(f"{reader.path}: no image of {', '.join(topics)} has a stamp in its header")
-    _note_disorder(reader, counts)
-    return tuple(sorted(entries))
-
-
-def _read_entries(reader: BagReader, topics: Sequence[str]) -> tuple[list[Entry], Counter[str]]:
-    """One entry per topic and stamp, in recorded order; and how many messages are not as they should be."""
-    entries: dict[tuple[str, int], Entry] = {}
-    newest: dict[str, int] = {}
-    counts: Counter[str] = Counter()
-    for place, message in enumerate(reader.messages(topics)):
-        counts["total"] += 1
-        stamp = frame_stamp_ns(message)
-        if stamp is None or stamp <= NO_STAMP:
-            counts["damaged"] += 1
-            continue
-        counts["unstamped"] += stamp != read_stamp_ns(message.data)
-        counts["out_of_order"] += stamp < newest.get(message.topic, stamp)
-        counts["repeated"] += (message.topic, stamp) in entries
-        newest[message.topic] = max(stamp, newest.get(message.topic, stamp))
-        entries.setdefault((message.topic, stamp), Entry(stamp, message.topic, place))
-    return list(entries.values()), counts
-
-
-def _note_disorder(reader: BagReader, counts: Counter[str]) -> None:
-    words = {
-        "out_of_order": "were recorded after one with a newer stamp; they are answered in the order of their stamps",
-        "repeated": "have the stamp of another; only the first of each is answered",
-        "damaged": "are damaged or too short to hold a stamp; they are left out",
-        "unstamped": "have no stamp in their header: the time of their recording stands in for it, as in the node",
-    }
-    for kind, text in words.items():
-        if counts[kind]:
-            reader.add_fault(f"{reader.path}: {counts[kind]} of {counts['total']} image messages {text}")
-
-
-def read_stamp_ns(data: bytes) -> int | None:
-    """Stamp [ns] of a message that begins with a header, without decoding it; None = too short.
-
-    Source: CDR encapsulation (4 bytes, the second says the byte order), then Header.stamp (int32, uint32).
-    """
-    if len(data) < 12:
-        return None
-    sec, nanosec = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
-    return int(sec) * NS_PER_S + int(nanosec)
-
-
-def frame_stamp_ns(message: RawMessage) -> int | None:
-    """Stamp [ns] of an image message: its header's, or where that is not set the time of its recording.
-
-    The node does the same with the time of arrival. None = the message is too short to tell.
-    """
-    stamp = read_stamp_ns(message.data)
-    return message.log_time_ns if stamp is not None and stamp <= NO_STAMP else stamp
-
-
-def messages_in_order(reader: BagReader, index: Sequence[Entry], others: Collection[str] = ()) -> Iterator[RawMessage]:
+def messages_in_order(reader: BagReader, index: BagIndex, others: Collection[str] = ()) -> Iterator[RawMessage]:
     """The indexed messages in stamp order; holds back only those that came too early.
 
     Args:
         reader: The bag.
-        index: See `index_stamps`.
+        index: See `index_bag`.
         others: Topics whose messages are handed out too, as they come.
 
     Raises:
         BagError: More than `MAX_HELD_BYTES` would have to be held.
     """
-    rank = {entry.place: number for number, entry in enumerate(index)}
-    topics = {entry.topic for entry in index}
+    rank = {entry.place: number for number, entry in enumerate(index.entries)}
+    topics = {entry.topic for entry in index.entries}
     held: dict[int, RawMessage] = {}
     due = held_bytes = 0
     places = itertools.count()
@@ -221,7 +137,7 @@ def _to_frame(message: RawMessage, camera: str) -> Frame:
 
 def read_frames(
     reader: BagReader,
-    index: Sequence[Entry],
+    index: BagIndex,
     cameras: Mapping[str, str],
     companions: Mapping[str, Companions] | None = None,
 ) -> Iterator[DecodedFrame]:
@@ -229,7 +145,7 @@ def read_frames(
 
     Args:
         reader: The bag.
-        index: See `index_stamps`.
+        index: See `index_bag`.
         cameras: Camera name by topic.
         companions: See `bag_companions`; None = frames travel alone.
     """

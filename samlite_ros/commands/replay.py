@@ -77,21 +77,21 @@ def run(args: Namespace) -> int:
     from samlite_ros.bags.dependencies import check_libraries
 
     check_libraries()
-    from samlite_ros.replay.replay import check, replay
+    from samlite_ros.replay.replay import prepared
     from samlite_ros.segmenter.load import load_segmenter
 
     options = _options(args)
-    check(args.bag, args.out, options)
-    segmenter = load_segmenter(options.parameters.segmenter_options())
-    began_s = time.monotonic()
-    with tqdm(unit="frame", disable=None, file=sys.stderr) as bar:
+    with prepared(args.bag, args.out, options) as ready:
+        segmenter = load_segmenter(options.parameters.segmenter_options())
+        began_s = time.monotonic()
+        with tqdm(unit="frame", disable=None, file=sys.stderr) as bar:
 
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+            def progress(done: int, total: int) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
 
-        with _ended_as_interrupted():
-            outcome = replay(args.bag, args.out, options, segmenter, progress)
+            with _ended_as_interrupted():
+                outcome = ready.run(segmenter, progress)
     wall_s = time.monotonic() - began_s
     summary = outcome.summary
     print(

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.bags.frames import check_image_topic, decode_frame, frame_stamp_ns, image_topics
+from samlite_ros.bags.frames import check_image_topic, decode_frame, image_topics
+from samlite_ros.bags.index import frame_stamp_ns
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.results import FrameKey
 from samlite_ros.pixels.overlay import draw_overlay

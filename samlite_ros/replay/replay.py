@@ -7,20 +7,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from samlite_ros.bags.frames import (
-    DecodedFrame,
-    Entry,
-    bag_companions,
-    choose_image_topics,
-    frame_stamp_ns,
-    index_stamps,
-    read_frames,
-)
+from samlite_ros.bags.frames import DecodedFrame, bag_companions, choose_image_topics, read_frames
+from samlite_ros.bags.index import BagIndex, frame_stamp_ns, index_bag
 from samlite_ros.bags.prefetch import Background, Prefetch
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import RawMessage
@@ -29,9 +23,10 @@ from samlite_ros.errors import ParameterError, SamliteError
 from samlite_ros.parameters.table import Parameters
 from samlite_ros.queries import PARAMETER_CLIENT, Asked
 from samlite_ros.replay.result_writer import ResultOptions, ResultWriter
-from samlite_ros.replay.script import COMMAND_CLIENT, ask_from_start, queries_from_bag, read_script
+from samlite_ros.replay.script import COMMAND_CLIENT, ask_from_start, query_topics, read_script, recorded_queries
 from samlite_ros.replay.summary import ReplayRecord, summarise
 from samlite_ros.replay.timeline import draw_timeline
+from samlite_ros.streaming.companions import Companions
 from samlite_ros.types import Frame, Segmenter
 from samlite_ros.virtual.latency import NO_LATENCY, LatencyProfile
 from samlite_ros.virtual.loop import PublishedAnswer
@@ -77,85 +72,124 @@ Progress = Callable[[int, int], None]
 """Called after each frame with the number of frames fed so far and in all."""
 
 
-def check(bag: Path, folder: Path, options: ReplayOptions) -> None:
-    """Find out what cannot work before a network is loaded: see `replay` for what is raised."""
-    check_free(folder)
-    if options.script is not None:
-        read_script(options.script, 0)
-    with BagReader(bag) as reader:
-        cameras = choose_image_topics(reader, options.image_topics)
-        bag_companions(reader, cameras, options.companion_topics)
-
-
 def replay(
     bag: Path, folder: Path, options: ReplayOptions, segmenter: Segmenter, progress: Progress = lambda done, total: None
 ) -> ReplayOutcome:
-    """Replay a bag.
+    """Replay a bag; see `prepared` and `Replay.run`."""
+    with prepared(bag, folder, options) as ready:
+        return ready.run(segmenter, progress)
+
+
+@contextmanager
+def prepared(bag: Path, folder: Path, options: ReplayOptions) -> Iterator[Replay]:
+    """Open, check and index a bag: all that can be wrong before a network is loaded.
 
     Args:
         bag: The recording.
         folder: Where the results go: a bag, summary.json, timeline.png, and what the options ask for.
         options: What and how.
-        segmenter: The network.
-        progress: Told of every frame.
 
     Raises:
-        BagError: Nothing can be read, or the folder holds a bag already. What goes wrong later ends the replay, keeps
-            the results so far, and is a fault of the outcome.
+        BagError: Nothing can be read, or the folder holds a bag already.
         ParameterError: The script is wrong, or nothing is asked.
     """
+    check_free(folder)
+    if options.script is not None:
+        read_script(options.script, 0)  # before a long bag is indexed
     with BagReader(bag) as reader:
         cameras = choose_image_topics(reader, options.image_topics)
         companions = bag_companions(reader, cameras, options.companion_topics)
-        index = index_stamps(reader, list(cameras))
-        node = _make_node(reader, cameras, index, options, segmenter)
-        run = _Run(reader, node, len(index), progress, options.result.images)
-        types = {topic: reader.topics[topic].type_name for topic in cameras}
-        names = list(cameras.values())
-        try:
-            with (
-                Background(lambda: ResultWriter(folder, names, types, options.result)) as sink,
-                Prefetch(read_frames(reader, index, cameras, companions)) as frames,
-            ):
-                run.feed(frames, sink)
-        except OSError as error:
-            reader.add_fault(f"{folder}: {error}")
-        summary = summarise(run.record, node, dict(run.frames), run.faults())
-        if companions:
-            summary["companions"] = {
-                cameras[topic]: companions[topic].figures() for topic in cameras.keys() & companions
-            }
-    (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    if run.record.answers and options.result.timeline:
-        draw_timeline(run.record.answers, node.passes, folder / TIMELINE_NAME)
-    return ReplayOutcome(summary, tuple(summary["faults"]))
+        index = index_bag(reader, list(cameras), query_topics(reader) if options.queries_from_bag else ())
+        yield Replay(reader, folder, options, cameras, companions, index, _asked(reader, index, options))
 
 
-def _make_node(
-    reader: BagReader, cameras: dict[str, str], index: Sequence[Entry], options: ReplayOptions, segmenter: Segmenter
-) -> VirtualNode:
-    parameters = replace(options.parameters, cameras=tuple(name for name in cameras.values() if name))
-    start_ns = index[0].stamp_ns
-    asked = ask_from_start(PARAMETER_CLIENT, parameters.queries, start_ns)
+def _asked(reader: BagReader, index: BagIndex, options: ReplayOptions) -> list[Asked]:
+    start_ns = index.entries[0].stamp_ns
+    asked = ask_from_start(PARAMETER_CLIENT, options.parameters.queries, start_ns)
     asked += ask_from_start(COMMAND_CLIENT, options.phrases, start_ns)
     if options.script is not None:
         asked += read_script(options.script, start_ns)
-    if options.queries_from_bag:
-        asked += queries_from_bag(reader, cameras)
+    asked += recorded_queries(reader, index)
     _check_asked(asked)
-    return VirtualNode(
-        segmenter,
-        list(cameras.values()),
-        parameters.streaming_options(),
-        parameters.query_options(),
-        asked,
-        options.profile,
-    )
+    return asked
 
 
 def _check_asked(asked: Iterable[Asked]) -> None:
     if not any(request.text for a in asked for request in a.requests):
         raise ParameterError("nothing to search for: give --query, --script or --queries-from-bag")
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A bag that only needs a network; see `prepared`.
+
+    Args:
+        reader: The bag.
+        folder: Where the results go.
+        options: What and how.
+        cameras: Camera name by image topic.
+        companions: See `frames.bag_companions`.
+        index: Of the bag.
+        asked: What the clients ask for.
+    """
+
+    reader: BagReader
+    folder: Path
+    options: ReplayOptions
+    cameras: dict[str, str]
+    companions: dict[str, Companions]
+    index: BagIndex
+    asked: list[Asked]
+
+    def run(self, segmenter: Segmenter, progress: Progress = lambda done, total: None) -> ReplayOutcome:
+        """Answer every frame and write the results, once.
+
+        What goes wrong from here on ends the replay, keeps the results so far, and is a fault of the outcome.
+
+        Args:
+            segmenter: The network.
+            progress: Told of every frame.
+        """
+        reader, folder, result = self.reader, self.folder, self.options.result
+        node = self._make_node(segmenter)
+        run = _Run(reader, node, len(self.index.entries), progress, result.images)
+        types = {topic: reader.topics[topic].type_name for topic in self.cameras}
+        try:
+            with (
+                Background(lambda: ResultWriter(folder, list(self.cameras.values()), types, result)) as sink,
+                Prefetch(read_frames(reader, self.index, self.cameras, self.companions)) as frames,
+            ):
+                run.feed(frames, sink)
+        except OSError as error:
+            reader.add_fault(f"{folder}: {error}")
+        summary = self._write_summary(run)
+        if run.record.answers and result.timeline:
+            draw_timeline(run.record.answers, node.passes, folder / TIMELINE_NAME)
+        return ReplayOutcome(summary, tuple(summary["faults"]))
+
+    def _make_node(self, segmenter: Segmenter) -> VirtualNode:
+        cameras = tuple(name for name in self.cameras.values() if name)
+        parameters = replace(self.options.parameters, cameras=cameras)
+        return VirtualNode(
+            segmenter,
+            list(self.cameras.values()),
+            parameters.streaming_options(),
+            parameters.query_options(),
+            self.asked,
+            self.options.profile,
+        )
+
+    def _write_summary(self, run: _Run) -> dict[str, Any]:
+        summary = summarise(run.record, run.node, dict(run.frames), run.faults())
+        if self.companions:
+            summary["companions"] = {
+                name: self.companions[topic].figures()
+                for topic, name in self.cameras.items()
+                if topic in self.companions
+            }
+        text = json.dumps(summary, indent=1, allow_nan=False) + "\n"
+        (self.folder / SUMMARY_NAME).write_text(text, encoding="utf-8")
+        return summary
 
 
 @dataclass

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from samlite_ros.bags.frames import frame_stamp_ns
+from samlite_ros.bags.index import BagIndex
 from samlite_ros.bags.message_types import QUERY_SET, STRING, TEXT_QUERY, deserialize
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import RawMessage
@@ -134,49 +133,33 @@ class _Entry(NamedTuple):
         return ParameterError(f"{self.where}: {key} must be {expected}, got {self.values.get(key)!r}")
 
 
-def queries_from_bag(reader: BagReader, image_topics: Iterable[str]) -> list[Asked]:
-    """The queries that were recorded: TextQuery, QuerySet, and String on a topic named query_text.
-
-    Each takes effect after the image that was recorded before it.
-
-    Args:
-        reader: The bag; gets a fault for each query that cannot be read.
-        image_topics: Whose stamps are the clock.
+def query_topics(reader: BagReader) -> set[str]:
+    """Topics of recorded queries: TextQuery, QuerySet, and String on a topic named query_text.
 
     Raises:
-        BagError: The bag holds no topic of queries.
+        BagError: The bag holds none.
     """
-    images = set(image_topics)
     topics = {t.name for t in reader.topics.values() if t.type_name in (TEXT_QUERY, QUERY_SET)}
     topics |= {t.name for t in reader.topics.values() if t.type_name == STRING and t.name.endswith("query_text")}
     if not topics:
         raise BagError(f"{reader.path}: no recorded queries ({TEXT_QUERY} or {QUERY_SET}); {reader.listing}")
-    clock = _image_clock(reader, images)
+    return topics
+
+
+def recorded_queries(reader: BagReader, index: BagIndex) -> list[Asked]:
+    """The queries that were recorded; each takes effect after the image that was recorded before it.
+
+    Args:
+        reader: The bag; gets a fault for each query that cannot be read.
+        index: Of the bag, with the messages of its `query_topics`.
+    """
     asked = []
-    for message in reader.messages(topics):
+    for message in index.others:
         try:
-            asked.append(_to_asked(message, clock.at(message.log_time_ns)))
+            asked.append(_to_asked(message, index.clock.at(message.log_time_ns)))
         except BagError as error:
             reader.add_fault(f"{reader.path}: {message.topic}: {error}")
     return sorted(asked, key=lambda a: a.at_ns)
-
-
-class _ImageClock(NamedTuple):
-    """Turns times of recording into stamps: those of the images recorded last."""
-
-    log_times_ns: list[int]
-    stamps_ns: list[int]
-
-    def at(self, log_time_ns: int) -> int:
-        """Just after the image recorded before; before the first image its own stamp."""
-        place = bisect_right(self.log_times_ns, log_time_ns) - 1
-        return self.stamps_ns[place] + 1 if place >= 0 else self.stamps_ns[0]
-
-
-def _image_clock(reader: BagReader, images: set[str]) -> _ImageClock:
-    pairs = [(m.log_time_ns, frame_stamp_ns(m)) for m in reader.messages(images)]
-    known = sorted((log, stamp) for log, stamp in pairs if stamp is not None)
-    return _ImageClock([log for log, _ in known], [stamp for _, stamp in known])
 
 
 def _to_asked(message: RawMessage, at_ns: int) -> Asked:

@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 
 import samlite_ros
-from samlite_ros.bags.frames import choose_image_topics, index_stamps, read_frames
+from samlite_ros.bags.frames import choose_image_topics, read_frames
+from samlite_ros.bags.index import index_bag
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.results import ResultBag
 from samlite_ros.demo.make_bag import MadeBag, make_bag
@@ -47,7 +48,7 @@ def picture_means(folder: Path) -> list[float]:
     """Mean of all values of each picture of the made bag."""
     with BagReader(folder / "in") as reader:
         cameras = choose_image_topics(reader, [])
-        frames = read_frames(reader, index_stamps(reader, list(cameras)), cameras)
+        frames = read_frames(reader, index_bag(reader, list(cameras)), cameras)
         return [round(float(f.frame.image.mean()), 3) for f in frames if f.frame is not None]
 
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from bag_world import SIZE, TOPIC, colour_segmenter, draw_world, stamp_of
 
-from samlite_ros.bags.frames import bag_companions, choose_image_topics, index_stamps, read_frames
+from samlite_ros.bags.frames import bag_companions, choose_image_topics, read_frames
+from samlite_ros.bags.index import index_bag
 from samlite_ros.bags.message_types import BAG_MESSAGES, CAMERA_INFO, IMAGE, STRING
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.writer import BagWriter
 from samlite_ros.errors import BagError
 from samlite_ros.messages.fill import header_message, image_message
-from samlite_ros.replay.replay import ReplayOptions, check, replay
+from samlite_ros.replay.replay import ReplayOptions, prepared, replay
 from samlite_ros.replay.result_writer import ResultOptions
 
 DEPTH, INFO = "/depth/image", "/camera/camera_info"
@@ -72,7 +73,7 @@ def frames_of(path):
     with BagReader(path) as reader:
         cameras = choose_image_topics(reader, [TOPIC])
         companions = bag_companions(reader, cameras, COMPANIONS)
-        index = index_stamps(reader, list(cameras))
+        index = index_bag(reader, list(cameras))
         frames = [decoded.frame for decoded in read_frames(reader, index, cameras, companions)]
         return frames, companions[TOPIC]
 
@@ -118,5 +119,6 @@ def test_answers_are_the_same_bytes_with_and_without(recording, tmp_path):
     [({"/nowhere": ""}, "/nowhere"), ({"/note": ""}, "/note"), ({DEPTH: "left"}, "'left'")],
 )
 def test_topics_that_cannot_be_companions_are_named_before_the_start(recording, tmp_path, topics, words):
-    with pytest.raises(BagError, match=words):
-        check(recording, tmp_path / "out", ReplayOptions((TOPIC,), topics, ("red thing",)))
+    options = ReplayOptions((TOPIC,), topics, ("red thing",))
+    with pytest.raises(BagError, match=words), prepared(recording, tmp_path / "out", options):
+        pytest.fail("a network would be loaded")

@@ -16,7 +16,8 @@ from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from samlite_ros.bags.frames import index_stamps, read_frames
+from samlite_ros.bags.frames import read_frames
+from samlite_ros.bags.index import index_bag
 from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE, STRING, serialize, typestore
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.results import FrameKey, ResultBag
@@ -42,7 +43,7 @@ def noisy_world(index: int) -> np.ndarray:
 def read_indices(path: Path) -> tuple[list[int], tuple[str, ...]]:
     """Which frames are read, each as it was written; and the faults."""
     with BagReader(path) as reader:
-        index = index_stamps(reader, [TOPIC])
+        index = index_bag(reader, [TOPIC])
         frames = [f.frame for f in read_frames(reader, index, {TOPIC: ""}) if f.frame is not None]
         return [(f.stamp_ns - stamp_of(0)) // (stamp_of(1) - stamp_of(0)) for f in frames], reader.faults
 

@@ -11,7 +11,8 @@ import pytest
 from bag_world import SIZE, TOPIC, Recording, draw_world, stamp_of, write_recording
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from samlite_ros.bags.frames import choose_image_topics, index_stamps, read_frames, read_stamp_ns
+from samlite_ros.bags.frames import choose_image_topics, read_frames
+from samlite_ros.bags.index import index_bag, read_stamp_ns
 from samlite_ros.bags.message_types import (
     BAG_MESSAGES,
     COMPRESSED_IMAGE,
@@ -29,7 +30,7 @@ from samlite_ros.messages.fill import header_message, image_message
 
 def read_all(path: Path) -> tuple[list, tuple[str, ...]]:
     with BagReader(path) as reader:
-        index = index_stamps(reader, [TOPIC])
+        index = index_bag(reader, [TOPIC])
         frames = [f.frame for f in read_frames(reader, index, {TOPIC: ""})]
         return [f for f in frames if f is not None], reader.faults
 
@@ -179,7 +180,7 @@ def test_unknown_types_beside_the_images_do_not_matter(tmp_path: Path) -> None:
     write_topics(tmp_path / "bag")
     with BagReader(tmp_path / "bag") as reader:
         cameras = choose_image_topics(reader, ["front=/camera/image"])
-        frames = list(read_frames(reader, index_stamps(reader, list(cameras)), cameras))
+        frames = list(read_frames(reader, index_bag(reader, list(cameras)), cameras))
     assert cameras == {"/camera/image": "front"}
     assert [f.frame.camera for f in frames if f.frame] == ["front"]
 
@@ -203,7 +204,7 @@ def test_messages_with_no_stamps_are_refused(tmp_path: Path) -> None:
         bag.add_topic(TOPIC, IMAGE)
         bag.write(TOPIC, 0, image_message(BAG_MESSAGES, draw_world(0), "rgb8", 0, ""))  # nor a time of recording
     with BagReader(tmp_path / "bag") as reader, pytest.raises(BagError, match="has a stamp in its header"):
-        index_stamps(reader, [TOPIC])
+        index_bag(reader, [TOPIC])
 
 
 def write_damaged_images(path: Path) -> None:

@@ -7,7 +7,8 @@ import json
 import os
 import resource
 import signal
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +30,14 @@ from test_reader import cut, drop_metadata, write_damaged_images
 from samlite_ros.bags.message_types import BAG_MESSAGES, QUERY_SET, STRING, TEXT_QUERY
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.results import RecordedAnswer, ResultBag
+from samlite_ros.bags.storage import RawMessage, WholeStorage
 from samlite_ros.bags.writer import BagWriter
 from samlite_ros.commands.cli import main
 from samlite_ros.errors import BagError, ParameterError, SamliteError
 from samlite_ros.messages.fill import header_message, image_message
 from samlite_ros.parameters.file import read_parameter_file
 from samlite_ros.parameters.table import Parameters
-from samlite_ros.replay.replay import ReplayOptions, check, replay
+from samlite_ros.replay.replay import ReplayOptions, prepared, replay
 from samlite_ros.replay.result_writer import ResultOptions
 from samlite_ros.types import Frame, ImageEmbedding, PromptEmbedding
 from samlite_ros.virtual.latency import LatencyProfile, parse_profile
@@ -204,13 +206,48 @@ def test_script_of_other_bytes_is_refused(recording: Recording, tmp_path: Path) 
         replay(recording.path, tmp_path / "out", keyframes_only(script=tmp_path / "queries.yaml"), colour_segmenter())
 
 
-def test_a_wrong_script_is_found_before_the_network_is_loaded(recording: Recording, tmp_path: Path) -> None:
+def test_what_is_wrong_is_found_before_the_network_is_loaded(recording: Recording, tmp_path: Path) -> None:
+    def prepare(folder: Path, options: ReplayOptions) -> None:
+        with prepared(recording.path, folder, options):
+            pytest.fail("a network would be loaded")
+
     (tmp_path / "queries.yaml").write_text("- red")
     with pytest.raises(ParameterError, match="expected keys and values"):
-        check(recording.path, tmp_path / "out", keyframes_only(script=tmp_path / "queries.yaml"))
+        prepare(tmp_path / "out", keyframes_only(script=tmp_path / "queries.yaml"))
+    with pytest.raises(BagError, match="no recorded queries"):
+        prepare(tmp_path / "out", keyframes_only(queries_from_bag=True))
+    with pytest.raises(ParameterError, match="nothing to search for"):
+        prepare(tmp_path / "out", keyframes_only(phrases=()))
     (tmp_path / "messages.mcap").write_text("of somebody else")
     with pytest.raises(BagError, match="holds a bag already"):
-        check(recording.path, tmp_path, keyframes_only())
+        prepare(tmp_path, keyframes_only())
+
+
+def test_a_bag_is_opened_once_and_read_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the order of its images, with the queries, and for the frames."""
+    with BagWriter(tmp_path / "in") as bag:
+        bag.add_topic(TOPIC, "sensor_msgs/msg/Image")
+        bag.add_topic("/query_text", STRING)
+        for index in range(6):
+            image = image_message(BAG_MESSAGES, draw_world(index), "rgb8", stamp_of(index), "")
+            bag.write(TOPIC, stamp_of(index), image)
+        bag.write("/query_text", stamp_of(2) + 1, BAG_MESSAGES.new(STRING, data="blue thing"))
+    opened, read = [], Counter()
+    whole_init, whole_messages = WholeStorage.__init__, WholeStorage.messages
+
+    def note_opening(self: WholeStorage, path: Path) -> None:
+        opened.append(path)
+        whole_init(self, path)
+
+    def note_reading(self: WholeStorage, topics: Collection[str]) -> Iterator[RawMessage]:
+        for message in whole_messages(self, topics):
+            read[message.topic] += 1
+            yield message
+
+    monkeypatch.setattr(WholeStorage, "__init__", note_opening)
+    monkeypatch.setattr(WholeStorage, "messages", note_reading)
+    replay(tmp_path / "in", tmp_path / "out", keyframes_only(queries_from_bag=True), colour_segmenter())
+    assert (len(opened), read) == (1, {TOPIC: 2 * 6, "/query_text": 1})
 
 
 def test_queries_are_taken_from_the_bag(tmp_path: Path) -> None:

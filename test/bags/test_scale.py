@@ -15,7 +15,8 @@ import pytest
 from bag_world import TOPIC, colour_segmenter, draw_world, stamp_of
 from prompts import prompts
 
-from samlite_ros.bags.frames import index_stamps, read_frames
+from samlite_ros.bags.frames import read_frames
+from samlite_ros.bags.index import index_bag
 from samlite_ros.bags.message_types import BAG_MESSAGES, COMPRESSED_IMAGE
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.results import ResultBag
@@ -89,7 +90,7 @@ def test_replay_is_as_fast_as_the_network(tmp_path: Path) -> None:
     parameters = Parameters(propagate=False)
     segmenter = load_segmenter(parameters.segmenter_options())
     with BagReader(tmp_path / "in") as reader:
-        frames = [f.frame for f in read_frames(reader, index_stamps(reader, ["/camera/image"]), {"/camera/image": ""})]
+        frames = [f.frame for f in read_frames(reader, index_bag(reader, ["/camera/image"]), {"/camera/image": ""})]
 
     def alone() -> float:
         began_s = time.perf_counter()
