@@ -14,7 +14,7 @@ from samlite_ros.virtual.latency import NEVER, LatencyProfile
 
 
 class VirtualStream:
-    """One camera's pipeline, whose own work may take time on the virtual clock.
+    """One camera's pipeline, whose own work may take time on the virtual clock: its jobs begin when it is free.
 
     Args:
         pipeline: Of the camera.
@@ -23,9 +23,6 @@ class VirtualStream:
     Attributes:
         free_ns: When the work at hand is done [ns].
     """
-
-    is_busy = False
-    """Its jobs are taken at once, and begin when it is free."""
 
     def __init__(self, pipeline: StreamingPipeline, charge_s: float | None = 0.0) -> None:
         self.pipeline = pipeline
