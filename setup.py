@@ -57,7 +57,10 @@ if __name__ == "__main__":
         python_requires=">=3.10",
         packages=find_packages(include=["samlite_ros", "samlite_ros.*"]) + list(MESSAGE_TEXTS),
         package_dir=MESSAGE_TEXTS,
-        package_data={"samlite_ros": ["models/demo/*"], **{package: ["*.msg"] for package in MESSAGE_TEXTS}},
+        package_data={
+            "samlite_ros": ["py.typed", "models/demo/*"],
+            **{package: ["*.msg"] for package in MESSAGE_TEXTS},
+        },
         install_requires=LIBRARY,
         extras_require=EXTRAS,
         entry_points={"console_scripts": ["samlite = samlite_ros.commands.cli:main"]},

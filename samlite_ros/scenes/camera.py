@@ -79,11 +79,13 @@ class Camera:
         if ray[2] > -1e-3:
             return None
         position = np.array(self.pose.position_m)
-        return (position - ray * (position[2] / ray[2]))[:2]
+        point: Array = position - ray * (position[2] / ray[2])
+        return point[:2]
 
     def plane_homography(self, origin_m: Array, u_m: Array, v_m: Array) -> Array:
         """float64 (3, 3): maps plane coordinates (a, b, 1) of origin + a u + b v to the image [px]."""
         h, w = self.size
         intrinsics = np.array([[self.focal_px, 0, w / 2], [0, -self.focal_px, h / 2], [0, 0, 1.0]])
         columns = np.stack([u_m, v_m, origin_m - np.array(self.pose.position_m)], 1)
-        return intrinsics @ self.axes @ columns
+        homography: Array = intrinsics @ self.axes @ columns
+        return homography

@@ -69,7 +69,7 @@ class Scene:
 
     def mask(self, track_id: int) -> NDArray[np.bool_]:
         """bool (H, W): the visible pixels of one object."""
-        return self.ids == track_id
+        return np.asarray(self.ids == track_id)
 
 
 def render_scene(

@@ -151,7 +151,8 @@ def paint(view: View, light: Light, x0: int, y0: int, w: int, h: int) -> Field:
 def _lambert(normal: tuple[Field, Field, Field], lamp: Array) -> Field:
     nx, ny, nz = normal
     a, b, c = (np.float32(x) for x in lamp)
-    return np.maximum(nx * a + ny * b + nz * c, 0)
+    facing: Field = nx * a + ny * b + nz * c
+    return np.maximum(facing, 0)
 
 
 def _shade_ball(view: View, dx: Field, dy: Field, lamp: Array, half: Array, sharpness: float) -> tuple[Field, Field]:

@@ -75,7 +75,7 @@ def sensor_noise(height: int, width: int) -> NDArray[np.uint8]:
     """uint8 (height + 61, width + 67, 3): Gaussian noise of mean 128 and standard deviation 32; take a shifted part."""
     rng = np.random.default_rng(11)
     values = rng.standard_normal((height + 61, width + 67, 3), np.float32)
-    return np.clip(values * _NOISE_LEVEL + 128, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(values * _NOISE_LEVEL + 128, 0, 255), np.uint8)
 
 
 def add_noise(image: NDArray[np.uint8], gain: float, sigma: float, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -108,4 +108,4 @@ def illumination(index: int) -> NDArray[np.float32]:
     gx, gy = rng.uniform(-0.25, 0.25, 2)
     blotches = noise(rng, int(rng.integers(3, 9)), 160)[:120] * rng.uniform(0.01, 0.1)
     ramp = gx * np.linspace(-1, 1, 160)[None] + gy * np.linspace(-1, 1, 120)[:, None]
-    return np.clip(1 + ramp + blotches, 0.4, 1.4).astype(np.float32)
+    return np.asarray(np.clip(1 + ramp + blotches, 0.4, 1.4), np.float32)

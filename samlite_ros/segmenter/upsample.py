@@ -35,7 +35,7 @@ def resample(
         uint8 (H, W), 255 = certain.
     """
     window = vertical @ logits @ horizontal.T
-    return np.rint(255 * expit(window)).astype(np.uint8)
+    return np.asarray(np.rint(255 * expit(window)), np.uint8)
 
 
 def upsample_mask(logits: NDArray[np.float32], size: tuple[int, int], resample: Resample = resample) -> Mask:

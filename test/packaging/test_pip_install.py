@@ -45,6 +45,7 @@ def test_library_imports_without_ros(installed: Path) -> None:
 def test_every_module_is_installed(installed: Path) -> None:
     in_source = {file.relative_to(ROOT) for file in (ROOT / "samlite_ros").rglob("*.py")}
     assert {file.relative_to(installed) for file in (installed / "samlite_ros").rglob("*.py")} == in_source
+    assert (installed / "samlite_ros/py.typed").exists()
 
 
 def test_console_script_is_installed(installed: Path) -> None:
