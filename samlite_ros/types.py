@@ -115,14 +115,14 @@ class Prompt:
     parts; everybody else compares it, hands it on, or uses `display` and `key`.
 
     Args:
-        text: Normalised text (see `queries.text_prompt`): what the text encoder reads.
+        text: Normalised text (see `queries.prompt_of`): what the text encoder reads.
     """
 
     text: str
 
     @property
     def display(self) -> str:
-        """Names it for people: in tables, logs, labels."""
+        """Names it for people: in messages, tables, labels; truth knows it by this name."""
         return self.text
 
     @property

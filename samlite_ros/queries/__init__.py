@@ -16,7 +16,7 @@ from samlite_ros.queries.requests import (
     QueryRequest,
     Refusal,
     normalise_phrase,
-    text_prompt,
+    prompt_of,
     text_requests,
 )
 
@@ -35,6 +35,6 @@ __all__ = [
     "State",
     "embed_pending",
     "normalise_phrase",
-    "text_prompt",
+    "prompt_of",
     "text_requests",
 ]

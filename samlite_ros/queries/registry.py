@@ -20,7 +20,7 @@ from samlite_ros.queries.requests import (
     QueryOptions,
     QueryRequest,
     Refusal,
-    text_prompt,
+    prompt_of,
     text_requests,
     validate_request,
 )
@@ -215,7 +215,7 @@ class QueryRegistry:
         before = self._standing.get(request.key)
         if before is None and len(self._standing) >= self._options.max_queries:
             raise QueryRejected(Refusal.TOO_MANY_QUERIES, f"there are {len(self._standing)} queries, the most allowed")
-        prompt = text_prompt(request.text)
+        prompt = prompt_of(request)
         self._class_ids.take(prompt, self._now_ns, Refusal.CLASS_IDS_EXHAUSTED)
         query = self._to_query(request, prompt)
         history = before.history if before and _same_search(before.query, query) else SearchHistory()

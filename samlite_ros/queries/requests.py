@@ -87,9 +87,9 @@ def normalise_phrase(text: str) -> str:
     return " ".join(printable.split())
 
 
-def text_prompt(text: str) -> Prompt:
-    """What a client's text asks for; spellings of one phrase are one prompt."""
-    return Prompt(normalise_phrase(text))
+def prompt_of(request: QueryRequest) -> Prompt:
+    """What a request wants found; spellings of one phrase are one prompt."""
+    return Prompt(normalise_phrase(request.text))
 
 
 def text_requests(client: str, texts: Iterable[str]) -> list[QueryRequest]:

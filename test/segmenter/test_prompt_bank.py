@@ -7,6 +7,7 @@ import shutil
 import pytest
 import torch
 from prompts import prompts
+from safetensors import safe_open
 from small_networks import make_segmenter
 
 from samlite_ros.errors import ModelLoadError, PhraseTooLongError
@@ -69,6 +70,14 @@ def test_disk_bank_serves_the_next_run(tmp_path):
     assert encoded(second) == 0
     assert torch.equal(found.features.flip(0), wanted.features)
     assert torch.equal(found.mask.flip(0), wanted.mask)
+
+
+def test_the_file_of_a_phrase_is_named_as_ever_so_that_older_banks_serve(tmp_path):
+    make_segmenter(text_bank_folder=tmp_path).embed_prompts(prompts("red ball"))
+    (path,) = tmp_path.rglob("*.safetensors")
+    assert path.name == "11dff45b948d35a1807aa144cc9cc390.safetensors"
+    with safe_open(path, framework="pt") as file:
+        assert file.metadata() == {"phrase": "red ball"}
 
 
 @pytest.mark.parametrize("harm", ["cut", "empty", "garbage"])
