@@ -237,12 +237,12 @@ class StreamingPipeline:
         self._newest = None
         self._schedule.submitted(frame.stamp_ns, image)
         job = KeyframeJob(frame, *decode_plan(queries))
-        self._jobs.begin_pass(job, self._tracker.remember(frame) if self.options.propagate else None)
+        self._jobs.begin_pass(job, self._tracker.take_snapshot(frame) if self.options.propagate else None)
         self.counters.keyframes += 1
         return job
 
     def _take_over(self, result: KeyframeResult, snapshot: Snapshot, vocabulary: Vocabulary) -> None:
-        """Give a keyframe's instances to the carrier."""
+        """Give a keyframe's instances to the tracker."""
         job = result.job
         if not job.late:
             now_ns = self._jobs.now_ns

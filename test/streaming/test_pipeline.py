@@ -238,7 +238,7 @@ def test_a_thing_at_rest_is_found_where_it_was_though_what_passed_by_took_its_po
     assert all(best_iou(answers[i], world.truth(i)[0]) > 0.9 for i in range(78, 100))
 
 
-def test_a_track_that_went_astray_does_not_take_the_next_keyframe_along(monkeypatch):
+def test_a_lost_track_does_not_take_the_next_keyframe_along(monkeypatch):
     monkeypatch.setattr(
         model_update, "initial_pose", lambda *points: (initial_pose(*points)[0], False)
     )  # points disagree

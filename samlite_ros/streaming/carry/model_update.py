@@ -60,7 +60,7 @@ class ModelUpdate:
         margins = 2 * self.tuning.appearance.margin_px
         return self.tuning.model_update.overhead_px + (x1 - x0 + margins) * (y1 - y0 + margins)
 
-    def joined_with(self, other: ModelUpdate) -> ModelUpdate:
+    def merged_with(self, other: ModelUpdate) -> ModelUpdate:
         """This update, of an object that answers to what another one found, too."""
         matches = merge_matches(other.detection.matches, self.detection.matches, frozenset(), self.tuning.detection)
         return replace(self, detection=replace(self.detection, matches=matches))
@@ -108,9 +108,9 @@ class UpdateQueue:
             if earlier is None:
                 by_id[update.track_id] = update
             elif earlier.snapshot is update.snapshot:
-                by_id[update.track_id] = earlier.joined_with(update)
+                by_id[update.track_id] = earlier.merged_with(update)
             else:
-                by_id[update.track_id] = update.joined_with(earlier)
+                by_id[update.track_id] = update.merged_with(earlier)
         self._updates = sorted(by_id.values(), key=lambda x: urgency(x.track_id))
 
     def take(self, known: Container[int]) -> list[ModelUpdate]:

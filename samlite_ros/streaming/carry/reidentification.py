@@ -1,4 +1,4 @@
-"""Gives the detections of a keyframe their track ids, and remembers objects for a while after they are gone."""
+"""Gives the detections of a keyframe their track ids; objects that are gone stay in a gallery for a while."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _GalleryEntry:
 
 
 class ReIdentifier:
-    """Knows the objects that are gone, and hands out ids.
+    """Knows the objects that are gone (the gallery), and hands out ids.
 
     Args:
         across_prompts: What different prompts find may be one object.
@@ -48,8 +48,8 @@ class ReIdentifier:
         """Forget the objects that are gone; ids are not used again."""
         self._gallery = []
 
-    def remember(self, track: Track, rate_hz: float) -> None:
-        """A track ends; `rate_hz` is that of the frames."""
+    def archive(self, track: Track, rate_hz: float) -> None:
+        """A track ends and joins the gallery; `rate_hz` is that of the frames."""
         velocity = track.velocity * np.float32(rate_hz)
         self._gallery.append(
             _GalleryEntry(track.track_id, _candidate(track, track.center, 0.0), track.last_seen_ns, velocity)

@@ -86,7 +86,7 @@ class Snapshot:
         """A track got another model, whose pose is now `new_pose`: rewrite its pose at this keyframe."""
         self.poses[track_id] = compose(invert(motion), new_pose)
 
-    def enter(self, track: Track, pose: Poses) -> None:
+    def add_track(self, track: Track, pose: Poses) -> None:
         """A track that was not known then was there, at this pose (2, 3)."""
         self.poses[track.track_id] = pose
         self.centers[track.track_id] = transform(pose, track.model.center[None])[0]

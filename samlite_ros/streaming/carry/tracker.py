@@ -68,7 +68,7 @@ class Tracker:
         self._update_models(image)
         self._note_still_tracks()
 
-    def remember(self, frame: Frame) -> Snapshot:
+    def take_snapshot(self, frame: Frame) -> Snapshot:
         """The newest frame goes to the network.
 
         Raises:
@@ -121,7 +121,7 @@ class Tracker:
         if not tracks:
             return
         for track in tracks:
-            self._reidentifier.remember(track, self._rate_hz)
+            self._reidentifier.archive(track, self._rate_hz)
         gone = {t.track_id for t in tracks}
         self.tracks = [t for t in self.tracks if t.track_id not in gone]
         self._batch = TrackBatch(self.tracks, self._tuning)
@@ -232,7 +232,7 @@ class Tracker:
             batch, iterations = stack([t.model for _, t in known]), self._tuning.model_update.iterations
             found = align(snapshot.image, batch, starts, iterations, None, self._tuning.alignment)
             for row, (update, track) in enumerate(known):
-                snapshot.enter(track, _surest_pose(snapshot, update, track, found, row, self._tuning))
+                snapshot.add_track(track, _surest_pose(snapshot, update, track, found, row, self._tuning))
 
     def _occlusion(self, tracks: Sequence[Track]) -> Occlusion | None:
         """What occluded which of the tracks in the last answer."""

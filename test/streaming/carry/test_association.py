@@ -44,6 +44,6 @@ def test_matching_by_overlap(overlap, detections, tracks, across, expected):
         (Candidate(A, np.float32([200, 50]), 40, RED, 1.0, np.float32([40, 50])), True),  # it moved that way
     ],
 )
-def test_recognising_what_was_out_of_sight(track, same):
+def test_re_identifying_what_was_out_of_sight(track, same):
     seen = Candidate(A, np.float32([50, 50]), 40, RED)
     assert match_by_appearance([seen], [track], TUNING.reidentification) == ({0: 0} if same else {})
