@@ -33,6 +33,7 @@ from samlite_ros.scenes.hard_sequences import DEVELOPMENT, StreamSequence
 from samlite_ros.segmenter import load_segmenter
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.streaming.pipeline import StreamingOptions
+from samlite_ros.streaming.stamps import Stamp
 from samlite_ros.types import (
     DecodeOptions,
     Frame,
@@ -222,7 +223,7 @@ class LiveStream:
         self._stream = StreamWorker(
             "",
             StreamingOptions(propagate=True, max_mask_age_s=LIMIT_S),
-            lambda frame: frame,
+            lambda frame, _: frame,
             self.outputs,
             on_work=self._poke_network,
             on_answer=lambda _: None,
@@ -292,7 +293,8 @@ class LiveStream:
     def _film(self, frames: Sequence[Frame], ended: threading.Event) -> None:
         begins_s, index = time.monotonic(), 0
         while not ended.wait(max(begins_s + index / RATE_HZ - time.monotonic(), 0.0)):
-            self._stream.put_image(replace(frames[index % len(frames)], stamp_ns=time.monotonic_ns()))
+            now_ns = time.monotonic_ns()
+            self._stream.put_image(replace(frames[index % len(frames)], stamp_ns=now_ns), Stamp(now_ns))
             index += 1
 
 

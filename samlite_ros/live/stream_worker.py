@@ -15,6 +15,7 @@ from samlite_ros.live.mailbox import Mailbox
 from samlite_ros.streaming.companions import Companions
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.streaming.pipeline import KeyframeResult, StreamingCounters, StreamingOptions, StreamingPipeline
+from samlite_ros.streaming.stamps import Stamp, Verdict
 from samlite_ros.streaming.turns import Busy
 from samlite_ros.types import NO_STAMP, Frame, Segmentation, Vocabulary
 
@@ -75,7 +76,7 @@ class StreamWorker:
     Args:
         camera: Its name.
         options: How to stream.
-        decode: Turns an image message into a frame; raises ImageDecodeError.
+        decode: Turns an image message and its time [ns] into a frame; raises ImageDecodeError.
         outputs: Where answers go.
         companions: What belongs to the frames; None = nothing is looked for.
         on_work: Called when the network may find a job here.
@@ -87,7 +88,7 @@ class StreamWorker:
         self,
         camera: str,
         options: StreamingOptions,
-        decode: Callable[[Any], Frame],
+        decode: Callable[[Any, int], Frame],
         outputs: Outputs,
         *,
         companions: Companions | None = None,
@@ -99,7 +100,7 @@ class StreamWorker:
         self.counters = StreamCounters()
         self._decode, self._outputs, self._companions = decode, outputs, companions
         self._on_work, self._on_answer, self._on_failure = on_work, on_answer, on_failure
-        self._mailbox: Mailbox[Any] = Mailbox()
+        self._mailbox: Mailbox[tuple[Any, Stamp]] = Mailbox()
         self._pipeline = StreamingPipeline(options, camera)
         self._pipeline_lock = threading.Lock()  # the network's thread takes keyframes from it
         self._vocabulary = Vocabulary()
@@ -131,17 +132,17 @@ class StreamWorker:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def put_image(self, message: Any, is_unstamped: bool = False) -> None:
+    def put_image(self, message: Any, stamp: Stamp) -> None:
         """Take an image message, while active.
 
         Args:
             message: What `decode` takes.
-            is_unstamped: Its stamp is not the driver's.
+            stamp: When it was taken.
         """
         if self._active:
             self.counters.received += 1
-            self.counters.unstamped += is_unstamped
-            self._mailbox.put(message)
+            self.counters.unstamped += stamp.is_arrival
+            self._mailbox.put((message, stamp))
 
     def put_companion(self, message: Any) -> None:
         """Take a message that belongs to a frame, while active: what `companions` read. It wakes nobody."""
@@ -207,7 +208,7 @@ class StreamWorker:
             for command in delivery.commands:
                 self._guarded(command)
             if delivery.item is not None and self._active:
-                self._guarded(partial(self._take_image, delivery.item))
+                self._guarded(partial(self._take_image, *delivery.item))
             self._on_work()
             if self._keeps_network_waiting:
                 time.sleep(HANDOVER_S)
@@ -224,17 +225,25 @@ class StreamWorker:
         self._reset()
         self._on_failure(failure)
 
-    def _take_image(self, message: Any) -> None:
+    def _take_image(self, message: Any, stamp: Stamp) -> None:
         if not self._somebody_listens():
             self.counters.idle += 1
             return
+        verdict = stamp.after(self.counters.last_stamp_ns)
         try:
-            frame = self._decode(message)
+            if verdict is Verdict.NO_TIME:
+                raise ImageDecodeError(verdict.value)
+            frame = self._decode(message, stamp.ns)
         except ImageDecodeError as error:
             self.counters.rejected += 1
             self.counters.last_rejection = str(error)
             self._on_failure(str(error))
             return
+        if verdict is Verdict.REPEATED:
+            self.counters.repeated += 1
+            return
+        if verdict is Verdict.OLDER:
+            self._flush()
         self._step(frame)
 
     def _somebody_listens(self) -> bool:
@@ -245,12 +254,6 @@ class StreamWorker:
         return listening
 
     def _step(self, frame: Frame) -> None:
-        last_ns = self.counters.last_stamp_ns
-        if frame.stamp_ns == last_ns:
-            self.counters.repeated += 1
-            return
-        if frame.stamp_ns < last_ns:
-            self._flush()
         self.counters.last_stamp_ns = frame.stamp_ns
         if self._companions is not None:
             frame = self._companions.attach(frame)

@@ -10,12 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
 
-from samlite_ros.errors import ImageDecodeError
-from samlite_ros.messages.fill import stamp_ns
 from samlite_ros.pixels.decode import ENCODINGS, decode_compressed_image, decode_image
-from samlite_ros.types import NO_STAMP, Frame
+from samlite_ros.types import Frame
 
 
 @cache
@@ -46,16 +43,19 @@ class RclpyFactory:
 RCLPY = RclpyFactory()
 
 
-def frame_from_image(message: Image, camera: str, fallback: Callable[[Image], NDArray[np.uint8]] | None) -> Frame:
+def frame_from_image(
+    message: Image, stamp_ns: int, camera: str, fallback: Callable[[Image], NDArray[np.uint8]] | None
+) -> Frame:
     """A frame from a raw image.
 
     Args:
         message: The message.
+        stamp_ns: When it was taken [ns].
         camera: Name of the camera.
         fallback: Converts encodings that our decoder does not know; see `cv_bridge_fallback`.
 
     Raises:
-        ImageDecodeError: The message is impossible, of an unknown encoding, or without a stamp.
+        ImageDecodeError: The message is impossible, or of an unknown encoding.
     """
     if message.encoding not in ENCODINGS and fallback is not None:
         image = fallback(message)
@@ -63,22 +63,13 @@ def frame_from_image(message: Image, camera: str, fallback: Callable[[Image], ND
         image = decode_image(
             message.data, message.encoding, message.height, message.width, message.step, bool(message.is_bigendian)
         )
-    return _frame(image, message.header, camera)
+    return Frame(image, stamp_ns, message.header.frame_id, camera)
 
 
-def frame_from_compressed(message: CompressedImage, camera: str) -> Frame:
-    """A frame from a compressed image.
+def frame_from_compressed(message: CompressedImage, stamp_ns: int, camera: str) -> Frame:
+    """A frame from a compressed image, taken at this time [ns].
 
     Raises:
-        ImageDecodeError: Another codec, damaged, or without a stamp.
+        ImageDecodeError: Another codec, or damaged.
     """
-    return _frame(decode_compressed_image(message.data, message.format), message.header, camera)
-
-
-def _frame(image: NDArray[np.uint8], header: Header, camera: str) -> Frame:
-    stamp = stamp_ns(header.stamp)
-    if stamp <= NO_STAMP:  # the node puts its own clock's time there
-        raise ImageDecodeError(
-            "image has no stamp, and the node's clock shows no time: with use_sim_time it needs /clock"
-        )
-    return Frame(image, stamp, header.frame_id, camera)
+    return Frame(decode_compressed_image(message.data, message.format), stamp_ns, message.header.frame_id, camera)

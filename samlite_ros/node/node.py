@@ -41,7 +41,8 @@ from samlite_ros.node.qos import QosWatch
 from samlite_ros.parameters.table import Parameters, updated
 from samlite_ros.queries import PARAMETER_CLIENT, TEXT_CLIENT, QueryRegistry, QueryStatus, Refusal, State
 from samlite_ros.segmenter.load import SegmenterFactory, load_segmenter
-from samlite_ros.types import NO_STAMP, Prompt, Segmentation
+from samlite_ros.streaming.stamps import Stamp
+from samlite_ros.types import Prompt, Segmentation
 
 TICK_S = 0.1
 STATUS_REFRESH_S = 1.0
@@ -242,10 +243,7 @@ class SamliteNode(LifecycleNode):
 
     def _on_image(self, stream: StreamWorker, message: Any) -> None:
         """Hand an image on; where its driver sets no stamp, the time of its arrival stands in for it."""
-        is_unstamped = stamp_ns(message.header.stamp) <= NO_STAMP
-        if is_unstamped:
-            message.header.stamp = self.get_clock().now().to_msg()
-        stream.put_image(message, is_unstamped)
+        stream.put_image(message, Stamp.of(stamp_ns(message.header.stamp), self._now_ns()))
 
     def _load(self) -> Future[str]:
         options = self._values.segmenter_options()

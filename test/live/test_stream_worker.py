@@ -11,6 +11,7 @@ from samlite_ros.live.stream_worker import StreamWorker
 from samlite_ros.streaming.companions import Companions
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.streaming.pipeline import KeyframeResult, StreamingOptions, StreamingPipeline
+from samlite_ros.streaming.stamps import Stamp
 from samlite_ros.streaming.turns import Busy
 from samlite_ros.types import CameraCalibration, DepthImage, Frame, Prompt, PromptResult, Query, QueryKey, Vocabulary
 
@@ -60,7 +61,7 @@ class Rig:
     def forget(self):
         self.forgotten += 1
 
-    def _decode(self, message):
+    def _decode(self, message, stamp_ns):
         if isinstance(message, Damaged):
             raise ImageDecodeError("damaged")
         return message
@@ -82,7 +83,7 @@ class Rig:
             return self.stream.reuse.frames + counters.idle + counters.rejected + counters.repeated + counters.failures
 
         before = seen()
-        self.stream.put_image(message)
+        self.stream.put_image(message, Stamp(getattr(message, "stamp_ns", 1)))
         self.wait_for(lambda: seen() > before)
 
     def take_job(self):
@@ -184,7 +185,7 @@ def test_inactive_means_no_jobs_and_no_answers(rig):
     rig.send(frame(5))
     job = rig.take_job()
     rig.stream.set_active(False)
-    rig.stream.put_image(frame(6))
+    rig.stream.put_image(frame(6), Stamp(6))
     rig.answer(job)
     rig.stream.set_active(True)
     rig.send(frame(7))
@@ -244,7 +245,7 @@ def held():
     assert rig.stream.take_late_job() is None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(StreamingPipeline, "step", slow_step)
-        rig.stream.put_image(Frame(np.full((8, 8, 3), 255, np.uint8), 6))
+        rig.stream.put_image(Frame(np.full((8, 8, 3), 255, np.uint8), 6), Stamp(6))
         assert entered.wait(DEADLINE_S)
         yield rig, goes_on
         goes_on.set()
