@@ -104,12 +104,16 @@ class VirtualRun:
         waiting: Frame | None = None
         for frame in frames:
             if waiting is not None:
-                yield from self._loop.take(waiting, frame.stamp_ns)
+                yield from self.take(waiting, frame.stamp_ns)
             waiting = frame
         if waiting is not None:
-            yield from self._loop.take(waiting)
+            yield from self.take(waiting)
         if not self._network.is_free:  # to the end of its pass, as if the stream went on
             yield from self._loop.pass_until(self._network.ends_ns)
+
+    def take(self, frame: Frame, next_frame_ns: int = NEVER) -> Iterator[PublishedAnswer]:
+        """Feed one frame; see `VirtualLoop.take`."""
+        return self._loop.take(frame, next_frame_ns)
 
 
 class _Changes:

@@ -9,22 +9,32 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from samlite_ros.bench.streaming.both_ways import CARRIED, undisturbed
 from samlite_ros.bench.streaming.busy_segmenter import busy_in_a_process, busy_on_a_thread
 from samlite_ros.bench.streaming.oracle import OracleSegmenter, oracle_vocabulary
 from samlite_ros.bench.streaming_clips import many_things, pendulum
+from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.messages.fill import segmentation_message
 from samlite_ros.pixels.decode import decode_image
 from samlite_ros.scenes.hard_sequences import TruthFrame
-from samlite_ros.streaming.jobs import KeyframeJob
-from samlite_ros.streaming.pipeline import KeyframeResult, StreamingPipeline
-from samlite_ros.types import Frame, Segmentation
+from samlite_ros.types import (
+    DecodeOptions,
+    Frame,
+    ImageEmbedding,
+    PromptEmbedding,
+    PromptResult,
+    Segmentation,
+    Segmenter,
+)
+from samlite_ros.virtual.latency import LatencyProfile
+from samlite_ros.virtual.run import VirtualRun
 
 COUNTS = (1, 8, 32)
 SIZES = ((480, 640), (720, 1280))
-LATENCY_FRAMES = 8
-"""The network's answer comes so many frames after its keyframe: 250 ms."""
+PROFILE = LatencyProfile.of_total_ms(8e3 / 30)
+"""The network answers eight frames after its keyframe."""
 FRAMES, RENDERED = 180, 60
 PERCENTILES = (("p50", 50), ("p95", 95), ("max", 100))
 
@@ -78,42 +88,55 @@ def frame_costs(truth: Sequence[TruthFrame]) -> list[FrameCost]:
     A frame's work is all that the node's stream does for it: pixels out of the camera's message, taking over what the
     network found meanwhile, flow, carrying, remembering a keyframe, and the answer as serialised message.
     """
-    oracle, serialise = OracleSegmenter(truth), _serialiser()
-    pipeline = StreamingPipeline(CARRIED)
-    pipeline.set_vocabulary(oracle_vocabulary())
-    running: tuple[int, KeyframeResult] | None = None
+    oracle, serialise = _ClockedSegmenter(OracleSegmenter(truth)), _serialiser()
+    run = VirtualRun(oracle, PROFILE, CARRIED, oracle_vocabulary(), charge_s=0)
     costs = []
-    for index, shown in enumerate(truth):
+    for shown in truth:
         pixels = shown.frame.image.tobytes()
+        oracle.spent = np.zeros(2)
         began = _now()
         frame = _frame(pixels, shown.frame)
         decoded = _now()
-        if running is not None and running[0] <= index:
-            pipeline.deliver(running[1])
-            running = None
-        answer = pipeline.step(frame)
-        job = pipeline.take_job()
+        (published,) = run.take(frame)
         stepped = _now()
-        if answer is not None:
-            serialise(answer)
+        serialise(published.answer)
         ended = _now()
-        if job is not None:
-            running = index + LATENCY_FRAMES, _computed(oracle, job)
-        if answer is not None and answer.instances:
-            messages_s = decoded[1] - began[1] + ended[1] - stepped[1]
-            costs.append(FrameCost(ended[0] - began[0], ended[1] - began[1], messages_s, len(answer.instances)))
+        if published.answer.instances:
+            wall_s, cpu_s = ended - began - oracle.spent
+            messages_cpu_s = (decoded - began + ended - stepped)[1]
+            costs.append(FrameCost(wall_s, cpu_s, messages_cpu_s, len(published.answer.instances)))
     return costs
+
+
+class _ClockedSegmenter(WrappedSegmenter):
+    """Says what it has spent, which is no work of the stream's: elapsed and this thread's time [s], float64 (2,)."""
+
+    def __init__(self, inner: Segmenter) -> None:
+        super().__init__(inner)
+        self.spent = np.zeros(2)
+
+    def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
+        """As the inner segmenter."""
+        return self._inner.embed_image(frame)
+
+    def segment(
+        self,
+        image: ImageEmbedding,
+        prompts: PromptEmbedding,
+        options: Sequence[DecodeOptions],
+        on_step: Callable[[], None] | None = None,
+    ) -> list[PromptResult]:
+        """As the inner segmenter."""
+        began = _now()
+        results = self._inner.segment(image, prompts, options)
+        self.spent += _now() - began
+        return results
 
 
 def _frame(pixels: bytes, like: Frame) -> Frame:
     """A frame from the bytes of an rgb8 message."""
     height, width = like.size
     return Frame(decode_image(pixels, "rgb8", height, width, 3 * width, False), like.stamp_ns, like.frame_id)
-
-
-def _computed(oracle: OracleSegmenter, job: KeyframeJob) -> KeyframeResult:
-    image, prompts = oracle.embed_image(job.frame), oracle.embed_prompts(job.prompts)
-    return KeyframeResult(job, tuple(oracle.segment(image, prompts, job.options)), oracle.model_id)
 
 
 def _serialiser() -> Callable[[Segmentation], object]:
@@ -129,8 +152,9 @@ def _serialiser() -> Callable[[Segmentation], object]:
     return lambda answer: serialize_message(segmentation_message(RCLPY, answer))
 
 
-def _now() -> tuple[float, float]:
-    return time.perf_counter(), time.thread_time()
+def _now() -> NDArray[np.float64]:
+    """Elapsed and this thread's time [s], float64 (2,)."""
+    return np.array((time.perf_counter(), time.thread_time()))
 
 
 def _percentiles(values_s: Sequence[float]) -> dict[str, float]:
