@@ -27,13 +27,13 @@ def load_segmenter(options: SegmenterOptions | None = None) -> Segmenter:
         ModelLoadError: There is no such backend, its libraries are missing, or the checkpoint cannot be loaded.
     """
     options = options or SegmenterOptions()
-    backend = load_backend(options)
+    backend = _load_backend(options)
     from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter  # needs safetensors, for which the backend looks
 
     return Sam3LiteTextSegmenter(backend, options)
 
 
-def load_backend(options: SegmenterOptions) -> Backend:
+def _load_backend(options: SegmenterOptions) -> Backend:
     """The network alone, as the options' backend loads it.
 
     Raises:

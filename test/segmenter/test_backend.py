@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
-import types
 
 import numpy as np
 import pytest
@@ -74,11 +75,7 @@ class ColourBackend:
 
 @pytest.fixture(autouse=True)
 def colours(monkeypatch):
-    """The backend as a module of its own, and its line in the table."""
-    module = types.ModuleType("colour_backend")
-    module.load = ColourBackend
-    monkeypatch.setitem(sys.modules, "colour_backend", module)
-    monkeypatch.setitem(load.BACKENDS, "colours", "colour_backend:load")
+    monkeypatch.setitem(load.BACKENDS, "colours", f"{__name__}:ColourBackend")
 
 
 def make(**options):
@@ -134,6 +131,17 @@ def test_its_nonsense_is_refused(monkeypatch):
     monkeypatch.setattr(ColourBackend, "encode_image", lambda *_: np.full((CELLS, CELLS, 3), np.nan, np.float32))
     with pytest.raises(InferenceError, match="'red' is not a number"):
         find(make(), "red")
+
+
+def test_it_needs_no_torch():
+    code = (
+        "import sys, test_backend as t; t.load.BACKENDS['colours'] = 'test_backend:ColourBackend';"
+        " t.find(t.make(), 'red'); print('torch' in sys.modules)"
+    )
+    path = os.pathsep.join([os.path.dirname(__file__), *filter(None, sys.path)])
+    environment = os.environ | {"PYTHONPATH": path}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_an_unknown_backend_is_refused_with_those_that_exist():
