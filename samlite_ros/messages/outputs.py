@@ -45,6 +45,11 @@ class AnsweredFrame:
         """The queries that were asked of this frame."""
         return Vocabulary(self.answer.vocabulary_epoch, tuple(result.query for result in self.answer.results))
 
+    @property
+    def labels(self) -> tuple[int, frozenset[int]]:
+        """Epoch and class ids: a query has its id as soon as it is accepted, and is answered later in that epoch."""
+        return self.answer.vocabulary_epoch, frozenset(result.query.class_id for result in self.answer.results)
+
     @cached_property
     def rasters(self) -> LabelImages:
         """Label, confidence and instance image."""
@@ -76,8 +81,8 @@ class Output(Topic):
     Args:
         kind: See `Kind`.
         fill: Makes the message.
-        per_epoch: Published once before the first answer of a vocabulary, whoever listens; else with every answer,
-            while somebody subscribes.
+        per_epoch: Published before the first answer with other labels, whoever listens; else with every answer, while
+            somebody subscribes.
     """
 
     kind: Kind

@@ -22,28 +22,28 @@ class CameraPublishers:
         made = [(output, qos.publisher(output, camera)) for output in CAMERA_OUTPUTS]
         self._per_epoch = [(output.fill, publisher) for output, publisher in made if output.per_epoch]
         self._on_demand = [(output.fill, publisher) for output, publisher in made if not output.per_epoch]
-        self._told_epoch: int | None = None
+        self._told_labels: tuple[int, frozenset[int]] | None = None
 
     def wanted(self) -> bool:
         """Somebody subscribes to something that needs the network."""
         return any(publisher.get_subscription_count() for _, publisher in self._on_demand)
 
     def publish(self, answer: Segmentation, frame: Frame) -> None:
-        """Send an answer in every form that is asked for; before the first of an epoch, what its class ids mean.
+        """Send an answer in every form that is asked for; before the first with other labels, what they mean.
 
         Args:
             answer: The answer.
             frame: The frame that it answers.
         """
         answered = AnsweredFrame(answer, frame, self.jpeg_quality)
-        if answer.vocabulary_epoch != self._told_epoch:
+        if answered.labels != self._told_labels:
             for fill, publisher in self._per_epoch:
                 publisher.publish(fill(RCLPY, answered))
-            self._told_epoch = answer.vocabulary_epoch
+            self._told_labels = answered.labels
         for fill, publisher in self._on_demand:
             if publisher.get_subscription_count():
                 publisher.publish(fill(RCLPY, answered))
 
     def forget(self) -> None:
         """Time begins anew: the labels are told again with the next answer."""
-        self._told_epoch = None
+        self._told_labels = None

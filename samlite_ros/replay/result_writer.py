@@ -66,7 +66,7 @@ class ResultWriter:
     ) -> None:
         self.folder, self.options = folder, options
         self._bag = BagWriter(folder, options.storage, options.compressed)
-        self._told_epoch: dict[str, int] = {}
+        self._told_labels: dict[str, tuple[int, frozenset[int]]] = {}
         self._videos: dict[str, Video] = {}
         kinds = (Kind.RESULT, Kind.LABELS) if options.label_images else (Kind.RESULT,)
         self._written = [output for output in CAMERA_OUTPUTS if output.kind in kinds]
@@ -101,10 +101,9 @@ class ResultWriter:
         self._bag.add_topic(topic.of(camera, NODE_NAME), topic.type_name, latched=topic.qos.latched)
 
     def _write_answer(self, item: PublishedAnswer) -> None:
-        camera, epoch = item.answer.camera, item.answer.vocabulary_epoch
-        answered = AnsweredFrame(item.answer, item.frame)
-        if self._told_epoch.get(camera) != epoch:
-            self._told_epoch[camera] = epoch
+        camera, answered = item.answer.camera, AnsweredFrame(item.answer, item.frame)
+        if self._told_labels.get(camera) != answered.labels:
+            self._told_labels[camera] = answered.labels
             self._write_outputs(answered, [o for o in self._written if o.per_epoch], item.at_ns)
         self._write_outputs(answered, [o for o in self._written if not o.per_epoch], item.at_ns)
         if self.options.video:

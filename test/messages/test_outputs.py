@@ -1,5 +1,6 @@
 """The table of outputs: what a row says is what is filled, once, and only where it is asked for."""
 
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
@@ -81,3 +82,11 @@ def test_label_info_has_the_queries_of_the_answer(answered):
     (output,) = (o for o in CAMERA_OUTPUTS if o.per_epoch)
     (entry,) = output.fill(BAG_MESSAGES, answered).class_map
     assert (entry.class_id, entry.class_name) == (7, "red thing")
+
+
+def test_labels_are_others_once_a_query_of_the_same_epoch_is_answered_too(answered):
+    first = answered.answer.results[0]
+    later = replace(first, query=replace(first.query, prompt=Prompt("cup"), class_id=8))
+    both = AnsweredFrame(replace(answered.answer, results=(first, later)), answered.frame)
+    again = AnsweredFrame(replace(answered.answer, instances=()), answered.frame)
+    assert again.labels == answered.labels != both.labels
