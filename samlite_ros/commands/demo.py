@@ -37,4 +37,4 @@ def run(arguments: argparse.Namespace) -> int:
     scene = replace(DEFAULTS, motion=arguments.motion, seed=arguments.seed, rate=arguments.rate)
     result = run_demo(DemoOptions(scene, arguments.model, arguments.seconds, arguments.out))
     print(report(result, arguments.out, video=not arguments.no_video))
-    return 0 if result.summary.recall > 0 and not result.absent.found else 1
+    return 0 if result.scores.recall > 0 and not result.absent.found else 1

@@ -19,8 +19,9 @@ from samlite_ros.client import PlannerClient, QueryOutcome, Verdict
 from samlite_ros.demo.observer import Arrival, Observer
 from samlite_ros.demo.phrases import choose_phrases
 from samlite_ros.demo.scene_camera import SceneDescription
-from samlite_ros.demo.score import FrameScore, Summary, score_frame, summarise
+from samlite_ros.demo.score import score_frame
 from samlite_ros.errors import SamliteError
+from samlite_ros.evaluation.measures.detection import DetectionCounts, pooled
 from samlite_ros.messages.fill import stamp_ns
 from samlite_ros.messages.read import read_mask
 from samlite_ros.node.processes import private_graph, running
@@ -74,8 +75,7 @@ class DemoResult:
         scene: What the camera rendered.
         phrase: What was asked for.
         answers: Every answer of the measured time.
-        scores: One per answer.
-        summary: Of the scores.
+        scores: Over all answers.
         rate_hz: Answers a second [Hz].
         absent: The other phrase.
         gallery: Answers to several phrases at once.
@@ -84,8 +84,7 @@ class DemoResult:
     scene: SceneDescription
     phrase: str
     answers: list[Arrival]
-    scores: list[FrameScore]
-    summary: Summary
+    scores: DetectionCounts
     rate_hz: float
     absent: Absent
     gallery: list[Arrival]
@@ -115,8 +114,7 @@ def run_demo(options: DemoOptions) -> DemoResult:
         scene = observer.scene
     if scene is None or not answers:
         raise SamliteError(f"no frame was answered in {options.seconds} s; the logs are in {options.out}")
-    scores = _score(scene, phrase, answers)
-    return DemoResult(scene, phrase, answers, scores, summarise(scores), rate_hz, absent, gallery)
+    return DemoResult(scene, phrase, answers, _score(scene, phrase, answers), rate_hz, absent, gallery)
 
 
 @contextmanager
@@ -185,11 +183,11 @@ def _ask_many(observer: Observer) -> list[Arrival]:
     return _measure(observer, GALLERY_S)[0]
 
 
-def _score(scene: SceneDescription, phrase: str, answers: list[Arrival]) -> list[FrameScore]:
+def _score(scene: SceneDescription, phrase: str, answers: list[Arrival]) -> DetectionCounts:
     sequence = scene.sequence()
     scores = []
     for answer in tqdm(answers, desc="scoring", unit=" frames"):
         truth = sequence[scene.index_of(stamp_ns(answer.message.header.stamp))]
         instances = answer.message.instances
         scores.append(score_frame(truth, phrase, [read_mask(i) for i in instances], [i.confidence for i in instances]))
-    return scores
+    return pooled(scores)

@@ -128,7 +128,7 @@ def _masks_by_phrase(answer: Segmentation) -> dict[str, list[Mask]]:
 
 def difference(a: Sequence[Mask], b: Sequence[Mask]) -> Difference:
     """Compare what two answers say of one phrase in one frame."""
-    ious = iou_matrix(a, b, np.zeros(len(b), bool))
+    ious = iou_matrix(a, b)
     pairs = ious[assign(ious)]
     same = pairs[pairs >= SAME_IOU]
     only_a, only_b = len(a) - len(same), len(b) - len(same)

@@ -11,8 +11,9 @@ import numpy as np
 from samlite_ros.bags.results import FrameKey, RecordedAnswer
 from samlite_ros.errors import BagError
 from samlite_ros.evaluation.measures.cases import Case, FoundInstance, make_case
-from samlite_ros.evaluation.measures.matching import match_greedily
-from samlite_ros.evaluation.measures.metrics import Scores, score
+from samlite_ros.evaluation.measures.detection import count_detections
+from samlite_ros.evaluation.measures.scores import Scores, score
+from samlite_ros.evaluation.measures.standing import Standing
 from samlite_ros.evaluation.truth.truth import Truth
 from samlite_ros.pixels.masks import mask_from_array
 from samlite_ros.types import NO_STAMP, Segmentation
@@ -106,12 +107,10 @@ def evaluate(answers: Iterable[RecordedAnswer], truth: Truth, options: Evaluatio
 
 @dataclass
 class _Camera:
-    """One camera's state while its answers go by: what stands, and which true frames are still to be seen."""
+    """One camera while its answers go by, under the name that truth has for it."""
 
     name: str
-    stamps: list[int]
-    seen: int = 0
-    newest: Segmentation | None = None
+    view: Standing[Segmentation]
 
 
 @dataclass
@@ -138,7 +137,7 @@ class _Judge:
         self._see_until(camera, answer.published_ns - self.options.grace_ns)
         known = [r.query.prompt.display for r in segmentation.results if r.keyframe_stamp_ns != NO_STAMP]
         self.searched.update((segmentation.camera, phrase) for phrase in known)
-        camera.newest = segmentation
+        camera.view.newest = segmentation
         key = FrameKey(camera.name, segmentation.stamp_ns)
         if key in self.truth.frames:
             self._judge_frame(key, segmentation)
@@ -170,7 +169,7 @@ class _Judge:
             if any(camera.name == true_name for camera in self.cameras.values()):
                 raise BagError(f"truth knows one camera, the answers are of {name!r} and {next(iter(self.cameras))!r}")
             stamps = sorted(key.stamp_ns for key in self.truth.frames if key.camera == true_name)
-            self.cameras[name] = _Camera(true_name, stamps)
+            self.cameras[name] = _Camera(true_name, Standing(stamps))
         return self.cameras[name]
 
     def _judge_frame(self, key: FrameKey, answer: Segmentation) -> None:
@@ -183,10 +182,8 @@ class _Judge:
 
     def _see_until(self, camera: _Camera, before_ns: int | None) -> None:
         """Look at what stood at each true frame up to a moment [ns]; None = to the end."""
-        while camera.seen < len(camera.stamps) and (before_ns is None or camera.stamps[camera.seen] < before_ns):
-            key = FrameKey(camera.name, camera.stamps[camera.seen])
-            camera.seen += 1
-            standing = camera.newest
+        for stamp_ns, standing in camera.view.until(before_ns):
+            key = FrameKey(camera.name, stamp_ns)
             judged = self._judged(standing) if standing is not None else []
             if standing is None or not judged:
                 self.start_up_frames += 1
@@ -197,7 +194,7 @@ class _Judge:
     def _see(self, key: FrameKey, phrase: str, standing: Segmentation) -> None:
         case = self.cases.get((key, phrase)) if standing.stamp_ns == key.stamp_ns else None
         case = case or self._compare(key, phrase, standing, contours=False)
-        counted = ~case.crowd & (case.true_areas >= self.options.min_visible_px)
+        counted = case.counted & (case.true_areas >= self.options.min_visible_px)
         self.streaming[phrase] += case.region_j[counted].tolist()
 
     def _judged(self, answer: Segmentation) -> list[str]:
@@ -246,12 +243,8 @@ def _merged(found: Sequence[FoundInstance]) -> list[FoundInstance]:
 
 
 def _error_of(case: Case) -> float:
-    match = match_greedily(case.scores, case.ious, case.crowd, 0.5)
-    right = (match.truth_of >= 0) & ~match.ignored
-    n_true = int((~case.crowd).sum())
-    overlap = sum(case.ious[d, match.truth_of[d]] for d in np.flatnonzero(right))
-    too_many = int((match.truth_of < 0).sum())
-    return float(n_true - overlap + too_many)
+    counts = count_detections([case])
+    return float(counts.true - sum(counts.ious) + counts.false_positives)
 
 
 def _mean(values: Sequence[float]) -> float:

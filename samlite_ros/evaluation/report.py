@@ -53,8 +53,8 @@ def metrics_of(part: PhraseScores) -> dict[str, float | None]:
         "age_p95_ms": s.ages.p95_ms,
         "age_max_ms": s.ages.max_ms,
         "cases": s.cases,
-        "instances_found": s.detection.true_positives + s.detection.false_positives,
-        "instances_true": s.detection.true_positives + s.detection.false_negatives,
+        "instances_found": s.detection.found,
+        "instances_true": s.detection.true,
     }
     return {name: None if math.isnan(value) else round(value, 6) for name, value in values.items()}
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from samlite_ros.pixels.masks import mask_from_array
 from samlite_ros.scenes import Sequence, SequenceOptions
 from samlite_ros.scenes.render import Renderer, Scene
 from samlite_ros.scenes.textures import add_noise
 from samlite_ros.scenes.world import Sensor, Thing, World
-from samlite_ros.types import Frame
+from samlite_ros.types import Frame, Mask
 
 MARGIN = 1.3
 """Warped sequences are rendered so much larger, so that their corners are filled."""
@@ -95,6 +97,11 @@ class TruthFrame:
     frame: Frame
     ids: NDArray[np.uint8]
     whole: frozenset[int]
+
+    @cached_property
+    def masks(self) -> dict[int, Mask]:
+        """Visible pixels of each thing, by id."""
+        return {int(thing): mask_from_array(self.ids == thing) for thing in np.unique(self.ids) if thing}
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.pixels.masks import mask_from_array, mask_iou
+from samlite_ros.evaluation.measures.cases import FoundInstance, make_case
+from samlite_ros.evaluation.measures.detection import DetectionCounts, count_detections, pooled
+from samlite_ros.evaluation.truth.instances import instances_of_ids
 from samlite_ros.scenes.render import Scene, render_scene
 from samlite_ros.scenes.vocabulary import HELD_OUT_PAIRS
 from samlite_ros.scenes.world import WorldOptions
 from samlite_ros.training.scene_questions import Question, questions
-from samlite_ros.types import DecodeOptions, Frame, Mask, Prompt, PromptResult, Segmenter
+from samlite_ros.types import DecodeOptions, Frame, Prompt, PromptResult, Segmenter
 
 LEAST_AREA_PX = 48 * 48
 """Smaller objects, and detections smaller than this without an object, count neither for nor against."""
-IOU = 0.5
 MASK_SIDES_PX = (48, 64, 96)
 """Sides of masks for which the best possible IoU is told; the demo network's have 48."""
 SIZE_EDGES_PX = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 400)
@@ -29,48 +30,6 @@ SIZE_EDGES_PX = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 400)
 _SEEDS_PER_SET = 1_000_000
 ANY_SIZE = WorldOptions(width_px=(12.0, 160.0), tail=(0.0, 0.0))
 """Objects of the further scenes for the curve by size."""
-
-
-@dataclass
-class Count:
-    """Objects and detections of some phrases.
-
-    Args:
-        found, missed: Objects.
-        wrong: Detections without an object.
-        ious: IoU of what was found.
-    """
-
-    found: int = 0
-    missed: int = 0
-    wrong: int = 0
-    ious: list[float] = field(default_factory=list)
-
-    @property
-    def recall(self) -> float:
-        """Share of the objects that were found; NaN without objects."""
-        return _share(self.found, self.found + self.missed)
-
-    @property
-    def precision(self) -> float:
-        """Share of the detections that are right; NaN without detections."""
-        return _share(self.found, self.found + self.wrong)
-
-    @property
-    def mean_iou(self) -> float:
-        """Mean IoU of what was found; NaN where nothing was."""
-        return float(np.mean(self.ious)) if self.ious else float("nan")
-
-    def add(self, other: Count) -> None:
-        """Add another count to this one."""
-        self.found += other.found
-        self.missed += other.missed
-        self.wrong += other.wrong
-        self.ious += other.ious
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else float("nan")
 
 
 @dataclass(frozen=True)
@@ -89,19 +48,19 @@ class Attempt:
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class QuestionScore:
     """How one question was answered.
 
     Args:
         question: The question.
-        count: Objects and detections of at least 48 x 48 px.
+        counts: Objects and detections of at least 48 x 48 px.
         detected: Number of detections of any size.
         presence_right: Whether presence was judged right; None where only smaller objects are there.
         attempts: One per object of any size.
     """
 
     question: Question
-    count: Count
+    counts: DetectionCounts
     detected: int
     presence_right: bool | None
     attempts: tuple[Attempt, ...]
@@ -112,35 +71,30 @@ def scene_seed(seed: int, index: int) -> int:
     return seed * _SEEDS_PER_SET + index
 
 
-def answer(scene: Scene, question: Question, result: PromptResult, presence_threshold: float = 0.5) -> Answer:
+def score_question(
+    scene: Scene, question: Question, result: PromptResult, presence_threshold: float = 0.5
+) -> QuestionScore:
     """Compare a result with the truth.
 
-    Detections are taken best score first; each takes the not yet taken named object of highest IoU, if that is at
-    least 0.5. As in COCO's size ranges, objects below 48 x 48 px and what is matched to them don't count, nor do
-    detections below that size without an object.
+    As in COCO's size ranges, objects below 48 x 48 px and what is matched to them don't count, nor do detections below
+    that size without an object.
     """
-    targets = list(question.targets)
-    masks = [mask_from_array(scene.mask(thing.track_id)) for thing in targets]
-    count, taken = Count(), [0.0] * len(targets)
-    for mask in result.masks:
-        best, iou = _best_free(mask, masks, taken)
-        if best is not None:
-            taken[best] = iou
-        elif mask.area >= LEAST_AREA_PX:
-            count.wrong += 1
-    large = [iou for thing, iou in zip(targets, taken, strict=True) if thing.area_px >= LEAST_AREA_PX]
-    count.ious = [iou for iou in large if iou]
-    count.found, count.missed = len(count.ious), len(large) - len(count.ious)
+    truth = instances_of_ids(scene.ids, [thing.track_id for thing in question.targets], LEAST_AREA_PX)
+    found = [
+        FoundInstance(mask, float(score), optional=mask.area < LEAST_AREA_PX)
+        for mask, score in zip(result.masks, result.scores, strict=True)
+    ]
+    case = make_case(scene.stamp_ns, "", question.phrase, found, truth, contours=False)
     present = result.presence > presence_threshold
-    judged = bool(large) or not targets
-    return Answer(
+    judged = bool(case.counted.any()) or not truth
+    return QuestionScore(
         question=question,
-        count=count,
-        detected=len(result.masks),
-        presence_right=(present == bool(targets)) if judged else None,
+        counts=count_detections([case]),
+        detected=len(found),
+        presence_right=(present == bool(truth)) if judged else None,
         attempts=tuple(
-            Attempt(thing.area_px, iou, tuple(mask_ceiling(scene.mask(thing.track_id), side) for side in MASK_SIDES_PX))
-            for thing, iou in zip(targets, taken, strict=True)
+            Attempt(thing.mask.area, iou, tuple(mask_ceiling(thing.mask.full(), side) for side in MASK_SIDES_PX))
+            for thing, iou in zip(truth, case.match().taken_ious(case.ious).tolist(), strict=True)
             if question.kind == "colour and shape"
         ),
     )
@@ -158,13 +112,6 @@ def mask_ceiling(mask: NDArray[np.bool_], side_px: int) -> float:
     return float((back & mask).sum() / (back | mask).sum())
 
 
-def _best_free(mask: Mask, masks: Sequence[Mask], taken: Sequence[float]) -> tuple[int | None, float]:
-    """Index and IoU of the object that a detection takes; None where no free one overlaps enough."""
-    ious = [0.0 if taken[index] else mask_iou(mask, other) for index, other in enumerate(masks)]
-    best = int(np.argmax(ious)) if ious else None
-    return (best, ious[best]) if best is not None and ious[best] >= IOU else (None, 0.0)
-
-
 @dataclass
 class Timing:
     """Seconds of single calls.
@@ -178,7 +125,7 @@ class Timing:
     decode_s: list[float] = field(default_factory=list)
 
 
-def ask(segmenter: Segmenter, scene: Scene, asked: Sequence[Question], timing: Timing) -> list[Answer]:
+def ask(segmenter: Segmenter, scene: Scene, asked: Sequence[Question], timing: Timing) -> list[QuestionScore]:
     """Put questions to one scene: one image embedding, one decoding per phrase."""
     start = time.perf_counter()
     image = segmenter.embed_image(Frame(scene.image, scene.stamp_ns))
@@ -189,7 +136,7 @@ def ask(segmenter: Segmenter, scene: Scene, asked: Sequence[Question], timing: T
         start = time.perf_counter()
         (result,) = segmenter.segment(image, text, [DecodeOptions()])
         timing.decode_s.append(time.perf_counter() - start)
-        answers.append(answer(scene, question, result))
+        answers.append(score_question(scene, question, result))
     return answers
 
 
@@ -224,7 +171,7 @@ def evaluate_scenes(
     return report(answers, sized, timing)
 
 
-def report(answers: Sequence[Answer], sized: Sequence[Answer], timing: Timing) -> dict[str, Any]:
+def report(answers: Sequence[QuestionScore], sized: Sequence[QuestionScore], timing: Timing) -> dict[str, Any]:
     """Turn answers into measures.
 
     Args:
@@ -257,20 +204,21 @@ def report(answers: Sequence[Answer], sized: Sequence[Answer], timing: Timing) -
     return {name: _plain(value) for name, value in measures.items()}
 
 
-def _total(answers: Iterable[Answer]) -> Count:
-    total = Count()
-    for one in answers:
-        total.add(one.count)
-    return total
+def _total(answers: Iterable[QuestionScore]) -> DetectionCounts:
+    return pooled(a.counts for a in answers)
 
 
-def _detected_share(answers: Iterable[Answer]) -> float:
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
+
+
+def _detected_share(answers: Iterable[QuestionScore]) -> float:
     """Share of the phrases for which anything was detected, of any size."""
     detected = [bool(a.detected) for a in answers]
     return _share(sum(detected), len(detected))
 
 
-def _presence_accuracy(answers: Iterable[Answer]) -> float:
+def _presence_accuracy(answers: Iterable[QuestionScore]) -> float:
     judged = [a.presence_right for a in answers if a.presence_right is not None]
     return _share(sum(judged), len(judged))
 
@@ -279,27 +227,27 @@ def _median_ms(seconds: Sequence[float]) -> float:
     return float(np.median(seconds)) * 1e3 if seconds else float("nan")
 
 
-def _kinds(answers: Iterable[Answer]) -> list[str]:
+def _kinds(answers: Iterable[QuestionScore]) -> list[str]:
     return sorted({a.question.kind for a in answers})
 
 
-def _summary(answers: Sequence[Answer]) -> dict[str, float]:
+def _summary(answers: Sequence[QuestionScore]) -> dict[str, float]:
     total = _total(answers)
     return {
         "recall": total.recall,
         "precision": total.precision,
         "mean_iou": total.mean_iou,
         "presence_accuracy": _presence_accuracy(answers),
-        "objects": total.found + total.missed,
+        "objects": total.true,
     }
 
 
-def _by(pairs: Sequence[Answer], word: str) -> dict[str, dict[str, float]]:
+def _by(pairs: Sequence[QuestionScore], word: str) -> dict[str, dict[str, float]]:
     names = sorted({getattr(a.question.meaning, word) for a in pairs})
     return {name: _summary([a for a in pairs if getattr(a.question.meaning, word) == name]) for name in names}
 
 
-def _by_size(answers: Iterable[Answer]) -> list[dict[str, float]]:
+def _by_size(answers: Iterable[QuestionScore]) -> list[dict[str, float]]:
     """Recall and IoU of single objects named by colour and shape, by the square root of their visible area."""
     attempts = [attempt for a in answers for attempt in a.attempts]
     rows = (_size_row(attempts, low, high) for low, high in pairwise(SIZE_EDGES_PX))
@@ -320,12 +268,12 @@ def _size_row(attempts: Sequence[Attempt], low: int, high: int) -> dict[str, flo
     }
 
 
-def _counts(answers: Sequence[Answer]) -> dict[str, int]:
+def _counts(answers: Sequence[QuestionScore]) -> dict[str, int]:
     kinds = [a.question.kind for a in answers]
     total = _total(answers)
     return {
         **{f"phrases: {kind}": kinds.count(kind) for kind in sorted(set(kinds))},
-        "objects": total.found + total.missed,
+        "objects": total.true,
         "held-out pairs": len(HELD_OUT_PAIRS),
     }
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from samlite_ros.demo.phrases import choose_phrases
-from samlite_ros.demo.score import FrameScore, score_frame, summarise
+from samlite_ros.demo.score import score_frame
+from samlite_ros.evaluation.measures.detection import DetectionCounts, pooled
 from samlite_ros.pixels.masks import mask_from_array
 from samlite_ros.scenes import Sequence, SequenceOptions, matches
 from samlite_ros.scenes.vocabulary import meaning_of
@@ -28,8 +29,8 @@ def test_the_truth_itself_scores_full_marks(sequence):
     phrase = choose_phrases(sequence)[0]
     masks = [mask_from_array(scene.mask(t.track_id)) for t in scene.objects if matches(phrase, t)]
     score = score_frame(scene, phrase, masks, [0.9] * len(masks))
-    assert score.true_count == score.found_count == len(masks) > 0
-    assert summarise([score]).mean_iou == summarise([score]).recall == summarise([score]).precision == 1
+    assert score.true == score.found == len(masks) > 0
+    assert score.mean_iou == score.recall == score.precision == 1
 
 
 def test_a_mask_in_the_wrong_place_is_a_miss_and_a_false_find(sequence):
@@ -37,13 +38,13 @@ def test_a_mask_in_the_wrong_place_is_a_miss_and_a_false_find(sequence):
     phrase = choose_phrases(sequence)[0]
     elsewhere = mask_from_array(~np.isin(scene.ids, [t.track_id for t in scene.objects]))
     score = score_frame(scene, phrase, [elsewhere], [0.9])
-    assert score.ious == () and score.true_count >= 1 and score.found_count == 1
+    assert score.ious == () and score.true >= 1 and score.found == 1
 
 
 def test_frames_are_pooled():
-    summary = summarise([FrameScore((0.9, 0.7), 2, 3), FrameScore((), 1, 0)])
+    summary = pooled([DetectionCounts((0.9, 0.7), 1, 0), DetectionCounts((), 0, 1)])
     assert (summary.mean_iou, summary.recall, summary.precision) == pytest.approx((0.8, 2 / 3, 2 / 3))
 
 
 def test_nothing_to_average_is_not_a_number():
-    assert np.isnan(summarise([]).mean_iou)
+    assert np.isnan(pooled([]).mean_iou)

@@ -10,7 +10,7 @@ from samlite_ros.pixels.masks import mask_from_array
 from samlite_ros.scenes.render import Scene, render_scene
 from samlite_ros.scenes.vocabulary import Meaning, matches
 from samlite_ros.scenes.world import WorldOptions
-from samlite_ros.training.evaluate_scenes import ANY_SIZE, Timing, answer, evaluate_scenes, report, scene_seed
+from samlite_ros.training.evaluate_scenes import ANY_SIZE, Timing, evaluate_scenes, report, scene_seed, score_question
 from samlite_ros.training.scene_questions import Question, questions
 from samlite_ros.types import DecodeOptions, Frame, Mask, Prompt, PromptResult
 
@@ -84,8 +84,8 @@ def scene() -> Scene:
 def ask(scene: Scene, masks: Sequence[np.ndarray], targets: str = "object") -> tuple[int, int, int, bool | None]:
     named = tuple(thing for thing in scene.objects if targets and matches(targets, thing))
     question = Question("any words", Meaning(), "object", named)
-    given = answer(scene, question, to_result(Prompt("any words"), masks))
-    return given.count.found, given.count.missed, given.count.wrong, given.presence_right
+    given = score_question(scene, question, to_result(Prompt("any words"), masks))
+    return given.counts.true_positives, given.counts.false_negatives, given.counts.false_positives, given.presence_right
 
 
 def test_one_object_is_found_once(scene: Scene) -> None:
@@ -109,14 +109,14 @@ def test_detection_of_nothing_is_wrong_only_if_large(scene: Scene) -> None:
 def test_presence_of_small_objects_alone_is_not_judged(scene: Scene) -> None:
     small = next(o for o in scene.objects if o.area_px < 48 * 48)
     question = Question("x", Meaning(), "colour and shape", (small,))
-    assert answer(scene, question, to_result(Prompt("x"), [])).presence_right is None
+    assert score_question(scene, question, to_result(Prompt("x"), [])).presence_right is None
 
 
 def test_any_detection_of_an_absent_phrase_is_a_false_positive(scene: Scene) -> None:
     question = Question("x", Meaning(), "absent", ())
     tiny: Mask = mask_from_array(disc(5, 5, 3))
     result = PromptResult(Prompt("x"), 0.9, np.array([0.6], np.float32), np.zeros((1, 4), np.float32), (tiny,))
-    measures = report([answer(scene, question, result)], [], Timing())
+    measures = report([score_question(scene, question, result)], [], Timing())
     assert measures["absent_false_positive_rate"] == 1
     assert measures["presence_accuracy"] == 0
 

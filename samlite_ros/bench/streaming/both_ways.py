@@ -10,11 +10,10 @@ from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from samlite_ros.bench.streaming.oracle import PERFECT, Imperfection, OracleSegmenter, oracle_vocabulary
-from samlite_ros.evaluation.measures.streaming_accuracy import Score, score_keyframes, score_run
-from samlite_ros.pixels.masks import mask_iou
+from samlite_ros.evaluation.measures.matching import assign, iou_matrix
+from samlite_ros.evaluation.measures.streaming_accuracy import StreamScore, score_keyframes, score_run
 from samlite_ros.scenes.hard_sequences import TruthFrame
 from samlite_ros.streaming.answer import Published
 from samlite_ros.streaming.pipeline import StreamingCounters, StreamingOptions
@@ -30,7 +29,7 @@ from samlite_ros.streaming.tuning import (
     TrackLifeTuning,
     Tuning,
 )
-from samlite_ros.types import Instance, Segmenter, Vocabulary
+from samlite_ros.types import Instance
 from samlite_ros.virtual.latency import LatencyProfile
 from samlite_ros.virtual.run import VirtualRun
 
@@ -55,12 +54,12 @@ class Outcome:
     """
 
     sequence: str
-    ours: Score
-    peers: Score
+    ours: StreamScore
+    peers: StreamScore
     frames: int
     embeddings: int
     counters: StreamingCounters
-    peers_at_keyframes: Score = field(default_factory=Score)
+    peers_at_keyframes: StreamScore = field(default_factory=StreamScore)
 
 
 def run_sequence(
@@ -69,10 +68,10 @@ def run_sequence(
     profile: LatencyProfile,
     phrase_count: int = 1,
     imperfection: Imperfection = PERFECT,
-    network: tuple[Segmenter, Vocabulary] | None = None,
     options: StreamingOptions = CARRIED,
+    charge_s: float | None = None,
 ) -> Outcome:
-    """Both ways over one sequence; the clock is charged with our measured work.
+    """Both ways over one sequence.
 
     Args:
         name: For tables.
@@ -80,14 +79,13 @@ def run_sequence(
         profile: How long the network takes.
         phrase_count: Number of phrases that the things are dealt out to.
         imperfection: How the oracle errs.
-        network: Another network than the oracle, and what it is asked.
         options: Of our pipeline.
+        charge_s: Our work per frame that is charged to the clock [s]; None = as measured.
     """
-    oracle = OracleSegmenter(truth, phrase_count, imperfection)
-    segmenter, vocabulary = network or (oracle, oracle_vocabulary(phrase_count))
+    segmenter, vocabulary = OracleSegmenter(truth, phrase_count, imperfection), oracle_vocabulary(phrase_count)
     frames = [t.frame for t in truth]
     peers = list(VirtualRun(segmenter, profile, USUAL, vocabulary, charge_s=0).run(frames))
-    run = VirtualRun(segmenter, profile, options, vocabulary)
+    run = VirtualRun(segmenter, profile, options, vocabulary, charge_s=charge_s)
     with undisturbed():
         ours = list(run.run(frames))
     matched = with_matched_ids(peers)
@@ -138,12 +136,11 @@ def with_matched_ids(published: Sequence[Published]) -> list[Published]:
 
 def _match(before: Sequence[Instance], now: Sequence[Instance]) -> dict[int, int]:
     """Index before by index now."""
-    overlap = np.array([[mask_iou(n.mask, b.mask) for b in before] for n in now]).reshape(len(now), len(before))
-    rows, columns = linear_sum_assignment(overlap, maximize=True)
-    return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if overlap[r, c] > MATCH_IOU}
+    overlap = iou_matrix([i.mask for i in now], [i.mask for i in before])
+    return {int(r): int(c) for r, c in zip(*assign(overlap), strict=True) if overlap[r, c] > MATCH_IOU}
 
 
-def mean_iou(scores: Sequence[Score], whole_only: bool = False) -> float:
+def mean_iou(scores: Sequence[StreamScore], whole_only: bool = False) -> float:
     """Mean over sequences: each counts the same."""
     values = [score.iou(whole_only) for score in scores]
     kept = [v for v in values if not np.isnan(v)]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.evaluation.measures.contours import contour_f
-from samlite_ros.evaluation.measures.matching import assign, iou_matrix
+from samlite_ros.evaluation.measures.matching import Match, assign, iou_matrix, match_greedily
+from samlite_ros.evaluation.truth.instances import TrueInstance
 from samlite_ros.types import Mask
 
 
@@ -22,27 +23,14 @@ class FoundInstance:
         score: Score for this phrase, 0 to 1.
         track_id: 0 = not tracked.
         age_ms: Age of the knowledge behind it [ms].
+        optional: Not wrong where nothing is: too small, say.
     """
 
     mask: Mask
     score: float
     track_id: int = 0
     age_ms: float = 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class TrueInstance:
-    """One thing that is there.
-
-    Args:
-        mask: Its visible pixels.
-        track_id: Stays with the thing over frames; 0 = not known.
-        crowd: A region that may be found or not, in any number.
-    """
-
-    mask: Mask
-    track_id: int = 0
-    crowd: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +42,12 @@ class Case:
         scores: float64 (D,).
         found_tracks: int64 (D,).
         ages_ms: float64 (D,).
+        optional: bool (D,).
         true_tracks: int64 (G,).
         true_areas: int64 (G,) [px].
-        crowd: bool (G,).
+        crowd, ignored, whole: bool (G,).
         ious: float64 (D, G); see `matching.iou_matrix`.
-        region_j: float64 (G,): overlap with the assigned found instance, 0 = none; crowd regions have NaN.
+        region_j: float64 (G,): overlap with the assigned found instance, 0 = none; NaN for what does not count.
         contour_f: float64 (G,): the same for the contour; NaN where it was not asked for.
     """
 
@@ -68,12 +57,31 @@ class Case:
     scores: NDArray[np.float64]
     found_tracks: NDArray[np.int64]
     ages_ms: NDArray[np.float64]
+    optional: NDArray[np.bool_]
     true_tracks: NDArray[np.int64]
     true_areas: NDArray[np.int64]
     crowd: NDArray[np.bool_]
+    ignored: NDArray[np.bool_]
+    whole: NDArray[np.bool_]
     ious: NDArray[np.float64]
     region_j: NDArray[np.float64]
     contour_f: NDArray[np.float64]
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """bool (G,): true instances that are to be found."""
+        return ~(self.crowd | self.ignored)
+
+    def match(self, iou_threshold: float = 0.5) -> Match:
+        """COCO's matching; see `matching.match_greedily`."""
+        match = match_greedily(self.scores, self.ious, self.crowd, self.ignored, iou_threshold)
+        return replace(match, ignored=match.ignored | ((match.truth_of < 0) & self.optional))
+
+    def best(self, limit: int) -> Case:
+        """The same with the `limit` best found instances at most, in falling order of score."""
+        order = np.argsort(-self.scores, kind="stable")[:limit]
+        found = {name: getattr(self, name)[order] for name in ("scores", "found_tracks", "ages_ms", "optional", "ious")}
+        return replace(self, **found)
 
 
 def make_case(
@@ -93,9 +101,11 @@ def make_case(
         contours: Compute the contour measure too (the costly part).
     """
     crowd = np.array([t.crowd for t in truth], bool)
+    ignored = np.array([t.ignored for t in truth], bool)
     ious = iou_matrix([f.mask for f in found], [t.mask for t in truth], crowd)
-    region, contour = np.where(crowd, np.nan, 0.0), np.where(crowd | (not contours), np.nan, 0.0)
-    kept = np.flatnonzero(~crowd)
+    outside = crowd | ignored
+    region, contour = np.where(outside, np.nan, 0.0), np.where(outside | (not contours), np.nan, 0.0)
+    kept = np.flatnonzero(~outside)
     for d, k in zip(*assign(ious[:, kept]), strict=True):
         g = kept[k]
         region[g] = ious[d, g]
@@ -108,9 +118,12 @@ def make_case(
         scores=np.array([f.score for f in found], float),
         found_tracks=np.array([f.track_id for f in found], np.int64),
         ages_ms=np.array([f.age_ms for f in found], float),
+        optional=np.array([f.optional for f in found], bool),
         true_tracks=np.array([t.track_id for t in truth], np.int64),
         true_areas=np.array([t.mask.area for t in truth], np.int64),
         crowd=crowd,
+        ignored=ignored,
+        whole=np.array([t.whole for t in truth], bool),
         ious=ious,
         region_j=region,
         contour_f=contour,

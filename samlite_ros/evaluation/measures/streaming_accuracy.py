@@ -7,53 +7,32 @@ what is published by then counts for it. Start-up until the first result is left
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
+from samlite_ros.evaluation.measures.cases import Case, FoundInstance, make_case
+from samlite_ros.evaluation.measures.causes import cause_of, error_by_cause
+from samlite_ros.evaluation.measures.detection import count_ghosts
+from samlite_ros.evaluation.measures.identity import count_fragmentations, count_sighted_identities, count_switches
+from samlite_ros.evaluation.measures.sightings import Sighting, sightings_of
+from samlite_ros.evaluation.measures.standing import Standing
+from samlite_ros.evaluation.truth.instances import instances_of_frame
 from samlite_ros.scenes.hard_sequences import TruthFrame
 from samlite_ros.streaming.answer import Published
-from samlite_ros.types import Instance, Segmentation
+from samlite_ros.types import Segmentation
 
 LEAST_VISIBLE_PX = 200
-MATCHED_IOU = 0.5
-GHOST_IOU = 0.1
-IN_KEYFRAME_PX = 60
-CAUSES = ("not in the keyframe", "partly in the keyframe", "partly hidden now", "whole")
-"""Why a thing's mask is wrong; the first cannot be avoided."""
-
-
-@dataclass(frozen=True)
-class Observation:
-    """One thing in one frame.
-
-    Args:
-        frame: Number of the frame.
-        thing: Its id.
-        iou: Overlap with the best of the published instances.
-        whole: It is wholly in the image and nothing hides it.
-        track_id: Of that instance; 0 = none.
-        cause: Index into CAUSES.
-    """
-
-    frame: int
-    thing: int
-    iou: float
-    whole: bool
-    track_id: int
-    cause: int
 
 
 @dataclass
-class Score:
+class StreamScore:
     """What one run is worth.
 
     Args:
-        observations: All things in all frames that count.
+        sightings: All things in all frames that count.
         age_frames_max: By how many frames what was published was late, at the most.
         knowledge_age_s_max: Greatest age of the image that a published mask came from [s].
         answered: Share of the frames that got an answer of their own.
@@ -62,7 +41,7 @@ class Score:
         seconds: Length of what was judged [s].
     """
 
-    observations: list[Observation] = field(default_factory=list)
+    sightings: list[Sighting] = field(default_factory=list)
     age_frames_max: int = 0
     knowledge_age_s_max: float = 0.0
     answered: float = 0.0
@@ -72,118 +51,82 @@ class Score:
 
     def iou(self, whole_only: bool = False) -> float:
         """Mean overlap; NaN where there was nothing to see."""
-        values = [o.iou for o in self.observations if o.whole or not whole_only]
+        values = [s.iou for s in self._judged(whole_only)]
         return float(np.mean(values)) if values else float("nan")
 
     def error_by_cause(self, whole_only: bool = False) -> list[float]:
-        """Share of the mean error (1 - IoU) that each of CAUSES has."""
-        judged = [o for o in self.observations if o.whole or not whole_only]
-        return [sum(1 - o.iou for o in judged if o.cause == c) / max(len(judged), 1) for c in range(len(CAUSES))]
+        """Share of the mean error (1 - IoU) that each of `causes.CAUSES` has."""
+        return error_by_cause(self._judged(whole_only))
 
     def id_switches(self) -> int:
         """How often a thing's track id changed."""
-        return sum(before != after for ids in self._matched_ids().values() for before, after in pairwise(ids))
+        return count_switches(self.sightings)
 
     def fragmentations(self) -> int:
         """How often a thing that is in sight was lost and found again."""
-        count = 0
-        for thing in {o.thing for o in self.observations}:
-            frames = [o for o in self.observations if o.thing == thing]
-            for before, after in pairwise(frames):
-                count += before.iou <= MATCHED_IOU < after.iou and any(
-                    o.iou > MATCHED_IOU for o in frames if o.frame < before.frame
-                )
-        return count
+        return count_fragmentations(self.sightings)
 
     def idf1(self) -> float:
-        """Identity F1 (Ristani et al. 2016): share of the observations under the best pairing of things and tracks."""
-        matched = [(o.thing, o.track_id) for o in self.observations if o.iou > MATCHED_IOU]
-        things, tracks = sorted({t for t, _ in matched}), sorted({t for _, t in matched})
-        together = np.zeros((len(things), len(tracks)))
-        for thing, track in matched:
-            together[things.index(thing), tracks.index(track)] += 1
-        rows, columns = linear_sum_assignment(together, maximize=True)
-        published = sum(o.track_id > 0 for o in self.observations)
-        return float(2 * together[rows, columns].sum() / max(len(self.observations) + published, 1))
+        """Identity F1 of what covers the things best; 0 where nothing was seen."""
+        return count_sighted_identities(self.sightings).idf1 if self.sightings else 0.0
 
-    def _matched_ids(self) -> dict[int, list[int]]:
-        ids: dict[int, list[int]] = {}
-        for o in self.observations:
-            if o.iou > MATCHED_IOU and o.track_id:
-                ids.setdefault(o.thing, []).append(o.track_id)
-        return ids
+    def _judged(self, whole_only: bool) -> list[Sighting]:
+        return [s for s in self.sightings if s.whole or not whole_only]
 
 
-def score_run(truth: Sequence[TruthFrame], published: Sequence[Published]) -> Score:
+def score_run(truth: Sequence[TruthFrame], published: Sequence[Published]) -> StreamScore:
     """Judge the answers of one run."""
     stamps = [t.frame.stamp_ns for t in truth]
     period_ns = int(np.median(np.diff(stamps)))
     number = {stamp: i for i, stamp in enumerate(stamps)}
     answers = sorted(published, key=lambda p: p.at_ns)
-    first_ns = next((p.at_ns for p in answers if p.answer.keyframe_stamp_ns), None)
-    score = Score(answered=len({p.answer.stamp_ns for p in answers}) / len(truth))
+    score = StreamScore(answered=len({p.answer.stamp_ns for p in answers}) / len(truth))
     score.work_s = [p.work_s for p in answers if p.work_s]
+    first_ns = next((p.at_ns for p in answers if p.answer.keyframe_stamp_ns), None)
     if first_ns is None:
         return score
-    at, judged = -1, 0
-    for index, frame in enumerate(truth):
-        ends_ns = stamps[index] + period_ns
-        while at + 1 < len(answers) and answers[at + 1].at_ns < ends_ns:
-            at += 1
-        if ends_ns <= first_ns:
+    judged = 0
+    for stamp_ns, answer in _standing_at(stamps, answers, period_ns):
+        if answer is None or stamp_ns + period_ns <= first_ns:
             continue
         judged += 1
-        answer = answers[at].answer
+        index = number[stamp_ns]
         score.age_frames_max = max(score.age_frames_max, index - number[answer.stamp_ns])
         ages = [answer.stamp_ns - i.keyframe_stamp_ns for i in answer.instances]
         score.knowledge_age_s_max = max([score.knowledge_age_s_max, *(age / 1e9 for age in ages)])
         keyframe = truth[number[answer.keyframe_stamp_ns]] if answer.keyframe_stamp_ns else None
-        score.observations += _observe(index, frame, answer, keyframe)
-        score.ghosts += sum(v < GHOST_IOU for v in _overlaps(frame.ids, answer.instances).max(1, initial=0.0))
+        case = case_of(answer, truth[index])
+        score.sightings += sightings_of(index, case, partial(cause_of, keyframe=keyframe))
+        score.ghosts += count_ghosts(case)
     score.ghosts /= max(judged, 1)
     score.seconds = judged * period_ns / 1e9
     return score
 
 
-def score_keyframes(truth: Sequence[TruthFrame], published: Sequence[Published]) -> Score:
+def _standing_at(
+    stamps_ns: Sequence[int], answers: Sequence[Published], period_ns: int
+) -> Iterator[tuple[int, Segmentation | None]]:
+    """What stood when each frame's time was over."""
+    view = Standing[Segmentation](stamps_ns)
+    for entry in answers:
+        yield from view.until(entry.at_ns - period_ns + 1)
+        view.newest = entry.answer
+    yield from view.until(None)
+
+
+def score_keyframes(truth: Sequence[TruthFrame], published: Sequence[Published]) -> StreamScore:
     """Judge each answer against the very frame that it is of, as if the network took no time: for identities."""
     number = {t.frame.stamp_ns: i for i, t in enumerate(truth)}
-    score = Score(seconds=(truth[-1].frame.stamp_ns - truth[0].frame.stamp_ns) / 1e9)
+    score = StreamScore(seconds=(truth[-1].frame.stamp_ns - truth[0].frame.stamp_ns) / 1e9)
     for entry in published:
         index = number[entry.answer.stamp_ns]
-        score.observations += _observe(index, truth[index], entry.answer, truth[index])
+        case = case_of(entry.answer, truth[index])
+        score.sightings += sightings_of(index, case, partial(cause_of, keyframe=truth[index]))
     return score
 
 
-def _observe(index: int, frame: TruthFrame, answer: Segmentation, keyframe: TruthFrame | None) -> list[Observation]:
-    overlap = _overlaps(frame.ids, answer.instances)
-    areas = np.bincount(frame.ids.ravel(), minlength=256)
-    observations = []
-    for thing in np.flatnonzero(areas >= LEAST_VISIBLE_PX):
-        if thing == 0:
-            continue
-        best = int(overlap[:, thing].argmax()) if len(overlap) else -1
-        iou = float(overlap[best, thing]) if best >= 0 else 0.0
-        track_id = answer.instances[best].track_id if iou > 0 else 0
-        whole = int(thing) in frame.whole
-        observations.append(Observation(index, int(thing), iou, whole, track_id, _cause(int(thing), whole, keyframe)))
-    return observations
-
-
-def _overlaps(ids: NDArray[np.uint8], instances: Sequence[Instance]) -> NDArray[np.float64]:
-    """IoU of each instance with each thing, (instances, 256); column 0 means nothing."""
-    areas = np.bincount(ids.ravel(), minlength=256)
-    out = np.zeros((len(instances), 256))
-    for row, instance in enumerate(instances):
-        shared = np.bincount(ids[instance.mask.window][instance.mask.inside], minlength=256)
-        out[row] = shared / np.maximum(areas + instance.mask.area - shared, 1)
-    out[:, 0] = 0
-    return out
-
-
-def _cause(thing: int, whole: bool, keyframe: TruthFrame | None) -> int:
-    if keyframe is None or np.count_nonzero(keyframe.ids == thing) < IN_KEYFRAME_PX:
-        return 0
-    if thing not in keyframe.whole:
-        return 1
-    return 3 if whole else 2
+def case_of(answer: Segmentation, truth: TruthFrame) -> Case:
+    """All that an answer shows, whatever phrase found it, against all that is there."""
+    found = [FoundInstance(i.mask, i.confidence, i.track_id) for i in answer.instances]
+    things = instances_of_frame(truth, LEAST_VISIBLE_PX)
+    return make_case(truth.frame.stamp_ns, "", "", found, things, contours=False)

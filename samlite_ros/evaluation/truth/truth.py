@@ -16,8 +16,8 @@ from samlite_ros.bags.message_types import IMAGE, LABEL_INFO, SEGMENTATION, dese
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.results import ClassNames, FrameKey, ResultBag, to_label_info
 from samlite_ros.errors import BagError
-from samlite_ros.evaluation.measures.cases import TrueInstance
 from samlite_ros.evaluation.truth.coco import decode_segmentation
+from samlite_ros.evaluation.truth.instances import TrueInstance
 from samlite_ros.messages.fill import NS_PER_S, stamp_ns
 from samlite_ros.pixels.masks import NOTHING, encode_rle, mask_from_array
 from samlite_ros.queries import normalise_phrase
@@ -46,7 +46,7 @@ class _Annotation:
 
 
 @dataclass(eq=False)
-class TrueFrame:
+class AnnotatedFrame:
     """What is there in one image.
 
     Args:
@@ -73,7 +73,7 @@ class Truth:
     """
 
     phrases: frozenset[str]
-    frames: Mapping[FrameKey, TrueFrame]
+    frames: Mapping[FrameKey, AnnotatedFrame]
     regions_only: bool = False
 
     @property
@@ -114,7 +114,7 @@ def _is_json_folder(path: Path) -> bool:
 
 def _read_coco_files(files: Iterable[Path]) -> Truth:
     phrases: set[str] = set()
-    frames: dict[FrameKey, TrueFrame] = {}
+    frames: dict[FrameKey, AnnotatedFrame] = {}
     for path in files:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -126,7 +126,7 @@ def _read_coco_files(files: Iterable[Path]) -> Truth:
     return Truth(frozenset(phrases), frames)
 
 
-def _add_coco(content: dict[str, Any], path: Path, phrases: set[str], frames: dict[FrameKey, TrueFrame]) -> None:
+def _add_coco(content: dict[str, Any], path: Path, phrases: set[str], frames: dict[FrameKey, AnnotatedFrame]) -> None:
     """Add what one file says; several of its images may be of one stamp, as where each is about one phrase."""
     names = {c["id"]: normalise_phrase(c["name"]) for c in content["categories"]}
     phrases.update(names.values())
@@ -134,7 +134,7 @@ def _add_coco(content: dict[str, Any], path: Path, phrases: set[str], frames: di
     for image in content["images"]:
         key = FrameKey(str(image.get("camera", "")), _image_stamp_ns(image, path.stem))
         size = int(image["height"]), int(image["width"])
-        by_id[image["id"]] = frame = frames.setdefault(key, TrueFrame(size))
+        by_id[image["id"]] = frame = frames.setdefault(key, AnnotatedFrame(size))
         if frame.size != size:
             raise ValueError(f"two images of stamp {key.stamp_ns} ns, of sizes {frame.size} and {size}")
     for a in content["annotations"]:
@@ -211,8 +211,8 @@ def _label_pixels(image: Any) -> NDArray[np.uint8]:
     return rows[:, : image.width]
 
 
-def _frame_of_labels(labels: NDArray[np.uint8], names: Mapping[int, str]) -> TrueFrame:
-    frame = TrueFrame((labels.shape[0], labels.shape[1]))
+def _frame_of_labels(labels: NDArray[np.uint8], names: Mapping[int, str]) -> AnnotatedFrame:
+    frame = AnnotatedFrame((labels.shape[0], labels.shape[1]))
     for class_id in np.unique(labels):
         if class_id != NOTHING and int(class_id) in names:
             counts = encode_rle(mask_from_array(labels == class_id))
@@ -226,7 +226,7 @@ def _read_answers(path: Path) -> Truth:
     frames = {}
     with ResultBag(path) as bag:
         for answer, _ in bag.answers():
-            frame = TrueFrame(answer.size)
+            frame = AnnotatedFrame(answer.size)
             phrases.update(r.query.prompt.display for r in answer.results)
             for instance in answer.instances:
                 counts = encode_rle(instance.mask)

@@ -13,11 +13,15 @@ from pycocotools.cocoeval import COCOeval
 from scipy.ndimage import distance_transform_edt
 from scipy.optimize import linear_sum_assignment
 
-from samlite_ros.evaluation.measures.cases import Case, FoundInstance, TrueInstance, make_case
+from samlite_ros.evaluation.measures.ages import age_histogram
+from samlite_ros.evaluation.measures.cases import Case, FoundInstance, make_case
 from samlite_ros.evaluation.measures.contours import TOLERANCE, contour_f
+from samlite_ros.evaluation.measures.detection import average_precision, count_detections
 from samlite_ros.evaluation.measures.identity import count_identities
 from samlite_ros.evaluation.measures.matching import IOU_THRESHOLDS
-from samlite_ros.evaluation.measures.metrics import age_histogram, average_precision, detection, saco_scores, score
+from samlite_ros.evaluation.measures.saco import saco_scores
+from samlite_ros.evaluation.measures.scores import score
+from samlite_ros.evaluation.truth.instances import TrueInstance
 from samlite_ros.pixels.masks import mask_from_array
 from samlite_ros.types import Mask
 
@@ -254,5 +258,5 @@ def test_undefined_measures_are_nan() -> None:
     assert np.isnan(score(present).saco.cgf1)  # no frame without the phrase: no correlation
     assert score(present).identity is None  # no track ids
     assert np.isnan(score(absent).ap)
-    assert np.isnan(detection(absent).precision)
+    assert np.isnan(count_detections(absent).precision)
     assert np.isnan(age_histogram([]).p50_ms)
