@@ -18,7 +18,7 @@ pytest := cd test && python3 -m pytest
 TRANSFORMERS ?= 5.6.2 5.20.2 newest
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint format bench bench-streaming bag golden train-demo acceptance test-transformers test-oldest clean
+.PHONY: help env demo test lint format bench bench-streaming bench-tools bag golden train-demo acceptance test-transformers test-oldest clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -43,6 +43,9 @@ bench: env  ## what reuse buys, against the whole model per phrase per frame; fi
 
 bench-streaming: env  ## accuracy at every camera frame on slow hardware
 	@$(in_env) samlite bench streaming $(BENCH_ARGS)
+
+bench-tools: env  ## what only developers measure: decoder, messages, half precision, GPU; figures in bench_out/
+	@$(in_env) python3 test/bench_tools/bench_tools.py $(BENCH_ARGS)
 
 bag: env  ## a small bag with ground truth from a rendered scene, in bag_out/
 	@$(in_env) samlite make-bag bag_out $(BAG_ARGS)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from samlite_ros.bench.timing import Summary, summarise
 from samlite_ros.errors import SamliteError
 
 FORMAT_VERSION = 1
+CURVE = (1, 10, 25, 50, 75, 90, 95, 99, 100)
+"""Shares of a distribution that is drawn as a curve [%]."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,26 @@ def figure(name: str, unit: str, values: Sequence[float] | Summary) -> Figure:
 def derived(name: str, unit: str, value: float) -> Figure:
     """A figure that follows from others, or a count: it has no interval."""
     return Figure(name, unit, value, value, value)
+
+
+def row(name: str, values: Mapping[str, float], unit: str = "") -> list[Figure]:
+    """Figures without intervals, one per column; what is not defined or has no bound is left out.
+
+    Args:
+        name: 'part/row'.
+        values: By column.
+        unit: Of all of them.
+    """
+    return [derived(f"{name}/{c}", unit, float(v)) for c, v in values.items() if math.isfinite(v)]
+
+
+def percentiles(
+    name: str, unit: str, values: Sequence[float], shares: Iterable[int], prefix: str = "p"
+) -> list[Figure]:
+    """A distribution in figures: one column per share [%], 'p50' and so on; none without values."""
+    if not len(values):
+        return []
+    return [derived(f"{name}/{prefix}{q}", unit, float(np.percentile(values, q))) for q in shares]
 
 
 def save_report(report: Report, path: Path) -> None:

@@ -1,22 +1,40 @@
-"""The node as it is, around a segmenter whose time is logged: `python -m samlite_ros.bench.node_process`."""
+"""What the benchmark runs as the node, in a process of its own: `python -m samlite_ros.bench.node_process`.
+
+The node as it is, around a network whose time is logged, or a busy network of a given latency that knows the truth; or
+a node that answers every image at once, with nothing. Environment variables say which.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
+import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.bench.streaming.busy_segmenter import BusySegmenter
+from samlite_ros.bench.streaming.oracle import SCORE, OracleSegmenter
 from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
-from samlite_ros.node.main import main
+from samlite_ros.scenes.hard_sequences import TruthFrame
 from samlite_ros.segmenter.load import load_segmenter
 from samlite_ros.segmenter.options import SegmenterOptions
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PromptEmbedding, PromptResult, Segmenter
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt, PromptEmbedding, PromptResult, Segmenter
+from samlite_ros.virtual.latency import LatencyProfile
 
 LOG_VARIABLE = "SAMLITE_BENCH_LOG"
 """Names the log's path; a line has a frame's stamp [ns], and the network's elapsed and CPU time for it [s]."""
+SCRIPT_VARIABLE = "SAMLITE_BENCH_SCRIPT"
+"""Names the file with what a busy network knows; see `write_script`."""
+ECHO_VARIABLE = "SAMLITE_BENCH_ECHO"
+"""Set where every image is answered at once."""
 
 
 class NetworkTime(NamedTuple):
@@ -85,10 +103,124 @@ def read_log(path: Path) -> dict[int, NetworkTime]:
     return {int(stamp): NetworkTime(float(wall), float(cpu)) for stamp, wall, cpu in lines}
 
 
-def _load(log: TextIO) -> Callable[[SegmenterOptions], Segmenter]:
+def write_script(path: Path, truth: Sequence[TruthFrame], profile: LatencyProfile) -> None:
+    """Write down what a busy network is to know: the truth of each image, and how long it takes.
+
+    Args:
+        path: An .npz file.
+        truth: All images that the camera shows.
+        profile: How long the network takes.
+    """
+    keys = [image_key(t.frame.image) for t in truth]
+    latency = [profile.encode_s, profile.decode_s, profile.blocks]
+    np.savez(path, keys=keys, ids=np.stack([t.ids for t in truth]), latency=latency)
+
+
+def read_script(path: Path) -> BusySegmenter:
+    """The network that `write_script` described."""
+    with np.load(path) as script:
+        encode_s, decode_s, blocks = (float(v) for v in script["latency"])
+        keys, ids = [int(k) for k in script["keys"]], script["ids"]
+    profile = LatencyProfile(encode_s, decode_s, int(blocks))
+    return BusySegmenter(ContentOracle(dict(zip(keys, ids, strict=True))), profile)
+
+
+def image_key(image: NDArray[np.uint8]) -> int:
+    """Names an image by its content; a sensor's noise makes every one different."""
+    return zlib.crc32(np.ascontiguousarray(image[::8, ::8]).data)
+
+
+class ContentOracle:
+    """The truth of images that are recognised by their content, whatever their stamp.
+
+    Args:
+        ids: By `image_key`, the thing seen at each pixel, uint8 (H, W).
+    """
+
+    def __init__(self, ids: dict[int, NDArray[np.uint8]]) -> None:
+        self._ids = ids
+
+    @property
+    def model_id(self) -> str:
+        """As the oracle's."""
+        return OracleSegmenter.model_id
+
+    @property
+    def interruptible(self) -> bool:
+        """As the oracle."""
+        return OracleSegmenter.interruptible
+
+    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
+        """Nothing but the prompts."""
+        return PromptEmbedding(tuple(prompts), self.model_id, None)
+
+    def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
+        """The truth itself; None for an image that was never announced, such as the node's warm-up."""
+        ids = self._ids.get(image_key(frame.image))
+        known = None if ids is None else OracleSegmenter([TruthFrame(frame, ids, frozenset())])
+        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, known)
+
+    def segment(
+        self,
+        image: ImageEmbedding,
+        prompts: PromptEmbedding,
+        options: Sequence[DecodeOptions],
+        on_step: Callable[[], None] | None = None,
+    ) -> list[PromptResult]:
+        """The truth of that image; nothing where it is not known."""
+        if image.features is None:
+            nothing = PromptResult(Prompt(""), 1 - SCORE, np.zeros(0, np.float32), np.zeros((0, 4), np.float32), ())
+            return [replace(nothing, prompt=prompt) for prompt in prompts.prompts]
+        results: list[PromptResult] = image.features.segment(image, prompts, options)
+        return results
+
+
+def echo() -> int:
+    """Answer every image at once, with nothing, on the node's own topics: what the way to a node in Python and of an
+    answer back takes, whatever the node does in between."""
+    import rclpy
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from sensor_msgs.msg import CompressedImage, Image
+
+    from samlite_ros.live.memory import keep_freed_memory
+    from samlite_ros.messages.topics import COMPRESSED_IMAGE, IMAGE
+    from samlite_ros.msg import Segmentation
+    from samlite_ros.node.qos import profile_of
+
+    keep_freed_memory()
+    signal.signal(signal.SIGINT, lambda *_: None)  # rclpy ends the spinning
+    rclpy.init()
+    node = rclpy.create_node("samlite")
+    answers = node.create_publisher(Segmentation, "~/segmentation", 5)
+
+    def answer(message: Any) -> None:
+        answers.publish(Segmentation(header=message.header))
+
+    node.create_subscription(Image, IMAGE.of(), answer, profile_of(IMAGE.qos))
+    node.create_subscription(CompressedImage, COMPRESSED_IMAGE.of(), answer, profile_of(IMAGE.qos))
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    with suppress(ExternalShutdownException):
+        executor.spin()
+    rclpy.try_shutdown()
+    return 0
+
+
+def main() -> int:
+    """Run what the environment says until interrupted."""
+    if ECHO_VARIABLE in os.environ:
+        return echo()
+    from samlite_ros.node.main import main as run_node
+
+    if SCRIPT_VARIABLE in os.environ:
+        return run_node(segmenter_factory=lambda _: read_script(Path(os.environ[SCRIPT_VARIABLE])))
+    with Path(os.environ[LOG_VARIABLE]).open("w") as log:
+        return run_node(segmenter_factory=_logged(log))
+
+
+def _logged(log: TextIO) -> Callable[[SegmenterOptions], Segmenter]:
     return lambda options: LoggedSegmenter(load_segmenter(options), log)
 
 
 if __name__ == "__main__":
-    with Path(os.environ[LOG_VARIABLE]).open("w") as file:
-        sys.exit(main(segmenter_factory=_load(file)))
+    sys.exit(main())

@@ -27,6 +27,8 @@ class BenchOptions:
         sizes: Camera images, (width, height) [px].
         seconds: How long the node is measured in each setting [s].
         rate_hz: Rate of its camera [Hz].
+        busy_ms: Passes of the busy networks beside which it is measured too [ms].
+        late_queries: Number of queries by topic whose way to an answer is measured.
     """
 
     models: tuple[str, ...] = MODEL_NAMES
@@ -39,6 +41,8 @@ class BenchOptions:
     sizes: tuple[tuple[int, int], ...] = ((640, 480), (1280, 720), (1920, 1080))
     seconds: float = 20.0
     rate_hz: float = 30.0
+    busy_ms: tuple[float, ...] = (126.0, 250.0, 950.0)
+    late_queries: int = 40
 
     def rounds_of(self, model: str, phrase_count: int = _MAIN_COUNT) -> int:
         """Rounds for one network: full-size ones take minutes per round, so that only 8 phrases get all of them."""
@@ -51,7 +55,15 @@ class BenchOptions:
 def quick(options: BenchOptions) -> BenchOptions:
     """A run of seconds: the demo network, few phrases, one image size."""
     return replace(
-        options, models=("demo",), phrase_counts=(1, 4), rounds=3, sizes=((640, 480),), seconds=4.0, rate_hz=10.0
+        options,
+        models=("demo",),
+        phrase_counts=(1, 4),
+        rounds=3,
+        sizes=((640, 480),),
+        seconds=4.0,
+        rate_hz=10.0,
+        busy_ms=(250.0,),
+        late_queries=5,
     )
 
 

@@ -1,4 +1,4 @@
-"""Time per frame for constant phrases, a late query and a still scene: ours beside the peers', and beside the bound.
+"""Time per frame for constant phrases, and for a late query: ours beside the peers', and beside the bound.
 
 The bound is what the network's parts allow when every embedding is computed once: image + n x decode. The parts are
 the reference's own (its decoder runs phrase by phrase), measured in the same turns as the rest.
@@ -18,7 +18,6 @@ import torch
 from samlite_ros.bench.figures import Figure, figure
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.peers import Peers
-from samlite_ros.bench.still import measure_still, still_frames
 from samlite_ros.bench.timing import Sample, interleave
 from samlite_ros.bench.workload import camera_frame, late_phrase, phrases, prompts, segmenter_options, waiting_for
 from samlite_ros.segmenter.pytorch import load_backend
@@ -143,8 +142,6 @@ def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]
         samples = interleave(_warm(sides.late_query()), rounds, finish=sides.finish)
         waits = [sides.longest_block_s() for _ in range(rounds)]
         figures += figures_of_late_query(model, samples, waits)
-        on_step(f"{model}: still scene")
-        figures += measure_still(model, segmenter, still_frames())
     return figures
 
 

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
+from typing import Any
 
-from samlite_ros.bench.figures import Report
+from samlite_ros.bench.figures import Figure, Report
 from samlite_ros.bench.machine import OthersLoad, describe
 from samlite_ros.bench.options import BenchOptions, SkippedPart
 from samlite_ros.errors import SamliteError
 
 
+def module_parts(
+    names: Sequence[str], prefix: str, options: BenchOptions, on_step: Callable[[str], object]
+) -> dict[str, Callable[[], list[Figure]]]:
+    """Parts that are modules (prefix + name) with `run(options, on_step) -> list[Figure]`; imported when they run."""
+
+    def run(name: str) -> list[Figure]:
+        figures: list[Figure] = import_module(prefix + name).run(options, on_step)
+        return figures
+
+    return {name: partial(run, name) for name in names}
+
+
 def run_parts(
-    names: Sequence[str],
-    options: BenchOptions,
-    on_step: Callable[[str], object],
+    parts: Mapping[str, Callable[[], list[Figure]]],
+    options: Mapping[str, Any],
     on_part: Callable[[Report], object] = lambda report: None,
 ) -> Report:
     """Run some parts one after the other.
 
     Args:
-        names: Modules of this package that have `run(options, on_step) -> list[Figure]`.
-        options: What to measure.
-        on_step: Told what runs next.
+        parts: By name.
+        options: What is measured, for the report.
         on_part: Given what there is so far after each part: a run takes an hour, and may be interrupted.
 
     Returns:
@@ -36,15 +47,15 @@ def run_parts(
     skipped: dict[str, str] = {}
     failed: dict[str, str] = {}
     report.conditions = {
-        "options": asdict(options),
+        "options": dict(options),
         "cores_busy_with_others": busy,
         "skipped": skipped,
         "failed": failed,
     }
-    for name in names:
+    for name, part in parts.items():
         with OthersLoad() as others:
             try:
-                report.figures += import_module(f"samlite_ros.bench.{name}").run(options, on_step)
+                report.figures += part()
             except SkippedPart as reason:
                 skipped[name] = str(reason)
             except ModuleNotFoundError as error:  # ROS is optional

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
 
 from samlite_ros.bench.options import MODEL_NAMES, BenchOptions, quick
 from samlite_ros.commands import bench_streaming
 
+if TYPE_CHECKING:
+    from samlite_ros.bench.figures import Figure
+
 PARTS = {
-    "reuse": "time per frame for constant phrases, late queries and still scenes, against the usual wrappers",
-    "decode": "what the shared decoder saves per phrase, against the reference's",
-    "messages": "images to RGB, masks to messages, against cv_bridge's way and byte-wise fields",
-    "node": "the node over DDS: latency, rate, drops, CPU and memory",
+    "reuse": "time per frame for constant phrases and late queries, against the usual wrappers",
+    "node": "the node over DDS: latency, rate, drops, CPU and memory; late queries; beside busy networks",
     "memory": "memory per part, with and without the text encoder",
-    "parity": "masks in half precision against float32",
-    "gpu": "the full-size network on CUDA: eager and compiled, 1 to 16 phrases",
 }
 """Modules of samlite_ros.bench with `run(options, on_step) -> list[Figure]`."""
 QUICK = "seconds instead of an hour: the demo network, few phrases, one image size"
@@ -26,16 +29,22 @@ QUICK = "seconds instead of an hour: the demo network, few phrases, one image si
 def add_parser(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = __doc__
-    _add_options(parser)
-    parser.set_defaults(part=None)
-    parts = parser.add_subparsers(title="parts (all of them where none is named)", metavar="PART")
-    for name, text in PARTS.items():
-        part = parts.add_parser(name, help=text, description=text, argument_default=argparse.SUPPRESS)
-        _add_options(part)  # without defaults: they would undo what was given before the part's name
-        part.set_defaults(part=name)
+    parts = add_parts(parser, PARTS)
     streaming = parts.add_parser("streaming", help=bench_streaming.HELP, description=bench_streaming.__doc__)
     bench_streaming.add_parser(streaming)
     streaming.set_defaults(part="streaming")
+
+
+def add_parts(parser: argparse.ArgumentParser, texts: Mapping[str, str]) -> Any:
+    """Declare the options, and parts that share them; returns the subparsers."""
+    _add_options(parser)
+    parser.set_defaults(part=None)
+    parts = parser.add_subparsers(title="parts (all of them where none is named)", metavar="PART")
+    for name, text in texts.items():
+        part = parts.add_parser(name, help=text, description=text, argument_default=argparse.SUPPRESS)
+        _add_options(part)  # without defaults: they would undo what was given before the part's name
+        part.set_defaults(part=name)
+    return parts
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +60,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--sizes", type=_sizes, metavar="SIZES", help="camera images, such as 640x480,1920x1080")
     add("--seconds", type=float, help="how long the node is measured in each setting")
     add("--rate", dest="rate_hz", type=float, help="rate of the node's camera [Hz]")
+    add("--busy", dest="busy_ms", type=_times, metavar="MS", help="passes of the node's busy networks, such as 126,950")
+    add("--late", dest="late_queries", type=int, metavar="N", help="number of late queries that the node is asked")
     add("--out", type=Path, help="folder of bench.json and the pictures (bench_out)")
     add("--compare", type=Path, metavar="OLD.json", help="show old and new figures side by side")
 
@@ -59,22 +70,47 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print the tables, write bench.json and the pictures."""
     if args.part == "streaming":
         return bench_streaming.run(args)
+    return run_modules(args, tuple(PARTS), "samlite_ros.bench.")
+
+
+def run_modules(args: argparse.Namespace, names: tuple[str, ...], prefix: str) -> int:
+    """Measure the chosen part, or all of these; see `bench.run.module_parts`."""
+    from samlite_ros.bench.run import module_parts
+
+    options = bench_options(args)
+    path = (args.out or Path("bench_out")) / "bench.json"
+    with tqdm(bar_format="{elapsed} {desc}", file=sys.stderr, disable=None) as line:
+        parts = module_parts((args.part,) if args.part else names, prefix, options, line.set_description_str)
+        return measure(parts, asdict(options), path, args.compare)
+
+
+def measure(
+    parts: Mapping[str, Callable[[], list[Figure]]], options: Mapping[str, Any], path: Path, compare: Path | None
+) -> int:
+    """Measure parts, print their tables, write the report and the pictures beside it.
+
+    Args:
+        parts: By name.
+        options: What is measured, for the report.
+        path: Of the report; written anew after each part.
+        compare: An earlier report; None = none.
+
+    Returns:
+        1 where a part failed.
+    """
     from samlite_ros.bench.figures import comparison, load_report, save_report, tables
     from samlite_ros.bench.plots import draw_report
     from samlite_ros.bench.run import run_parts
 
-    old = load_report(args.compare) if args.compare else None
-    folder = args.out or Path("bench_out")
-    path = folder / "bench.json"
-    parts = (args.part,) if args.part else tuple(PARTS)
-    report = run_parts(parts, bench_options(args), _Progress(), on_part=lambda so_far: save_report(so_far, path))
+    old = load_report(compare) if compare else None
+    report = run_parts(parts, options, on_part=lambda so_far: save_report(so_far, path))
     print(tables(report.figures))
     failed = report.conditions["failed"]
     for name, reason in (*report.conditions["skipped"].items(), *failed.items()):
         print(f"\n{name} was not measured: {reason}")
     if old is not None:
         print(f"\n{comparison(old, report)}")
-    pictures = draw_report(report, folder)
+    pictures = draw_report(report, path.parent)
     print(f"\n{path} and {len(pictures)} pictures written")
     return 1 if failed else 0
 
@@ -89,23 +125,9 @@ def bench_options(args: argparse.Namespace) -> BenchOptions:
         "phrase_counts": args.phrases,
         **{name: getattr(args, name) for name in ("rounds", "kept", "device", "dtype", "threads", "sizes")},
         "seconds": args.seconds,
-        "rate_hz": args.rate_hz,
+        **{name: getattr(args, name) for name in ("rate_hz", "busy_ms", "late_queries")},
     }
     return BenchOptions(**{**vars(defaults), **{k: v for k, v in given.items() if v is not None}})
-
-
-class _Progress:
-    """Says on stderr what runs, with the time since the start; at most one line a second."""
-
-    def __init__(self) -> None:
-        self._start_s = time.monotonic()
-        self._last_s = -1.0
-
-    def __call__(self, step: str) -> None:
-        now_s = time.monotonic() - self._start_s
-        if now_s - self._last_s >= 1.0:
-            self._last_s = now_s
-            print(f"[{now_s:6.0f} s] {step}", file=sys.stderr, flush=True)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -118,6 +140,10 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
+
+
+def _times(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
 
 
 def _sizes(text: str) -> tuple[tuple[int, int], ...]:

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from prompts import prompts
-from small_networks import Shape, make_checkpoint, make_frame, make_segmenter
+from small_networks import Shape, make_frame, make_segmenter
 
-from samlite_ros.bench.decode import DecodeSides, figures_of_decode
-from samlite_ros.bench.gpu import NetworkParts, count_flop, peak_flop_s
-from samlite_ros.bench.options import BenchOptions, SkippedPart
-from samlite_ros.bench.parity import drawn_masks, measure_parity
+from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.peers import Peers
 from samlite_ros.bench.reuse import Sides, figures_of_frames, figures_of_late_query
-from samlite_ros.bench.still import measure_still, still_frames
 from samlite_ros.bench.timing import Sample
 from samlite_ros.bench.workload import late_phrase, phrases, segmenter_options
 from samlite_ros.errors import SamliteError
-from samlite_ros.segmenter.pytorch.backend import TorchBackend
 from samlite_ros.types import DecodeOptions
 
 KEPT = 3
@@ -113,86 +107,6 @@ def test_late_query_is_compared_with_the_full_pass_of_its_round():
     assert found["late query/net/longest wait in a pass"] == pytest.approx(0.625)
 
 
-def test_decode_shares_out_what_is_done_once():
-    samples = {
-        "reference": [10.0],
-        "once per image": [1.0],
-        "scores and boxes": [4.0],
-        "first masks": [3.0],
-        "masks": [2.0],
-    }
-    found = {f.name.split("/")[-1]: f.value for f in figures_of_decode("net", 2, samples)}
-    assert found == pytest.approx(
-        {
-            "reference": 5.0,
-            "shared": 4.0,
-            "shared, nothing kept": 2.5,
-            "saved": 20.0,
-            "saved, nothing kept": 50.0,
-            "once per image": 2.0,
-        }
-    )
-
-
-def test_shared_decoding_is_the_references(segmenter):
-    sides = DecodeSides(segmenter.backend, 2, KEPT)
-    for call in sides.sides().values():
-        call()
-    assert max(sides.largest_difference()) < 1e-4
-
-
-def test_still_scene_needs_few_passes(segmenter, passes):
-    frames = still_frames(12)
-    found = {f.name.split("/")[-1]: f.value for f in measure_still("net", segmenter, frames)}
-    assert found["frames"] == 12
-    assert found["image passes"] == passes["image"] <= 3
-
-
-def test_parts_on_a_device_are_those_of_the_network(segmenter, passes):
-    calls = NetworkParts(segmenter.backend, KEPT).calls((1, 2), lambda call: call)
-    passes.clear()
-    with torch.inference_mode():
-        for call in calls.values():
-            call()
-    assert list(calls) == ["image", "text, 1", "decode, 1", "text, 2", "decode, 2"]
-    assert passes == {"image": 1, "text": 2, "decode": 2}
-    assert 0 < count_flop(calls["decode, 1"]) < count_flop(calls["decode, 2"])
-
-
-def test_compiled_parts_run_as_the_eager_ones(segmenter):
-    """Traced without a backend: what torch cannot trace, or traces wrongly, shows here too."""
-    parts = NetworkParts(segmenter.backend, KEPT)
-    traced = parts.calls((2,), lambda call: torch.compile(call, backend="eager"))
-    eager = parts.calls((2,), lambda call: call)
-    with torch.inference_mode():
-        for _ in range(2):
-            found, wanted = traced["decode, 2"](), eager["decode, 2"]()
-            torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
-
-
-def test_equal_networks_draw_equal_masks(segmenter):
-    found = {
-        f.name: f.value for f in measure_parity("net", segmenter.backend, segmenter.backend, 2, lambda step: None, 2)
-    }
-    assert found["parity/net/mean IoU"] == found["parity/net/least IoU"] == 1.0
-    assert found["parity/net/largest difference of scores"] == 0.0
-    assert found["parity/net/masks"] > 0
-
-
-def test_half_precision_draws_the_same_queries(segmenter):
-    checkpoint = make_checkpoint(Shape(), seed=2)
-    checkpoint.model.to(torch.bfloat16)
-    rough = TorchBackend(replace(checkpoint, dtype=torch.bfloat16))
-    wanted = drawn_masks(segmenter.backend, make_frame(1), 2)
-    found = drawn_masks(rough, make_frame(1), 2, wanted)
-    assert [(m.phrase, m.query) for m in found] == [(m.phrase, m.query) for m in wanted]
-    assert any(a.score != b.score for a, b in zip(wanted, found, strict=True))
-
-
-def test_peak_is_a_rate():
-    assert peak_flop_s(torch.device("cpu"), side=64) > 0
-
-
 def test_late_phrases_differ():
     assert len({late_phrase(n) for n in range(2000)}) == 2000
 
@@ -206,11 +120,3 @@ def test_more_phrases_than_there_are_is_refused(count):
 def test_unknown_model_is_refused():
     with pytest.raises(SamliteError, match="s0-504"):
         segmenter_options("sam", BenchOptions())
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_gpu_part_says_that_there_is_none():
-    from samlite_ros.bench import gpu
-
-    with pytest.raises(SkippedPart, match="no CUDA device"):
-        gpu.run(BenchOptions(), lambda step: None)

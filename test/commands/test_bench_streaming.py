@@ -1,12 +1,11 @@
 """`samlite bench streaming`: what is chosen, what is refused, what is written."""
 
 import argparse
-import json
 
 import pytest
 
-from samlite_ros.bench.streaming import sections as streaming
-from samlite_ros.bench.streaming_progress import ProgressBar, Step, perform
+from samlite_ros.bench.figures import load_report
+from samlite_ros.bench.streaming import accuracy, options, sections
 from samlite_ros.commands import bench_streaming
 from samlite_ros.commands.bench_streaming import SECTIONS, SETS, chosen_sections
 from samlite_ros.commands.cli import main
@@ -19,7 +18,8 @@ def parse(*words):
 
 
 def test_names_are_those_of_the_benchmark():
-    assert tuple(streaming.SECTIONS) == SECTIONS and tuple(streaming.SETS) == SETS
+    assert tuple(sections.SECTIONS) == SECTIONS and tuple(accuracy.DIFFICULTIES) == SETS
+    assert tuple(accuracy.VARIANTS) == options.VARIANTS
 
 
 @pytest.mark.parametrize(
@@ -27,10 +27,9 @@ def test_names_are_those_of_the_benchmark():
     [
         ((), ("accuracy", "still", "late", "cost")),
         (("--quick",), ("accuracy",)),
-        (("--quick", "--node", "3"), ("accuracy", "node")),
-        (("--parts", "--network"), ("accuracy", "still", "late", "cost", "parts", "network")),
-        (("--only", "node,cost"), ("cost", "node")),
-        (("--only", "late", "--live"), ("late", "live")),
+        (("--quick", "--parts"), ("accuracy", "parts")),
+        (("--parts",), ("accuracy", "still", "late", "cost", "parts")),
+        (("--only", "parts,cost"), ("cost", "parts")),
         (("--all",), SECTIONS),
     ],
 )
@@ -39,23 +38,12 @@ def test_what_is_measured(words, sections):
 
 
 def test_given_numbers_arrive():
-    words = (
-        "--profiles",
-        "100,400.5",
-        "--node",
-        "7",
-        "--held",
-        "1",
-        "--network",
-        "some/folder",
-        "--seed",
-        "9",
-        "--frames",
-        "40",
-    )
-    found = bench_streaming.bench_options(parse(*words), ("node",))
-    assert (found.profiles_ms, found.node_seconds, found.held_share) == ((100.0, 400.5), 7.0, 1.0)
-    assert (found.network, found.seed, found.frames) == ("some/folder", 9, 40)
+    words = ("--profiles", "100,400.5", "--charge", "5", "--seed", "9", "--frames", "40")
+    found = bench_streaming.bench_options(parse(*words), ("cost",))
+    assert (found.profiles_ms, found.charge_s) == ((100.0, 400.5), 0.005)
+    assert (found.seed, found.frames) == (9, 40)
+    assert bench_streaming.bench_options(parse("--charge", "measured"), ("cost",)).charge_s is None
+    assert bench_streaming.bench_options(parse(), ("cost",)).charge_s is None
 
 
 @pytest.mark.parametrize(
@@ -71,8 +59,8 @@ def test_given_numbers_arrive():
         (("--frames", "3"), "'3'"),
         (("--sets", "training"), "'training'"),
         (("--only", "nothing"), "'nothing'"),
-        (("--node", "0"), "'0'"),
-        (("--held", "2"), "'2'"),
+        (("--charge", "often"), "'often'"),
+        (("--charge", "-1"), "'-1'"),
         (("--json", "."), "folder"),
     ],
 )
@@ -96,29 +84,14 @@ def test_sequences_that_end_before_a_pass_are_refused(capsys):
     assert "60 frames" in capsys.readouterr().err
 
 
-def test_without_ros_the_node_is_refused_at_once(monkeypatch, capsys):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert main(["bench", "streaming", "--only", "node"]) == 1
-    assert "rclpy" in capsys.readouterr().err
-
-
 def test_tables_figures_and_pictures_are_written(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(streaming, "SETS", {"development": streaming.DEVELOPMENT[:1]})
+    monkeypatch.setattr(accuracy, "DIFFICULTIES", {"development": accuracy.DEVELOPMENT[:1]})
     words = ["--quick", "--frames", "30", "--sets", "development", "--profiles", "126"]
     assert main(["bench", "streaming", *words, "--json", str(tmp_path / "new" / "out.json")]) == 0
-    written = json.loads((tmp_path / "new" / "out.json").read_text())
-    row = written["profiles"]["126"]
+    figures = load_report(tmp_path / "new" / "out.json").figures
+    row = {f.column: f.value for f in figures if f.table == "accuracy" and f.row == "126 ms, all"}
     assert 0 < row["iou_peers"] < row["iou_ours"] < 1 and row["answered"] == 1
-    assert {"p50", "p95"} <= set(row["work_ms"]) and "id_switches" in row
+    assert {"work_p50", "work_p95", "id_switches"} <= set(row)
     out = capsys.readouterr().out
     assert "126 ms" in out and "pictures written" in out
-    assert {"streaming_iou.png", "streaming_timeline.png"} <= {p.name for p in tmp_path.glob("new/*.png")}
-
-
-def test_where_there_is_no_terminal_lines_say_how_long_it_takes(capsys, monkeypatch):
-    monkeypatch.setattr("samlite_ros.bench.streaming_progress.QUIET_S", 0.0)
-    bar = ProgressBar()
-    perform([Step(name, 1.0, lambda: None) for name in "ab"], bar)
-    bar.close()
-    error = capsys.readouterr().err
-    assert "] a\n" in error and "left] b\n" in error
+    assert {"accuracy.png", "error_by_cause.png"} <= {p.name for p in tmp_path.glob("new/*.png")}

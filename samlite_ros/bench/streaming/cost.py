@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from samlite_ros.bench.figures import Figure, derived, row
 from samlite_ros.bench.streaming.both_ways import CARRIED, undisturbed
 from samlite_ros.bench.streaming.busy_segmenter import busy_in_a_process, busy_on_a_thread
+from samlite_ros.bench.streaming.options import Progress, StreamingBenchOptions
 from samlite_ros.bench.streaming.oracle import OracleSegmenter, oracle_vocabulary
-from samlite_ros.bench.streaming_clips import many_things, pendulum
 from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.messages.fill import segmentation_message
 from samlite_ros.pixels.decode import decode_image
+from samlite_ros.scenes.clips import many_things, pendulum
 from samlite_ros.scenes.hard_sequences import TruthFrame
 from samlite_ros.types import (
     DecodeOptions,
@@ -55,31 +56,32 @@ class FrameCost:
     instances: int
 
 
-def cost_row(seed: int, count: int, size: tuple[int, int]) -> dict[str, Any]:
+def run(options: StreamingBenchOptions, progress: Progress) -> list[Figure]:
+    """Measure every number of things in every size of image."""
+    cases = progress(list(product(SIZES, COUNTS)), "cost")
+    return [f for size, count in cases for f in figures_of_cost(options.seed, count, size)]
+
+
+def figures_of_cost(seed: int, count: int, size: tuple[int, int]) -> list[Figure]:
     """Work per frame for a number of things and a size (H, W) [ms], OpenCV on one thread.
 
     Returns:
-        instances: published, on average; idle, beside and beside_thread: elapsed and CPU time of the work, and the CPU
-        time of the messages alone, p50, p95 and max; beside = with a busy network in a process of its own, as in the
-        node, beside_thread = with one on another thread of this process, as where `network_process` is false.
+        instances: published, on average; work and messages: CPU time, the latter of the messages alone; elapsed;
+        beside: elapsed with a busy network in a process of its own, as in the node; beside_thread: with one on another
+        thread of this process, as where `network_process` is false; p50, p95 and max of each.
     """
     truth = pendulum(many_things(seed, count, size, RENDERED), FRAMES)
-    row: dict[str, Any] = {}
-    neighbours: dict[str, AbstractContextManager[None]] = {
-        "idle": nullcontext(),
-        "beside": busy_in_a_process(),
-        "beside_thread": busy_on_a_thread(),
-    }
-    for name, neighbour in neighbours.items():
-        with undisturbed(), neighbour:
-            costs = frame_costs(truth)
-        row["instances"] = float(np.mean([c.instances for c in costs]))
-        row[name] = {
-            "wall_ms": _percentiles([c.wall_s for c in costs]),
-            "cpu_ms": _percentiles([c.cpu_s for c in costs]),
-            "messages_cpu_ms": _percentiles([c.messages_cpu_s for c in costs]),
-        }
-    return row
+    name = f"cost/{count} at {size[1]}x{size[0]}"
+    with undisturbed():
+        idle = frame_costs(truth)
+        figures = row(name, {"instances": float(np.mean([c.instances for c in idle]))})
+        figures += _percentiles(f"{name}/work", [c.cpu_s for c in idle])
+        figures += _percentiles(f"{name}/messages", [c.messages_cpu_s for c in idle])
+        figures += _percentiles(f"{name}/elapsed", [c.wall_s for c in idle])
+        for neighbour, busy in (("beside", busy_in_a_process), ("beside_thread", busy_on_a_thread)):
+            with busy():
+                figures += _percentiles(f"{name}/{neighbour}", [c.wall_s for c in frame_costs(truth)])
+    return figures
 
 
 def frame_costs(truth: Sequence[TruthFrame]) -> list[FrameCost]:
@@ -157,5 +159,5 @@ def _now() -> NDArray[np.float64]:
     return np.array((time.perf_counter(), time.thread_time()))
 
 
-def _percentiles(values_s: Sequence[float]) -> dict[str, float]:
-    return {name: 1e3 * float(np.percentile(values_s, q)) for name, q in PERCENTILES}
+def _percentiles(name: str, values_s: Sequence[float]) -> list[Figure]:
+    return [derived(f"{name}_{p}", "ms", 1e3 * float(np.percentile(values_s, q))) for p, q in PERCENTILES]

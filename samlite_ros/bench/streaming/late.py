@@ -1,20 +1,21 @@
 """Late queries: from a query's arrival, at a random moment of a running pass, to its first mask.
 
-On the virtual clock here, with the node's threads and real networks in `streaming_late_live`. The peer is the same
-query at the same moment, waiting for the next full pass that it is part of.
+On the virtual clock here; through the real node with the demo network in `bench.node`. The peer is the same query at
+the same moment, waiting for the next full pass that it is part of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
+from samlite_ros.bench.figures import CURVE, Figure, percentiles, row
 from samlite_ros.bench.streaming.both_ways import CARRIED, USUAL
+from samlite_ros.bench.streaming.options import Progress, StreamingBenchOptions
 from samlite_ros.bench.streaming.oracle import OracleSegmenter, oracle_vocabulary
-from samlite_ros.bench.streaming_clips import pendulum
+from samlite_ros.scenes.clips import pendulum
 from samlite_ros.scenes.hard_sequences import DEVELOPMENT, StreamSequence
 from samlite_ros.streaming.answer import Published
 from samlite_ros.streaming.pipeline import StreamingOptions
@@ -28,6 +29,8 @@ SIZE, RENDERED_FRAMES = (240, 320), 60
 WORK_S = 0.01
 ALLOWED = 1.1
 """The bound allows 10 % more than its parts."""
+KINDS = ("decoded", "published", "full_pass")
+"""Fields of `Waits`."""
 
 
 @dataclass(frozen=True)
@@ -59,41 +62,45 @@ class Bound:
         return ALLOWED * (self.block_ms + self.text_ms + self.decode_ms)
 
 
-def late_row(waits: Sequence[Waits], bound: Bound) -> dict[str, Any]:
+def run(options: StreamingBenchOptions, progress: Progress) -> list[Figure]:
+    """Late queries under every profile; a frame's work is charged as WORK_S, since the images are small."""
+    profiles = progress(options.profiles_ms, "late queries")
+    return [f for p in profiles for f in figures_of_late(f"{p:g} ms", *late_queries(options.seed, p))]
+
+
+def figures_of_late(case: str, waits: Sequence[Waits], bound: Bound) -> list[Figure]:
     """The distribution, and how it stands to its bound and to waiting.
 
     Returns:
-        queries, shown (of how many a mask was published); decoded_ms, published_ms and full_pass_ms: p50, p95, max;
-        curves: the sorted values; ratio_of_medians and ratio_of_p95: decoded over full pass; block_ms, text_ms,
-        decode_ms, bound_ms; p95_over_bound; within_bound: share of the queries.
+        queries, shown (of how many a mask was published); ratio_of_medians and ratio_of_p95: decoded over full pass;
+        p95_over_bound; within_bound: share of the queries; block, text, decode, bound, decoded, published and
+        full_pass [ms]; and the distributions, as a table of their own.
     """
-    values = {name: np.array([getattr(w, name) for w in waits]) for name in Waits.__dataclass_fields__}
-    kept = {name: np.sort(v[~np.isnan(v)]) for name, v in values.items()}
-    decoded, full = kept["decoded_ms"], kept["full_pass_ms"]
-    return {
-        "queries": len(waits),
-        "shown": len(kept["published_ms"]),
-        **{name: _percentiles(v) for name, v in kept.items()},
-        "curves": {name.removesuffix("_ms"): [round(float(x), 3) for x in v] for name, v in kept.items()},
-        "ratio_of_medians": float(np.median(decoded) / np.median(full)),
-        "ratio_of_p95": float(np.percentile(decoded, 95) / np.percentile(full, 95)),
-        "block_ms": bound.block_ms,
-        "text_ms": bound.text_ms,
-        "decode_ms": bound.decode_ms,
-        "bound_ms": bound.allowed_ms,
-        "p95_over_bound": float(np.percentile(decoded, 95) / bound.allowed_ms),
-        "within_bound": float(np.mean(decoded <= bound.allowed_ms)),
-    }
+    name = f"late/{case}"
+    times = {kind: np.array([getattr(w, f"{kind}_ms") for w in waits]) for kind in KINDS}
+    shown = {kind: values[~np.isnan(values)] for kind, values in times.items()}
+    decoded, full = shown["decoded"], shown["full_pass"]
+    figures = row(
+        name,
+        {
+            "queries": len(waits),
+            "shown": len(shown["published"]),
+            "ratio_of_medians": float(np.median(decoded) / np.median(full)),
+            "ratio_of_p95": float(np.percentile(decoded, 95) / np.percentile(full, 95)),
+            "p95_over_bound": float(np.percentile(decoded, 95) / bound.allowed_ms),
+            "within_bound": float(np.mean(decoded <= bound.allowed_ms)),
+        },
+    )
+    parts = {"block": bound.block_ms, "text": bound.text_ms, "decode": bound.decode_ms, "bound": bound.allowed_ms}
+    figures += row(name, parts, "ms")
+    for kind, values in shown.items():
+        figures += percentiles(name, "ms", values.tolist(), (50, 95, 100), f"{kind}_p")
+        figures += percentiles(f"late latency/{case}, {kind}", "ms", values.tolist(), CURVE)
+    return figures
 
 
-def _percentiles(values: Any) -> Mapping[str, float]:
-    if not len(values):
-        return {"p50": float("nan"), "p95": float("nan"), "max": float("nan")}
-    return {name: float(np.percentile(values, q)) for name, q in (("p50", 50), ("p95", 95), ("max", 100))}
-
-
-def late_queries(seed: int, profile_ms: float, queries: int = QUERIES) -> dict[str, Any]:
-    """On the virtual clock, with the oracle; see `late_row`.
+def late_queries(seed: int, profile_ms: float, queries: int = QUERIES) -> tuple[list[Waits], Bound]:
+    """On the virtual clock, with the oracle.
 
     The things are dealt out to three phrases. One is always asked for; of the others one comes at a random moment and
     goes again, and then it is the other's turn, so that no pass is running that knows the phrase from before.
@@ -118,7 +125,7 @@ def late_queries(seed: int, profile_ms: float, queries: int = QUERIES) -> dict[s
         for asked_ns, asked in changes[::2]
     ]
     bound = Bound(1e3 * profile.encode_s / profile.blocks, 0.0, 1e3 * profile.decode_s)
-    return late_row(waits, bound)
+    return waits, bound
 
 
 def _period_s(profile_ms: float) -> float:

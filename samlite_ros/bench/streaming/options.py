@@ -1,0 +1,49 @@
+"""What the streaming benchmark measures; free of everything that takes seconds to import."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+SETS = ("development", "held-out")
+"""Kinds of sequences, of `scenes.hard_sequences`."""
+MAIN = "main"
+VARIANTS = (MAIN, "imperfect keyframes", "gray images", "4 phrases", "8 phrases")
+"""The same sequences made harder; see `accuracy`."""
+
+
+@dataclass(frozen=True)
+class StreamingBenchOptions:
+    """What is measured.
+
+    Args:
+        seed: Of the sequences.
+        profiles_ms: Time of a pass of one phrase [ms], one profile each.
+        sets: Names of SETS.
+        frames: Per sequence.
+        variants: Names of VARIANTS.
+        charge_s: Our work per frame that is charged to the virtual clock [s]; None = as measured. With a fixed one the
+            figures are the same every time.
+    """
+
+    seed: int = 0
+    profiles_ms: tuple[float, ...] = (126.0, 250.0, 950.0)
+    sets: tuple[str, ...] = SETS
+    frames: int = 150
+    variants: tuple[str, ...] = VARIANTS
+    charge_s: float | None = None
+
+
+class Progress(Protocol):
+    """Wraps the iteration over what is to be done, to show how far it is."""
+
+    def __call__(self, items: Sequence[T], text: str, /) -> Iterable[T]:
+        """The same items."""
+
+
+def silently(items: Sequence[T], text: str) -> Iterable[T]:
+    """Show nothing."""
+    return items
