@@ -258,7 +258,7 @@ def figures_of_node(setting: Setting, seen: Measurement, echoed: Measurement | N
         late_frames: by how many frames the newest answer lags when a frame's time is over (0 = that frame itself is
         answered), at most, and in how many frames it lags at all; knowledge_age_max: of any mask [s].
     """
-    own = seen.own()
+    own, since_ns = seen.own(), min(seen.sent_ns, default=0)
     answered = len({a.stamp_ns for a in own})
     name = f"node/{setting.row}"
     figures = [
@@ -273,7 +273,7 @@ def figures_of_node(setting: Setting, seen: Measurement, echoed: Measurement | N
     counts = {
         "frames_in": len(seen.sent_ns),
         "frames_out": answered,
-        "foreign": len(seen.arrivals) - len(own),
+        "foreign": sum(a.stamp_ns >= since_ns for a in seen.arrivals) - len(own),
         "repeated": len(own) - answered,
         "age_frames_max": max(lags, default=0),
         "late_frames": sum(lag > 0 for lag in lags),

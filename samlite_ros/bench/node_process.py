@@ -13,7 +13,6 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -21,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.bench.streaming.busy_segmenter import BusySegmenter
-from samlite_ros.bench.streaming.oracle import SCORE, OracleSegmenter
+from samlite_ros.bench.streaming.oracle import OracleSegmenter
 from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.scenes.hard_sequences import TruthFrame
 from samlite_ros.segmenter.load import load_segmenter
 from samlite_ros.segmenter.options import SegmenterOptions
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt, PromptEmbedding, PromptResult, Segmenter
+from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PromptEmbedding, PromptResult, Segmenter
 from samlite_ros.virtual.latency import LatencyProfile
 
 LOG_VARIABLE = "SAMLITE_BENCH_LOG"
@@ -130,49 +129,19 @@ def image_key(image: NDArray[np.uint8]) -> int:
     return zlib.crc32(np.ascontiguousarray(image[::8, ::8]).data)
 
 
-class ContentOracle:
-    """The truth of images that are recognised by their content, whatever their stamp.
+class ContentOracle(OracleSegmenter):
+    """The truth of images that are recognised by their content, whatever their stamp; nothing for any other image.
 
     Args:
         ids: By `image_key`, the thing seen at each pixel, uint8 (H, W).
     """
 
     def __init__(self, ids: dict[int, NDArray[np.uint8]]) -> None:
-        self._ids = ids
+        super().__init__([])
+        self._by_content = ids
 
-    @property
-    def model_id(self) -> str:
-        """As the oracle's."""
-        return OracleSegmenter.model_id
-
-    @property
-    def interruptible(self) -> bool:
-        """As the oracle."""
-        return OracleSegmenter.interruptible
-
-    def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
-        """Nothing but the prompts."""
-        return PromptEmbedding(tuple(prompts), self.model_id, None)
-
-    def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
-        """The truth itself; None for an image that was never announced, such as the node's warm-up."""
-        ids = self._ids.get(image_key(frame.image))
-        known = None if ids is None else OracleSegmenter([TruthFrame(frame, ids, frozenset())])
-        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, known)
-
-    def segment(
-        self,
-        image: ImageEmbedding,
-        prompts: PromptEmbedding,
-        options: Sequence[DecodeOptions],
-        on_step: Callable[[], None] | None = None,
-    ) -> list[PromptResult]:
-        """The truth of that image; nothing where it is not known."""
-        if image.features is None:
-            nothing = PromptResult(Prompt(""), 1 - SCORE, np.zeros(0, np.float32), np.zeros((0, 4), np.float32), ())
-            return [replace(nothing, prompt=prompt) for prompt in prompts.prompts]
-        results: list[PromptResult] = image.features.segment(image, prompts, options)
-        return results
+    def _known(self, frame: Frame) -> NDArray[np.uint8] | None:
+        return self._by_content.get(image_key(frame.image))
 
 
 def echo() -> int:

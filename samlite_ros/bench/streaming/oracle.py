@@ -74,7 +74,7 @@ class OracleSegmenter:
     def __init__(
         self, truth: Sequence[TruthFrame], phrase_count: int = 1, imperfection: Imperfection = PERFECT
     ) -> None:
-        self._truth = {t.frame.stamp_ns: t for t in truth}
+        self._ids = {t.frame.stamp_ns: t.ids for t in truth}
         self._phrase_count, self._imperfection = phrase_count, imperfection
 
     def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
@@ -82,8 +82,12 @@ class OracleSegmenter:
         return PromptEmbedding(tuple(prompts), self.model_id, None)
 
     def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
-        """Nothing but the stamp."""
-        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, None)
+        """The truth itself."""
+        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, self._known(frame))
+
+    def _known(self, frame: Frame) -> NDArray[np.uint8] | None:
+        """The thing seen at each pixel, uint8 (H, W); None = an image that was never announced."""
+        return self._ids.get(frame.stamp_ns)
 
     def segment(
         self,
@@ -92,17 +96,19 @@ class OracleSegmenter:
         options: Sequence[DecodeOptions],
         on_step: Callable[[], None] | None = None,
     ) -> list[PromptResult]:
-        """The truth of that stamp."""
-        return [self._result(image.stamp_ns, prompt) for prompt in prompts.prompts]
+        """The truth of that image; nothing where it is not known."""
+        return [self._result(image, prompt) for prompt in prompts.prompts]
 
-    def _result(self, stamp_ns: int, prompt: Prompt) -> PromptResult:
-        ids = self._truth[stamp_ns].ids
-        number = int(prompt.text.split()[1])
-        things = [int(i) for i in np.unique(ids) if i and i % self._phrase_count == number]
-        masks = [mask for thing in things if (mask := self._mask(ids, thing, stamp_ns)) is not None]
+    def _result(self, image: ImageEmbedding, prompt: Prompt) -> PromptResult:
+        masks = [] if image.features is None else self._masks(image.features, image.stamp_ns, prompt)
         boxes = np.array([mask_bounds_xyxy(mask) for mask in masks], np.float32).reshape(-1, 4)
         scores = np.full(len(masks), SCORE, np.float32)
         return PromptResult(prompt, SCORE if masks else 1 - SCORE, scores, boxes, tuple(masks))
+
+    def _masks(self, ids: NDArray[np.uint8], stamp_ns: int, prompt: Prompt) -> list[Mask]:
+        number = int(prompt.text.split()[1])
+        things = [int(i) for i in np.unique(ids) if i and i % self._phrase_count == number]
+        return [mask for thing in things if (mask := self._mask(ids, thing, stamp_ns)) is not None]
 
     def _mask(self, ids: NDArray[np.uint8], thing: int, stamp_ns: int) -> Mask | None:
         inside = self._imperfection.apply(ids == thing, thing, stamp_ns)
