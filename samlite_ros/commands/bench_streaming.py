@@ -63,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _progress(items: Sequence[T], text: str) -> Iterable[T]:
-    return tqdm(items, text, file=sys.stderr, disable=None)
+    bar: Iterable[T] = tqdm(items, text, file=sys.stderr, disable=None)
+    return bar
 
 
 def chosen_sections(arguments: argparse.Namespace) -> tuple[str, ...]:
