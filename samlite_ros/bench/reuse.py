@@ -116,7 +116,7 @@ class Sides:
 
     @torch.inference_mode()
     def _decode_part(self) -> object:
-        return decode(self._model, self._image.features, self._text.features)
+        return decode(self._model, self._image.features, self._text.features[0])
 
     @torch.inference_mode()
     def _text_part(self) -> object:
