@@ -7,7 +7,7 @@ camera image, images are RGB.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -93,6 +93,10 @@ class Frame:
         image = self.image
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
             raise ValueError(f"a Frame needs a uint8 (H, W, 3) image, got {image.dtype} {image.shape}")
+
+    def alone(self) -> Frame:
+        """Without its companions."""
+        return replace(self, depth=None, calibration=None)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -11,9 +11,7 @@ from samlite_ros.bags.message_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE,
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import RawMessage
 from samlite_ros.errors import BagError, ImageDecodeError
-from samlite_ros.messages.fill import stamp_ns
-from samlite_ros.messages.read import read_companion
-from samlite_ros.pixels.decode import decode_compressed_image, decode_image
+from samlite_ros.messages.read import read_companion, read_frame
 from samlite_ros.streaming.companions import Companions
 from samlite_ros.types import NO_STAMP, CameraCalibration, DepthImage, Frame
 
@@ -125,14 +123,7 @@ def decode_frame(message: RawMessage, camera: str) -> DecodedFrame:
 
 def _to_frame(message: RawMessage, camera: str) -> Frame:
     content = deserialize(message.data, message.type_name)
-    if message.type_name == IMAGE:
-        image = decode_image(
-            content.data, content.encoding, content.height, content.width, content.step, bool(content.is_bigendian)
-        )
-    else:
-        image = decode_compressed_image(content.data, content.format)
-    header_ns = stamp_ns(content.header.stamp)
-    return Frame(image, header_ns if header_ns > NO_STAMP else message.log_time_ns, content.header.frame_id, camera)
+    return read_frame(content, camera, frame_stamp_ns(message) or message.log_time_ns)
 
 
 def read_frames(

@@ -23,7 +23,7 @@ HANDOVER_S = 0.0005
 """A stream that always has a frame to answer stands back so long [s] where the network waits for a keyframe of it."""
 
 
-class Outputs(Protocol):
+class AnswerSink(Protocol):
     """Where a camera's answers go."""
 
     def wanted(self) -> bool:
@@ -77,7 +77,7 @@ class StreamWorker:
         camera: Its name.
         options: How to stream.
         decode: Turns an image message and its time [ns] into a frame; raises ImageDecodeError.
-        outputs: Where answers go.
+        sink: Where answers go.
         companions: What belongs to the frames; None = nothing is looked for.
         on_work: Called when the network may find a job here.
         on_answer: Called with each published answer.
@@ -89,7 +89,7 @@ class StreamWorker:
         camera: str,
         options: StreamingOptions,
         decode: Callable[[Any, int], Frame],
-        outputs: Outputs,
+        sink: AnswerSink,
         *,
         companions: Companions | None = None,
         on_work: Callable[[], None],
@@ -98,7 +98,7 @@ class StreamWorker:
     ) -> None:
         self.camera = camera
         self.counters = StreamCounters()
-        self._decode, self._outputs, self._companions = decode, outputs, companions
+        self._decode, self._sink, self._companions = decode, sink, companions
         self._on_work, self._on_answer, self._on_failure = on_work, on_answer, on_failure
         self._mailbox: Mailbox[tuple[Any, Stamp]] = Mailbox()
         self._pipeline = StreamingPipeline(options, camera)
@@ -247,7 +247,7 @@ class StreamWorker:
         self._step(frame)
 
     def _somebody_listens(self) -> bool:
-        listening = self._search_always or self._outputs.wanted()
+        listening = self._search_always or self._sink.wanted()
         if self._listening and not listening:
             self._reset()
         self._listening = listening
@@ -275,7 +275,7 @@ class StreamWorker:
     def _publish(self, answer: Segmentation | None, frame: Frame) -> None:
         if answer is None or not self._active:
             return
-        self._outputs.publish(answer, frame)
+        self._sink.publish(answer, frame)
         self.counters.answered += 1
         if answer.keyframe_stamp_ns != NO_STAMP:
             self.counters.answer_age_ns = answer.stamp_ns - answer.keyframe_stamp_ns
@@ -294,7 +294,7 @@ class StreamWorker:
     def _flush(self) -> None:
         self.counters.flushes += 1
         self.counters.last_stamp_ns = NO_STAMP
-        self._outputs.forget()
+        self._sink.forget()
         if self._companions is not None:
             self._companions.clear()
         self._reset()

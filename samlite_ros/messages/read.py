@@ -5,19 +5,22 @@ Reads the classes of rclpy and those of `rosbags` alike.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from samlite_ros.errors import CalibrationError
 from samlite_ros.messages.fill import NS_PER_S, stamp_ns
-from samlite_ros.pixels.decode import decode_depth
+from samlite_ros.pixels.decode import ENCODINGS, decode_compressed_image, decode_depth, decode_image
 from samlite_ros.pixels.masks import decode_rle, mask_from_array
 from samlite_ros.queries import QueryRequest
 from samlite_ros.types import (
     CameraCalibration,
     DepthImage,
+    Frame,
     Instance,
     Mask,
     Prompt,
@@ -27,6 +30,34 @@ from samlite_ros.types import (
     QueryResult,
     Segmentation,
 )
+
+Convert = Callable[[Any], NDArray[np.uint8]]
+"""Makes RGB, uint8 (H, W, 3), of a sensor_msgs/Image."""
+
+
+def read_frame(message: Any, stamp_ns: int, camera: str, fallback: Convert | None = None) -> Frame:
+    """A frame of a sensor_msgs/Image or CompressedImage.
+
+    Args:
+        message: The message.
+        stamp_ns: When it was taken [ns].
+        camera: Name of the camera.
+        fallback: Converts raw encodings that our decoder does not know; see `node.cv_bridge_fallback`.
+
+    Raises:
+        ImageDecodeError: The message is impossible, damaged, or of an unknown encoding or codec.
+    """
+    return Frame(_read_image(message, fallback), stamp_ns, message.header.frame_id, camera)
+
+
+def _read_image(message: Any, fallback: Convert | None) -> NDArray[np.uint8]:
+    if not hasattr(message, "encoding"):
+        return decode_compressed_image(message.data, message.format)
+    if fallback is not None and message.encoding not in ENCODINGS:
+        return fallback(message)
+    return decode_image(
+        message.data, message.encoding, message.height, message.width, message.step, bool(message.is_bigendian)
+    )
 
 
 def read_mask(message: Any) -> Mask:

@@ -107,7 +107,7 @@ class RemoteNetwork:
         between: Between | None = None,
     ) -> Found:
         """See `Network`."""
-        reply = self._answer(Search(frame, tuple(prompts), tuple(options)), between)
+        reply = self._answer(Search(frame.alone(), tuple(prompts), tuple(options)), between)
         found: Found = reply.value
         image = replace(found.image, features=self._kept(reply.number))
         return replace(found, image=image, refused=_refused(reply))

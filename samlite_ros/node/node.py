@@ -27,14 +27,14 @@ from samlite_ros.live.network_worker import NetworkWorker
 from samlite_ros.live.stream_worker import StreamWorker
 from samlite_ros.messages.fill import query_status_array_message, stamp_ns
 from samlite_ros.messages.outputs import DIAGNOSTICS, QUERY_STATUS
-from samlite_ros.messages.read import read_request, read_requests
+from samlite_ros.messages.read import read_frame, read_request, read_requests
 from samlite_ros.messages.topics import COMPRESSED_IMAGE, IMAGE, QUERY, QUERY_SET, QUERY_TEXT
 from samlite_ros.msg import QuerySet, TextQuery
 from samlite_ros.network.host import NetworkHost
 from samlite_ros.network.place import NetworkPlace
 from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
 from samlite_ros.node.diagnostics import NodeFacts, Report
-from samlite_ros.node.messages import RCLPY, frame_from_compressed, frame_from_image
+from samlite_ros.node.messages import RCLPY
 from samlite_ros.node.parameter_server import declare_parameters, values_of
 from samlite_ros.node.publishers import CameraPublishers
 from samlite_ros.node.qos import QosWatch
@@ -220,12 +220,10 @@ class SamliteNode(LifecycleNode):
 
     def _make_stream(self, publishers: CameraPublishers) -> StreamWorker:
         camera = publishers.camera
-        raw = partial(frame_from_image, camera=camera, fallback=CvBridgeFallback())
-        compressed = partial(frame_from_compressed, camera=camera)
         return StreamWorker(
             camera,
             self._values.streaming_options(),
-            compressed if self._values.image_transport == "compressed" else raw,
+            partial(read_frame, camera=camera, fallback=CvBridgeFallback()),
             publishers,
             on_work=self._poke_network,
             on_answer=self._on_answer,

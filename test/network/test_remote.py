@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -20,8 +21,8 @@ from samlite_ros.network import host as network_host
 from samlite_ros.network import remote as remote_network
 from samlite_ros.network.host import NetworkHost
 from samlite_ros.network.local import LocalNetwork
-from samlite_ros.network.protocol import Failure
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt
+from samlite_ros.network.protocol import Failure, Search
+from samlite_ros.types import DecodeOptions, DepthImage, Frame, ImageEmbedding, Prompt
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,16 @@ def test_all_three_calls_answer_as_within_the_process(host, size):
     for a, b in zip(here, there, strict=True):
         assert b.masks[0].probability.flags.writeable
         assert_same(a, b)
+
+
+def test_a_frames_companions_stay_here(host):
+    remote = host.load()
+    shown = replace(frame(), depth=DepthImage(np.ones((6, 8), np.float32), 7))
+    with patch.object(remote, "_answer", wraps=remote._answer) as asked:
+        image = embed(remote, shown)
+    (call,) = (args[0] for args, _ in asked.call_args_list if isinstance(args[0], Search))
+    assert call.frame.depth is None and call.frame.image is shown.image
+    assert image.stamp_ns == shown.stamp_ns
 
 
 def test_image_and_decoding_can_be_had_in_one_call(host):

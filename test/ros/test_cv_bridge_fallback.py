@@ -7,7 +7,7 @@ from sensor_msgs.msg import Image
 
 from samlite_ros.errors import ImageDecodeError
 from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
-from samlite_ros.node.messages import frame_from_image
+from samlite_ros.messages.read import read_frame
 
 
 def image(encoding):
@@ -31,8 +31,8 @@ def test_cv_bridge_converts_what_we_do_not_know_and_only_that(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "cv_bridge", bridge_module(convert))
     fallback = CvBridgeFallback()
-    assert frame_from_image(image("rare"), 1, "left", fallback).image.max() == 7
-    assert frame_from_image(image("rgb8"), 1, "left", fallback).image.max() == 0
+    assert read_frame(image("rare"), 1, "left", fallback).image.max() == 7
+    assert read_frame(image("rgb8"), 1, "left", fallback).image.max() == 0
     assert asked == [("rare", "rgb8")]
 
 
@@ -43,10 +43,10 @@ def test_what_cv_bridge_refuses_is_refused_by_name(monkeypatch, error):
 
     monkeypatch.setitem(sys.modules, "cv_bridge", bridge_module(convert))
     with pytest.raises(ImageDecodeError, match=r"'rare' is not one of ours.*cv_bridge says"):
-        frame_from_image(image("rare"), 1, "", CvBridgeFallback())
+        read_frame(image("rare"), 1, "", CvBridgeFallback())
 
 
 def test_without_cv_bridge_the_encoding_is_refused_by_name(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv_bridge", None)
     with pytest.raises(ImageDecodeError, match=r"'rare' is not one of ours.*cannot be imported"):
-        frame_from_image(image("rare"), 1, "", CvBridgeFallback())
+        read_frame(image("rare"), 1, "", CvBridgeFallback())
