@@ -57,7 +57,7 @@ def test_all_three_calls_answer_as_within_the_process(host, size):
 
 
 def test_a_frames_companions_stay_here(host):
-    remote = host.load()
+    remote = host.load((3,))
     shown = replace(frame(), depth=DepthImage(np.ones((6, 8), np.float32), 7))
     with patch.object(remote, "_answer", wraps=remote._answer) as asked:
         image = embed(remote, shown)
