@@ -13,7 +13,7 @@ from samlite_ros.bags.storage import RawMessage
 from samlite_ros.errors import BagError, ImageDecodeError
 from samlite_ros.messages.read import read_companion, read_frame
 from samlite_ros.streaming.companions import Companions
-from samlite_ros.types import NO_STAMP, CameraCalibration, DepthImage, Frame
+from samlite_ros.types import CameraCalibration, DepthImage, Frame
 
 IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
 COMPANION_TYPES = (IMAGE, CAMERA_INFO)
