@@ -123,7 +123,7 @@ def decode_frame(message: RawMessage, camera: str) -> DecodedFrame:
 
 def _to_frame(message: RawMessage, camera: str) -> Frame:
     content = deserialize(message.data, message.type_name)
-    return read_frame(content, camera, frame_stamp_ns(message) or message.log_time_ns)
+    return read_frame(content, frame_stamp_ns(message) or message.log_time_ns, camera)
 
 
 def read_frames(

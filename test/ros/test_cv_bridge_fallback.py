@@ -6,8 +6,8 @@ import pytest
 from sensor_msgs.msg import Image
 
 from samlite_ros.errors import ImageDecodeError
-from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
 from samlite_ros.messages.read import read_frame
+from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
 
 
 def image(encoding):
