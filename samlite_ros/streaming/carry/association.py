@@ -58,7 +58,7 @@ def overlaps(
     joint = np.bincount(pairs, minlength=(label_count + 1) * (owner_count + 1))
     joint = joint.reshape(label_count + 1, owner_count + 1)
     union = joint.sum(1)[1:, None] + joint.sum(0)[None, 1:] - joint[1:, 1:]
-    return (joint[1:, 1:] / np.maximum(union, 1)).astype(np.float32)
+    return np.asarray(joint[1:, 1:] / np.maximum(union, 1), np.float32)
 
 
 def match_by_overlap(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -146,7 +147,7 @@ def _share_positive(values: NDArray[np.float32]) -> float:
     return float(np.count_nonzero(values > 0) / max(values.size, 1))
 
 
-def _warp(image: NDArray, back: Poses, size: tuple[int, int], outside: float | None) -> NDArray:
+def _warp(image: NDArray[Any], back: Poses, size: tuple[int, int], outside: float | None) -> NDArray[Any]:
     """Move a crop of the keyframe to a window of size (w, h); `outside` None repeats the border."""
     mode = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

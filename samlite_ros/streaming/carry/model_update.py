@@ -51,7 +51,7 @@ class ModelUpdate:
     @cached_property
     def inside(self) -> NDArray[np.bool_]:
         """bool (M, N): the grid points of the keyframe that lie on the object."""
-        return self.snapshot.at_grid(self.keyframe.labels) == self.index + 1
+        return np.asarray(self.snapshot.at_grid(self.keyframe.labels) == self.index + 1)
 
     @property
     def cost_px(self) -> int:

@@ -264,12 +264,13 @@ def _surest_pose(
     snapshot: Snapshot, update: ModelUpdate, track: Track, found: Alignment, row: int, tuning: Tuning
 ) -> Poses:
     """Where an object was in a later keyframe: as aligned, or elsewhere in the image where that is doubtful."""
-    pose, cost = found.poses[row], float(found.cost[row])
+    pose: Poses = found.poses[row]
+    cost = float(found.cost[row])
     if found.inlier_share[row] >= tuning.tracking.uncertain_share and not found.rejected[row]:
         return pose
     may_be_at = partial(most_are_in, change_map(update.snapshot.image, snapshot.image, tuning.change))
     elsewhere = relocalise(snapshot.image, track.model, pose, cost, may_be_at, None, tuning)
-    return pose if elsewhere is None else elsewhere.poses[0]
+    return pose if elsewhere is None else np.asarray(elsewhere.poses[0])
 
 
 def _survives(

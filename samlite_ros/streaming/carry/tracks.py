@@ -82,7 +82,8 @@ class Track:
     @property
     def center(self) -> NDArray[np.float32]:
         """Where its center is now, (2,) [work px]."""
-        return transform(self.pose, self.model.center[None])[0]
+        center: NDArray[np.float32] = transform(self.pose, self.model.center[None])[0]
+        return center
 
     @property
     def uncertain(self) -> bool:

@@ -53,7 +53,7 @@ def color_histogram(image: WorkImage) -> NDArray[np.float32]:
     """Share of each of 64 coarse colours in the image, float32 (64,)."""
     red, green, blue = (image.smooth[..., channel].astype(np.uint8) >> 6 for channel in range(3))
     counts = np.bincount(((red << 4) | (green << 2) | blue).ravel(), minlength=64).astype(np.float32)
-    return counts / counts.sum()
+    return np.asarray(counts / counts.sum(), np.float32)
 
 
 def is_cut(before: NDArray[np.float32], now: NDArray[np.float32], tuning: ChangeTuning) -> bool:

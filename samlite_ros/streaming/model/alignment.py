@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -109,7 +110,8 @@ class Occlusion:
 
     def at(self, points: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Whether points (K, N, 2) lay under another object, bool (K, N)."""
-        return self.occludes[np.arange(len(points))[:, None], _nearest(self.owner, points)]
+        under: NDArray[np.bool_] = self.occludes[np.arange(len(points))[:, None], _nearest(self.owner, points)]
+        return under
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,7 +296,8 @@ def _posterior(image: WorkImage, batch: AlignmentBatch, points: NDArray[np.float
     """Probability by the colour at points (K, P, 2) that they are the object's, (K, P)."""
     color_index = _nearest(image.color_index, points)
     color_index = color_index + np.arange(len(batch))[:, None] * batch.probability.shape[1]
-    return batch.probability.ravel().take(color_index)
+    probability: NDArray[np.float32] = batch.probability.ravel().take(color_index)
+    return probability
 
 
 def _improve(batch: AlignmentBatch, poses: Poses, residuals: _Residuals, tuning: AlignmentTuning) -> Poses:
@@ -356,6 +359,6 @@ def _in_image(points: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.
     return (x >= 0) & (x <= size[1] - 1) & (y >= 0) & (y <= size[0] - 1)
 
 
-def _nearest(values: NDArray, points: NDArray[np.float32]) -> NDArray:
+def _nearest(values: NDArray[Any], points: NDArray[np.float32]) -> NDArray[Any]:
     """Values (h, w) at the nearest pixels of points (K, P, 2), (K, P); outside the image those of its border."""
     return cv2.remap(values, points, NO_MAP, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)

@@ -259,7 +259,7 @@ def _unobserved(
     labels: NDArray[np.int16], inside: NDArray[np.bool_], index: int, nested: frozenset[int]
 ) -> NDArray[np.bool_]:
     """Where the object may go on unseen, bool (h, w)."""
-    unobserved = (labels != 0) & (labels != index + 1) & ~inside
+    unobserved: NDArray[np.bool_] = (labels != 0) & (labels != index + 1) & ~inside
     for other in nested:
         unobserved &= labels != other + 1
     count, components = cv2.connectedComponents((~inside).astype(np.uint8), connectivity=4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from samlite_ros.errors import TuningError
 
@@ -13,7 +13,7 @@ Number = TypeVar("Number", bool, int, float)
 
 def bounded(default: Number, least: float = 0.0, most: float = math.inf) -> Number:
     """Declare a field of a `TuningGroup`: a default, whose type every value has, and the range, ends included."""
-    declared: Any = field(default=default, metadata={"least": least, "most": most})
+    declared: Number = field(default=default, metadata={"least": least, "most": most})
     return declared
 
 
