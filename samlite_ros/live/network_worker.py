@@ -206,8 +206,7 @@ class NetworkWorker:
 
     def _warm_up(self, network: Network) -> None:
         frame = Frame(np.zeros((480, 640, 3), np.uint8), 1)
-        found = network.search(frame, [WARM_UP_PROMPT], [DecodeOptions()], self._check_cancelled)
-        for error in found.refused.values():
+        for error in network.search(frame, [WARM_UP_PROMPT], [DecodeOptions()], self._check_cancelled).refused.values():
             raise error
 
     def _unload(self) -> None:
@@ -269,14 +268,14 @@ class NetworkWorker:
         if self._suspects:
             self._embed_waiting_prompts(network)
         began_s = time.monotonic()
-        ran = self._run_late_jobs(network, self._run_job)
+        ran = self._run_late_jobs(network)
         self._embed_waiting_prompts(network)
         turn = self._turns.next_job()
         if turn is not None:
             self._run_job(*turn, network)
         if ran or turn is not None:
-            self.counters.busy_s += time.monotonic() - began_s
             self._poked = True  # look again before waiting
+            self.counters.busy_s += time.monotonic() - began_s
 
     def _within_pass(self) -> None:
         """Called between the parts of a pass: give way to commands, to late queries and to new prompts."""
@@ -284,15 +283,18 @@ class NetworkWorker:
         network = self._network
         if network is not None and network.interruptible and self._poked:
             self._poked = False
-            if self._run_late_jobs(network, self._run_late_job):
+            if self._run_late_jobs(network, within_pass=True):
                 self._poked = True  # others may have come
             self._embed_waiting_prompts(network)
 
-    def _run_late_jobs(self, network: Network, run: Callable[[JobSource, KeyframeJob, Network], None]) -> bool:
+    def _run_late_jobs(self, network: Network, within_pass: bool = False) -> bool:
         """Run what can be decoded on an image that is embedded already; returns whether there was something."""
         ran = False
         for stream, job in self._turns.late_jobs():
-            run(stream, job, network)
+            if within_pass and self._known_embedding(job) is None:
+                stream.abandon(job)  # its image embedding was let go; a pass within a pass is not possible
+            else:
+                self._run_job(stream, job, network)
             ran = True
         return ran
 
@@ -362,20 +364,22 @@ class NetworkWorker:
             found = network.search(job.frame, job.prompts, job.options, self._within_pass)
             self.counters.images_embedded += 1
         else:
+            self._embed_many(job.prompts, network)
             found = network.decode(known, job.prompts, job.options, self._check_cancelled)
             self.counters.late_jobs += 1
         return found
+
+    def _embed_many(self, prompts: Sequence[Prompt], network: Network) -> None:
+        """More prompts than clients should wait for before the first of them is told."""
+        for first in range(0, len(prompts) if len(prompts) > MOST_AT_ONCE else 0, MOST_AT_ONCE):
+            few = prompts[first : first + MOST_AT_ONCE]
+            self._tell_prompts(few, network.embed(few))
+            self._check_cancelled()
 
     def _known_embedding(self, job: KeyframeJob) -> ImageEmbedding | None:
         """Of a late job's image."""
         known = self._embeddings.get(job.frame.camera)
         return known if job.late and known is not None and known.stamp_ns == job.frame.stamp_ns else None
-
-    def _run_late_job(self, stream: JobSource, job: KeyframeJob, network: Network) -> None:
-        if self._known_embedding(job) is not None:
-            self._run_job(stream, job, network)
-        else:  # its image embedding was let go; a pass within a pass is not possible
-            stream.abandon(job)
 
     def _count_failure(self, stream: JobSource, job: KeyframeJob, failure: str) -> None:
         stream.abandon(job)

@@ -295,8 +295,8 @@ class SamliteNode(LifecycleNode):
             self._registry.prompt_ready(prompt)
         else:
             reason = Refusal.TEXT_TOO_LONG if isinstance(error, PhraseTooLongError) else Refusal.MODEL_ERROR
-            self._registry.prompt_failed(prompt, reason, str(error), self._now_ns())
-            self.get_logger().warning(f"phrase {prompt.display!r} is refused: {error}")
+            if self._registry.prompt_failed(prompt, reason, str(error), self._now_ns()):
+                self.get_logger().warning(f"phrase {prompt.display!r} is refused: {error}")
         self._on_queries_changed()
 
     def _tell_refusal(self, status: QueryStatus) -> None:

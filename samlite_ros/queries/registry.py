@@ -151,13 +151,15 @@ class QueryRegistry:
             self._ready.add(prompt)
             self._changed()
 
-    def prompt_failed(self, prompt: Prompt, reason: Refusal, message: str, now_ns: int) -> None:
-        """The prompt cannot be embedded: its queries are REJECTED."""
+    def prompt_failed(self, prompt: Prompt, reason: Refusal, message: str, now_ns: int) -> bool:
+        """The prompt cannot be embedded: its queries are REJECTED; returns whether there were any."""
         self.advance(now_ns)
-        for key, standing in [(k, s) for k, s in self._standing.items() if s.query.prompt == prompt]:
+        rejected = [(k, s) for k, s in self._standing.items() if s.query.prompt == prompt]
+        for key, standing in rejected:
             self._drop(key)
             self._reject(standing.request, reason, message)
         self._changed()
+        return bool(rejected)
 
     def suspend(self) -> None:
         """The model is gone: every query is PENDING again."""

@@ -7,7 +7,7 @@ from job_source import Source
 from prompts import prompts
 
 from samlite_ros.errors import ModelLoadError, PhraseTooLongError
-from samlite_ros.live.network_worker import NetworkWorker
+from samlite_ros.live.network_worker import MOST_AT_ONCE, NetworkWorker
 from samlite_ros.network.local import LocalNetwork
 from samlite_ros.types import Prompt
 
@@ -135,6 +135,20 @@ def test_a_late_job_is_decoded_within_the_decoding_of_a_pass_on_the_image_before
     assert [fates[stamp].result(DEADLINE_S).results[0].prompt.display for stamp in (2, 3)] == ["cup", "cup"]
     segments = [call[1:] for call in segmenter.calls if call[0] == "segment"]
     assert segments == [(2, "ball"), (1, "cup"), (3, "ball"), (2, "cup")]
+
+
+def test_of_many_new_prompts_the_first_are_told_before_the_last_are_embedded(make_bench):
+    bench = make_bench()
+    source, names = bench.sources[0], [f"cone {i}" for i in range(MOST_AT_ONCE + 4)]
+    bench.run(source.add(1))
+    bench.segmenter.calls.clear()
+    bench.worker._on_prompt = lambda prompt, error: bench.segmenter.calls.append(("told", prompt.display))
+    late = source.add(1, *names, late=True)
+    bench.worker.embed_prompts(prompts(*names))
+    assert len(late.result(DEADLINE_S).results) == len(names)
+    calls = bench.segmenter.calls
+    assert calls.index(("told", names[0])) < calls.index(("prompts", names[-1]))
+    assert [call[1] for call in calls if call[0] == "told"] == names
 
 
 def test_within_a_pass_late_jobs_follow_one_another_and_one_that_comes_meanwhile_is_not_overlooked(make_bench):
