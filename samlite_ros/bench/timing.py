@@ -94,5 +94,5 @@ def summarise(values: Sequence[float]) -> Summary:
 
 def _coverage(count: int, dropped: int) -> float:
     """Probability that the median lies between the order statistics that remain when `dropped` go at either end."""
-    outside = sum(math.comb(count, i) for i in range(dropped + 1)) / 2**count
+    outside: float = sum(math.comb(count, i) for i in range(dropped + 1)) / 2**count
     return max(1.0 - 2.0 * outside, 0.0)

@@ -54,10 +54,10 @@ def _contour(mask: Mask, window: tuple[int, int, int, int]) -> NDArray[np.uint8]
         inside[mask.y0 - y0 : mask.y0 - y0 + h, mask.x0 - x0 : mask.x0 - x0 + w] = mask.inside
     inside[-1], inside[:, -1] = inside[-2], inside[:, -2]
     here, right, below, beyond = inside[:-1, :-1], inside[:-1, 1:], inside[1:, :-1], inside[1:, 1:]
-    return ((here != right) | (here != below) | (here != beyond)).astype(np.uint8)
+    return np.asarray((here != right) | (here != below) | (here != beyond), np.uint8)
 
 
 @cache
 def _disk(radius_px: int) -> NDArray[np.uint8]:
     y, x = np.ogrid[-radius_px : radius_px + 1, -radius_px : radius_px + 1]
-    return (x * x + y * y <= radius_px * radius_px).astype(np.uint8)
+    return np.asarray(x * x + y * y <= radius_px * radius_px, np.uint8)

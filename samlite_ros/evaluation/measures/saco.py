@@ -70,4 +70,5 @@ def _matthews(counts: NDArray[np.int64]) -> float:
     if not tn + fp or not tp + fn:
         return _NAN
     product = float(tp + fp) * float(tp + fn) * float(tn + fp) * float(tn + fn)
-    return float(tp * tn - fp * fn) / (product**0.5 + 1e-6)
+    spread: float = product**0.5 + 1e-6
+    return float(tp * tn - fp * fn) / spread
