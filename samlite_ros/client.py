@@ -1,12 +1,6 @@
 """A planner's side of the topics: ask where things are, learn what became of it, get the answers. Needs rclpy.
 
-```python
-with PlannerClient("planner") as planner:
-    planner.ask("red ball", id="target")
-    print(planner.wait_for_outcome("target", timeout_s=30.0))
-    for answer in planner.answers():
-        print([thing.box for thing in things_of(answer, "target")])
-```
+`examples/ask.py` is a whole planner.
 """
 
 from __future__ import annotations
