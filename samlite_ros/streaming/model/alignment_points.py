@@ -179,7 +179,7 @@ def _spread(available: int, count: int) -> NDArray[np.intp]:
     """At most `count` indices spread evenly over `available`."""
     if available <= count:
         return np.arange(available)
-    return ((np.arange(count) + 0.5) * (available / count)).astype(np.intp)
+    return ((np.arange(count) + 0.5) * (available / max(count, 1))).astype(np.intp)
 
 
 def _padded(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from samlite_ros.streaming.tuning.group import TuningGroup, bounded
@@ -124,7 +125,7 @@ class CompositingTuning(TuningGroup):
     edge_factor_per_level: float = bounded(0.1)
     edge_cost: float = bounded(5.0)
     edge_px: float = bounded(2.0)
-    disocclusion_log_odds: float = bounded(1.5)
+    disocclusion_log_odds: float = bounded(1.5, 0, math.inf)
     disocclusion_levels: float = bounded(20.0, 0, 255)
     likeness_levels: float = bounded(14.0, 0, 255)
     likeness_scale: float = bounded(8.0, 0.01)
@@ -231,8 +232,8 @@ class ModelUpdateTuning(TuningGroup):
             more [work px].
     """
 
-    budget_px: int = bounded(50_000, 1)
-    new_budget_px: int = bounded(150_000, 1)
+    budget_px: int = bounded(50_000, 1, 1e9)
+    new_budget_px: int = bounded(150_000, 1, 1e9)
     overhead_px: int = bounded(13_000)
     iterations: int = bounded(2, 0, 100)
     search_iterations: int = bounded(4, 0, 100)

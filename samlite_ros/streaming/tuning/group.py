@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
@@ -11,7 +10,7 @@ from samlite_ros.errors import TuningError
 Number = TypeVar("Number", bool, int, float)
 
 
-def bounded(default: Number, least: float = 0.0, most: float = math.inf) -> Number:
+def bounded(default: Number, least: float = 0.0, most: float = 1e6) -> Number:
     """Declare a field of a `TuningGroup`: a default, whose type every value has, and the range, ends included."""
     declared: Number = field(default=default, metadata={"least": least, "most": most})
     return declared

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -145,7 +146,7 @@ class AppearanceTuning(TuningGroup):
     border_growth: float = bounded(1.2)
     border_margin_px: int = bounded(28, 0, 508)
     least_within: float = bounded(0.8)
-    least_hidden: float = bounded(0.12)
+    least_hidden: float = bounded(0.12, 0, math.inf)
     border_error_px: float = bounded(1.5)
     core_px: float = bounded(1.5)
     least_core_pixels: int = bounded(15)
@@ -184,7 +185,7 @@ class ColorTuning(TuningGroup):
     ring_share: float = bounded(0.5, 0, 1)
     useless: float = bounded(0.6, 0, 0.999)
     useful: float = bounded(0.9, 0.001, 1)
-    steepness: float = bounded(1.5)
+    steepness: float = bounded(1.5, 0, 25)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -210,7 +211,7 @@ class SearchTuning(TuningGroup):
     margin_px: int = bounded(10, 0, 512)
     steps: int = bounded(3, 0, 100)
     least_window_px: int = bounded(6, 1)
-    least_evidence: float = bounded(20.0)
+    least_evidence: float = bounded(20.0, 0.01)
     candidates: int = bounded(3, 0, 100)
     coarse_from_px: int = bounded(200)
     least_template_px: int = bounded(12, 1)

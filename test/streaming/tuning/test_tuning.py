@@ -5,9 +5,25 @@ import pickle
 from dataclasses import fields, replace
 
 import pytest
+from streaming_world import Disc, PaintedWorld, best_iou, index_of, truth_segmenter, vocabulary
 
 from samlite_ros.errors import TuningError
-from samlite_ros.streaming.tuning import AlignmentTuning, ColorTuning, MotionTuning, TrackingTuning, Tuning
+from samlite_ros.streaming.pipeline import StreamingOptions
+from samlite_ros.streaming.tuning import (
+    AlignmentTuning,
+    AppearanceTuning,
+    ColorTuning,
+    CompositingTuning,
+    ImageTuning,
+    ModelUpdateTuning,
+    MotionTuning,
+    SearchTuning,
+    TemplateTuning,
+    TrackingTuning,
+    Tuning,
+)
+from samlite_ros.virtual.latency import LatencyProfile
+from samlite_ros.virtual.run import VirtualRun
 
 GROUPS = [getattr(Tuning(), group.name) for group in fields(Tuning)]
 CONSTANTS = [
@@ -49,3 +65,24 @@ def test_a_tuning_is_a_value():
     other = Tuning(alignment=AlignmentTuning(least_stiffness=10.0))
     assert other != Tuning() and pickle.loads(pickle.dumps(other)) == other
     assert other.alignment.stiffness[0, 0] == 10 and Tuning().alignment.stiffness[0, 0] == 50
+
+
+@pytest.mark.parametrize(
+    "tuning",
+    [
+        Tuning(image=ImageTuning(grid_step_px=16)),
+        Tuning(motion=MotionTuning(enabled=False)),
+        Tuning(template=TemplateTuning(textured_share=1.0)),
+        Tuning(template=TemplateTuning(textured_share=0.0)),
+        Tuning(appearance=AppearanceTuning(least_hidden=math.inf)),
+        Tuning(search=SearchTuning(least_evidence=0.01, candidates=0)),
+        Tuning(compositing=CompositingTuning(disocclusion_log_odds=math.inf)),
+        Tuning(model_update=ModelUpdateTuning(budget_px=1, new_budget_px=1)),
+    ],
+)
+def test_an_extreme_value_is_no_fault(tuning):
+    world = PaintedWorld([Disc("ball", (200, 60, 50), 16.0, lambda i: (20 + 2.0 * i, 60.0))], size=(120, 160))
+    options = StreamingOptions(propagate=True, tuning=tuning)
+    run = VirtualRun(truth_segmenter(world), LatencyProfile(0.06, 0.03), options, vocabulary("ball"), charge_s=0)
+    answers = {index_of(p.answer.stamp_ns): p.answer for p in run.run(world.frame(i) for i in range(20))}
+    assert min(best_iou(answers[i], world.truth(i)[0]) for i in range(8, 20)) > 0.7
