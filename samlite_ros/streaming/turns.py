@@ -44,8 +44,12 @@ class Turns(Generic[AnyStream]):
     def next_job(self) -> tuple[AnyStream, KeyframeJob] | None:
         """The job that a free network begins, and whose it is; None = nothing to do, or to wait for a busy camera.
 
-        A camera without work lets the next one go first; a busy one keeps its turn until it has answered its frame.
+        Late queries of any camera come first, and are no turn. A camera without work lets the next one go first; a busy
+        one keeps its turn until it has answered its frame.
         """
+        late = next(self.late_jobs(), None)
+        if late is not None:
+            return late
         for stream in tuple(self._streams):
             job = stream.take_job()
             if isinstance(job, Busy):
@@ -56,7 +60,7 @@ class Turns(Generic[AnyStream]):
         return None
 
     def late_jobs(self) -> Iterator[tuple[AnyStream, KeyframeJob]]:
-        """What to decode between two parts of a running pass: one job of each camera that has one, in turn.
+        """What to decode on images that are embedded already: one job of each camera that has one, in turn.
 
         Each is taken when it is asked for: the one before is done by then.
         """

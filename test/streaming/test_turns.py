@@ -54,3 +54,12 @@ def test_a_late_job_is_taken_when_the_one_before_is_done():
     next(late)
     right.add(11, late=True)
     assert [job.frame.stamp_ns for _, job in late] == [11]
+
+
+def test_late_queries_of_any_camera_come_first_and_are_no_turn():
+    left, right = Source("left"), Source("right")
+    turns = Turns([left, right])
+    left.add(1)
+    right.add(11)
+    right.add(10, "cone", late=True)
+    assert [taken(turns) for _ in range(3)] == [("right", 10), ("left", 1), ("right", 11)]
