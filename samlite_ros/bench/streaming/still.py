@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from samlite_ros.bench.figures import Figure, row
 from samlite_ros.bench.streaming.both_ways import Outcome, run_sequence
 from samlite_ros.bench.streaming.options import Progress, StreamingBenchOptions
 from samlite_ros.bench.streaming.oracle import OracleSegmenter, oracle_vocabulary
 from samlite_ros.pixels.masks import mask_iou
+from samlite_ros.scenes.clips import CONTRASTS, ENTERING_ID, ENTERS_S, SIZES_PX, Entry, entries
 from samlite_ros.scenes.hard_sequences import STILL, StreamSequence, TruthFrame
 from samlite_ros.streaming.answer import Published
 from samlite_ros.streaming.pipeline import StreamingOptions
@@ -26,17 +25,8 @@ SENSORS = {"quiet": (2.0, 0.0), "as elsewhere": (4.6, 0.02), "noisy": (8.0, 0.03
 """Name to noise [levels of 255] and flicker of the exposure (relative), standard deviations."""
 AS_THE_NODE = StreamingOptions(propagate=True)
 """With the node's own max_mask_age, at which knowledge must be renewed most often."""
-SIZES_PX = (24, 32, 48)
-CONTRASTS = {"dark": 1 / 3, "bright": 1.8, "faint": 0.8}
-"""Brightness of a thing that enters, over the scene's mean."""
-PLACES = ("left", "right", "top", "bottom")
-SPEED_PX_S = 150.0
-ENTERS_S = (1.0, 2.0)
-ENTERING_ID = 200
 ANSWERED_IOU = 0.3
 WATCHED_LATENCIES = 4.0
-ENTRIES = 24
-"""Per profile; size, contrast and place go round, the moment and the place along the border are random."""
 
 
 def run(options: StreamingBenchOptions, progress: Progress) -> list[Figure]:
@@ -77,74 +67,6 @@ def _figures_of_still(name: str, outcome: Outcome, with_work: bool) -> list[Figu
     }
     work = {"work_mean": 1e3 * float(np.mean(outcome.ours.work_s))} if with_work else {}
     return row(name, values) + row(name, work, "ms")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A square that slides into a still scene and stays.
-
-    Args:
-        size_px: Its side.
-        contrast: One of CONTRASTS.
-        place: The border that it comes over, one of PLACES.
-        along: Where on that border, 0 to 1.
-        at_s: When its first pixel is in sight [s].
-    """
-
-    size_px: int
-    contrast: str
-    place: str
-    along: float
-    at_s: float
-
-    def box(self, time_s: float, size: tuple[int, int]) -> tuple[slice, slice] | None:
-        """Its pixels (rows, columns) at a time, in an image (H, W); None = not there yet."""
-        moved = int(np.clip(SPEED_PX_S * (time_s - self.at_s), 0, 3 * self.size_px))
-        if moved == 0:
-            return None
-        height, width = size
-        across, length = (width, height) if self.place in ("left", "right") else (height, width)
-        start = int(self.along * (length - self.size_px))
-        far, near = moved, max(moved - self.size_px, 0)
-        inwards = slice(near, far) if self.place in ("left", "top") else slice(across - far, across - near)
-        aside = slice(start, start + self.size_px)
-        return (aside, inwards) if self.place in ("left", "right") else (inwards, aside)
-
-    def drawn(self, truth: Sequence[TruthFrame]) -> Iterator[TruthFrame]:
-        """The same frames with the square in them."""
-        start_ns, texture = truth[0].frame.stamp_ns, self._texture(truth[0])
-        for index, frame in enumerate(truth):
-            box = self.box((frame.frame.stamp_ns - start_ns) / 1e9, frame.frame.size)
-            yield frame if box is None else self._with_square(frame, box, texture, index)
-
-    def _texture(self, truth: TruthFrame) -> NDArray[np.float32]:
-        """Float32 (size, size, 3): blotches about a brightness of its own."""
-        rng = np.random.default_rng([42, round(1e6 * self.along)])
-        blotches = rng.normal(0, 12, (6, 6, 1)).astype(np.float32)
-        large = np.asarray(cv2.resize(blotches, (self.size_px, self.size_px), interpolation=cv2.INTER_CUBIC))
-        return np.asarray(CONTRASTS[self.contrast] * truth.frame.image.mean((0, 1)) + large[..., None], np.float32)
-
-    def _with_square(
-        self, truth: TruthFrame, box: tuple[slice, slice], texture: NDArray[np.float32], index: int
-    ) -> TruthFrame:
-        image, ids = truth.frame.image.copy(), truth.ids.copy()
-        height, width = ids[box].shape
-        first = self.place in ("right", "bottom")  # its leading edge is the first that is seen
-        part = texture[:height, :width] if first else texture[-height:, -width:]
-        noise = np.random.default_rng([43, index]).normal(0, STILL.noise, part.shape)
-        image[box] = np.clip(part + noise, 0, 255).astype(np.uint8)
-        ids[box] = ENTERING_ID
-        return replace(truth, frame=replace(truth.frame, image=image), ids=ids)
-
-
-def entries(seed: int, count: int = ENTRIES) -> list[Entry]:
-    """Every size with every contrast, over every border, at random moments."""
-    rng = np.random.default_rng([41, seed])
-    kinds = [(size, contrast) for size in SIZES_PX for contrast in CONTRASTS]
-    return [
-        Entry(*kinds[i % len(kinds)], PLACES[i % len(PLACES)], float(rng.uniform()), float(rng.uniform(*ENTERS_S)))
-        for i in range(count)
-    ]
 
 
 def entering_things(seed: int, profile_ms: float, charge_s: float | None = None) -> list[Figure]:

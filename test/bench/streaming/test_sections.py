@@ -10,7 +10,7 @@ from samlite_ros.bench.figures import Report, tables
 from samlite_ros.bench.plots import draw_report
 from samlite_ros.bench.streaming.options import StreamingBenchOptions, silently
 from samlite_ros.bench.streaming.sections import SECTIONS
-from samlite_ros.bench.streaming.still import entries
+from samlite_ros.scenes.clips import entries
 from samlite_ros.scenes.hard_sequences import STILL
 
 DEVELOPMENT_ONE = (replace(STILL, name="drift", base="pan", count=3),)
