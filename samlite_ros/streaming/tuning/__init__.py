@@ -51,7 +51,8 @@ __all__ = [
 class Tuning:
     """How masks are carried, one group a subject.
 
-    The defaults are what everything is measured with. Another value is built from other groups::
+    The defaults are what everything is measured with; which constants matter most stands in docs/bench_streaming.md.
+    Another value is built from other groups::
 
         Tuning(tracking=TrackingTuning(iterations=4), search=SearchTuning(candidates=0))
     """

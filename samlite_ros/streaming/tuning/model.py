@@ -57,7 +57,8 @@ class AlignmentTuning(TuningGroup):
         cost_limit: ... and cost no more [levels]. Up: the same, in the choice between poses.
         residual_scale, least_scale, most_scale: Robust scale of the colour rows: so many times the present cost, and
             its limits [levels]. Up: outliers pull harder. Down: fewer points pull at all.
-        outline_amplitude: Weight of the outline rows against the colour rows. 0: plain objects slip.
+        outline_amplitude: Weight of the outline rows against the colour rows. 0: plain objects slip. Up: outlines
+            that look alike pull the pose.
         outline_scale: Robust scale of the outline rows. Up: outliers of them pull harder.
         outline_cost: Share of the outline rows in the cost [levels]. 0: poses are chosen by the template alone.
         shift_damping, turn_damping: Damping of shifts, and of growth and rotation, over the stiffness. Up: slower, and
