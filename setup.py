@@ -20,8 +20,9 @@ LIBRARY = [
 
 EXTRAS = {
     "bags": ["lz4>=4", "matplotlib>=3.6", "mcap>=1.1", "pycocotools>=2.0.10", "rosbags>=0.11", "zstandard>=0.19"],
+    "bench": ["matplotlib>=3.6", "psutil>=5.9"],
     "plots": ["matplotlib>=3.6"],
-    "lint": ["import-linter>=2.0", "mypy>=1.11", "ruff>=0.6", "types-PyYAML"],
+    "lint": ["import-linter>=2.0", "mypy>=1.11", "ruff>=0.6", "types-PyYAML", "types-psutil"],
     "test": [
         "hypothesis>=6.80",
         "mcap-ros2-support>=0.5.3",

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psutil
+
 from samlite_ros import __version__
 
 _PACKAGES = ("torch", "transformers", "numpy", "opencv-python", "scipy", "rosbags")
@@ -24,7 +26,7 @@ def describe() -> dict[str, Any]:
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
         "cpu_flags": [f for f in _CPU_FLAGS if f in flags],
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "gpu": _gpu_name(),
         "system": platform.platform(),
         "python": sys.version.split()[0],
@@ -75,12 +77,8 @@ class OthersLoad:
 
 def _busy_s() -> float:
     """CPU time that all processes together have used since start-up [s]."""
-    try:
-        fields = [int(v) for v in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
-    except (OSError, ValueError):
-        return 0.0
-    idle = fields[3] + fields[4]
-    return (sum(fields[:8]) - idle) / os.sysconf("SC_CLK_TCK")
+    times = psutil.cpu_times()
+    return float(sum(times[:8]) - times.idle - getattr(times, "iowait", 0.0))  # later fields are part of the first
 
 
 def _cpuinfo() -> list[str]:

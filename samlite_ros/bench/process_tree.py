@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import psutil
 
-from samlite_ros.live.memory import peak_mib, resident_mib
-
-_PPID, _TIMES = 1, slice(11, 15)  # of /proc/<pid>/stat, counted from the state; utime stime cutime cstime
+from samlite_ros.live.memory import peak_mib
 
 
 def tree_of(pid: int) -> list[int]:
     """The process, its children, theirs, and so on."""
-    parents = {int(p.name): int(fields[_PPID]) for p in Path("/proc").glob("[0-9]*") if (fields := _stat(int(p.name)))}
-    tree = [pid]
-    for member in tree:
-        tree += [child for child, parent in parents.items() if parent == member]
-    return tree
+    return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
 
 
 def tree_cpu_s(pid: int) -> float:
     """CPU time of a process and its descendants, all threads, those that have ended included [s]."""
-    ticks = sum(int(time) for member in tree_of(pid) for time in _stat(member)[_TIMES])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return sum(sum(psutil.Process(member).cpu_times()[:4]) for member in tree_of(pid))
 
 
 def tree_peak_mib(pid: int) -> float:
@@ -31,18 +23,5 @@ def tree_peak_mib(pid: int) -> float:
     The sum of each one's own peak, which need not have been at the same time; pages that processes share count once, as
     they are shared now.
     """
-    return sum(peak_mib(member) * _proportional_mib(member) / resident_mib(member) for member in tree_of(pid))
-
-
-def _proportional_mib(pid: int) -> float:
-    """Resident memory, a page that n processes share counted as 1 / n [MiB]."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
-
-
-def _stat(pid: int) -> list[str]:
-    """Fields of /proc/<pid>/stat after the name; empty where the process has ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    except OSError:
-        return []
+    memory = {member: psutil.Process(member).memory_full_info() for member in tree_of(pid)}
+    return sum(peak_mib(member) * used.pss / used.rss for member, used in memory.items())

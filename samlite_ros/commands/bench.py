@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from tqdm import tqdm
 
 from samlite_ros.bench.options import MODEL_NAMES, BenchOptions, quick
 from samlite_ros.commands import bench_streaming
+from samlite_ros.errors import SamliteError
 
 if TYPE_CHECKING:
     from samlite_ros.bench.figures import Figure
@@ -98,6 +100,8 @@ def measure(
     Returns:
         1 where a part failed.
     """
+    if find_spec("psutil") is None:
+        raise SamliteError(f"the benchmark needs psutil. Type: {sys.executable} -m pip install psutil")
     from samlite_ros.bench.figures import comparison, load_report, save_report, tables
     from samlite_ros.bench.plots import draw_report
     from samlite_ros.bench.run import run_parts
