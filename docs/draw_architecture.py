@@ -1,6 +1,6 @@
 """Draw docs/architecture.png: the rooms on their floors, as pyproject.toml declares them, and the threads of the node.
 
-    python3 docs/draw_architecture.py
+python3 docs/draw_architecture.py
 """
 
 import re
@@ -50,7 +50,9 @@ def floors() -> list[list[str]]:
     return [[room.strip(" ()") for room in floor.split("|")] for floor in re.findall(r'"(.+?)"', layers[1])]
 
 
-def draw_box(axes: Axes, x: float, y: float, width: float, height: float, color: str, title: str, text: str = "") -> None:
+def draw_box(
+    axes: Axes, x: float, y: float, width: float, height: float, color: str, title: str, text: str = ""
+) -> None:
     """A rounded box with a bold title and a line below it."""
     style = "round,pad=0.02,rounding_size=0.08"
     axes.add_patch(FancyBboxPatch((x, y), width, height, boxstyle=style, facecolor=color, edgecolor="#707070"))
@@ -67,9 +69,13 @@ def draw_floors(axes: Axes) -> None:
         for place, room in enumerate(rooms):
             need = next((package for package, users in NEEDS.items() if room in users), "")
             draw_box(axes, place * width, y, width - 0.2, 0.75, COLORS[need], room, SUBJECTS.get(room, ""))
-    axes.annotate("imports", (11.25, 1.2), (11.25, len(rows) + 0.6), ha="center", size=8, arrowprops={"arrowstyle": "->"})
+    axes.annotate(
+        "imports", (11.25, 1.2), (11.25, len(rows) + 0.6), ha="center", size=8, arrowprops={"arrowstyle": "->"}
+    )
     for place, package in enumerate(NEEDS):
-        axes.text(place * 1.6, 0.55, f"  {package}  ", size=8, bbox={"facecolor": COLORS[package], "edgecolor": "#707070"})
+        axes.text(
+            place * 1.6, 0.55, f"  {package}  ", size=8, bbox={"facecolor": COLORS[package], "edgecolor": "#707070"}
+        )
     axes.set(xlim=(-0.2, 11.9), ylim=(0.3, len(rows) + 1.0))
     axes.set_title("Rooms of samlite_ros/: a room imports only from the floors below", size=10, loc="left")
 
@@ -90,7 +96,9 @@ def draw_threads(axes: Axes) -> None:
     ):
         axes.annotate("", (x1, y), (x0, y), arrowprops={"arrowstyle": "->", "color": "#404040"})
         down = x1 < x0
-        axes.text((x0 + x1) / 2, y + (-0.12 if down else 0.1), text, ha="center", va="top" if down else "bottom", size=7)
+        axes.text(
+            (x0 + x1) / 2, y + (-0.12 if down else 0.1), text, ha="center", va="top" if down else "bottom", size=7
+        )
     axes.set(xlim=(-0.2, 11.9), ylim=(0.7, 2.8))
     axes.set_title("Threads and processes of the node", size=10, loc="left")
 

@@ -1,6 +1,6 @@
-"""Fill the README's marked blocks from their sources, so that nothing stands in two places by hand.
+"""Fill the README's marked blocks and config/samlite.yaml from their sources, so that nothing stands in two places by hand.
 
-python3 docs/sync_readme.py      (test/packaging/test_readme.py fails where this was forgotten)
+python3 docs/sync_readme.py      (tests fail where this was forgotten)
 """
 
 from __future__ import annotations
@@ -36,3 +36,4 @@ def _content(source: str) -> str:
 if __name__ == "__main__":
     readme = ROOT / "README.md"
     readme.write_text(synced(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    (ROOT / "config/samlite.yaml").write_text(table.render_yaml(), encoding="utf-8")

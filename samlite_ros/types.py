@@ -1,7 +1,6 @@
 """The values that travel between the camera, the network, the tracker and the messages.
 
-Plain, frozen, numpy only: no torch, no ROS. Stamps are integer nanoseconds, boxes are pixels of the
-camera image, images are RGB.
+Plain, frozen, numpy only. Stamps are integer nanoseconds, boxes are pixels of the camera image, images are RGB.
 """
 
 from __future__ import annotations
