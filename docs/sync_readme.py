@@ -1,4 +1,4 @@
-"""Fill the README's marked blocks and config/samlite.yaml from their sources, so that nothing stands in two places by hand.
+"""Fill the README's marked blocks and config/samlite.yaml from their sources: nothing stands in two places by hand.
 
 python3 docs/sync_readme.py      (tests fail where this was forgotten)
 """
