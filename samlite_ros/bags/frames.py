@@ -43,8 +43,9 @@ def choose_image_topics(reader: BagReader, wanted: Sequence[str]) -> dict[str, s
     if not wanted:
         found = image_topics(reader)
         if len(found) != 1:
-            several = f"{len(found)} topics of images: name one or more" if found else "no topic of images"
-            raise BagError(f"{reader.path}: {several}; {reader.listing}")
+            if not found:
+                raise BagError(f"{reader.path}: no topic of images; {reader.listing}")
+            raise BagError(f"{reader.path}: {len(found)} topics of images: name one or more; {reader.list_of(found)}")
         wanted = found
     cameras: dict[str, str] = {}
     for item in wanted:

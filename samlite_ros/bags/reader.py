@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+from samlite_ros.bags.folder import METADATA_NAME, FolderNotes, is_storage, read_notes, storage_files
 from samlite_ros.bags.salvage.broken_sqlite import BrokenSqlite
 from samlite_ros.bags.salvage.cut_mcap import CutMcap
 from samlite_ros.bags.storage import PACKED_SUFFIX, STORAGE_SUFFIXES, RawMessage, Storage, Topic, WholeStorage, unpack
 from samlite_ros.errors import BagError
 
 SALVAGE: dict[str, Callable[[Path], Storage]] = {".mcap": CutMcap, ".db3": BrokenSqlite}
-"""How a damaged storage file is read as far as it goes."""
+"""How a storage file is read whose index is missing or does not fit: all of it that is whole."""
 AnyStorage = TypeVar("AnyStorage", bound=Storage)
 MAX_FAULTS = 100
 """So many faults are kept in words; of the rest the number."""
@@ -39,20 +39,28 @@ class BagReader:
         self._faults: dict[str, None] = {}
         self._more_faults = 0
         self._opened = ExitStack()
+        self._notes = read_notes(self.path) if self.path.is_dir() else FolderNotes()
         self._storages = self._open()
         self.detours = 0
         self.topics: dict[str, Topic] = {}
         for topic in (t for s in self._storages for t in s.topics.values()):
             known = self.topics.get(topic.name)
             count = topic.message_count + (known.message_count if known else 0)
-            self.topics[topic.name] = topic._replace(message_count=count)
+            type_hash = topic.type_hash or self._notes.type_hashes.get(topic.name, "")
+            self.topics[topic.name] = topic._replace(message_count=count, type_hash=type_hash)
 
     @property
     def listing(self) -> str:
         """The topics that are there, in words, those with images first."""
-        topics = sorted(self.topics.values(), key=lambda t: ("Image" not in t.type_name, t.name))
+        return self.list_of(sorted(self.topics, key=lambda name: ("Image" not in self.topics[name].type_name, name)))
+
+    def list_of(self, names: Sequence[str]) -> str:
+        """Some of the topics that are there, in words, and how many others."""
+        topics = [self.topics[name] for name in names]
         words = [f"{t.name} ({t.type_name}, {t.message_count} messages)" for t in topics]
-        return f"topics in this bag: {', '.join(words) or 'none'}"
+        others = len(self.topics) - len(topics)
+        more = f", and {others} of other types" if others else ""
+        return f"topics in this bag: {', '.join(words) or 'none'}{more}"
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -103,19 +111,17 @@ class BagReader:
         if self.path.suffix == ".bag":
             raise BagError(f"{self.path}: a ROS 1 bag; convert it first: rosbags-convert --src {self.path} --dst NEW")
         if not self.path.is_dir():
-            if not _is_storage(self.path):
+            if not is_storage(self.path):
                 raise BagError(f"{self.path}: not a bag; expected a folder or a {' or '.join(STORAGE_SUFFIXES)} file")
             return self._open_files([self.path])
-        if not (self.path / "metadata.yaml").exists():
-            self.add_fault(f"{self.path}: metadata.yaml is missing (was the recorder killed?); reading its files")
-            return self._open_files(_storage_files(self.path))
-        try:
-            storage = self._keep(WholeStorage(self.path))
-        except Exception as error:  # damaged files fail in whichever library meets the damage
-            self.add_fault(f"{self.path}: {_words(error)}")
-            return self._open_files(_storage_files(self.path))
-        # One by one, so that a message whose compressed bytes are damaged does not end the reading.
-        return self._open_files(_storage_files(self.path)) if storage.packs_messages else [storage]
+        if not (self.path / METADATA_NAME).exists():
+            self.add_fault(f"{self.path}: {METADATA_NAME} is missing (was the recorder killed?); reading its files")
+        files = storage_files(self.path, self._notes.files)
+        there = {path.name.removesuffix(PACKED_SUFFIX) for path in files}
+        for name in self._notes.files:
+            if name.removesuffix(PACKED_SUFFIX) not in there:
+                self.add_fault(f"{self.path}: {name} is missing, which {METADATA_NAME} lists")
+        return self._open_files(files)
 
     def _open_files(self, files: Iterable[Path]) -> list[Storage]:
         storages = []
@@ -142,23 +148,16 @@ class BagReader:
             self._opened.enter_context(folder)
         try:
             return self._keep(WholeStorage(path))
-        except Exception as error:
-            if path.suffix not in SALVAGE:
-                raise
-            storage = self._keep(SALVAGE[path.suffix](path))
-            self.add_fault(f"{path.name}: {_words(error)}")
-            return storage
+        except Exception:  # of many kinds; what is missing, if anything is, shows when the file itself is read
+            return self._keep(SALVAGE[path.suffix](path))
 
     def _go_around(self, damaged: Storage) -> None:
-        """From the next reading on: a folder file by file, and a file as far as it can be salvaged."""
+        """From the next reading on: the file as far as it can be salvaged."""
         if not isinstance(damaged, WholeStorage) or damaged not in self._storages:
             return
-        place = self._storages.index(damaged)
         with suppress(Exception):  # then it stays as it is
-            files = _storage_files(damaged.path)
-            self._storages[place : place + 1] = (
-                self._open_files(files) if files else [self._keep(SALVAGE[damaged.path.suffix](damaged.path))]
-            )
+            salvage = self._keep(SALVAGE[damaged.path.suffix](damaged.path))
+            self._storages[self._storages.index(damaged)] = salvage
             self.detours += 1
 
     def _keep(self, storage: AnyStorage) -> AnyStorage:
@@ -167,19 +166,9 @@ class BagReader:
         return storage
 
 
-def _storage_files(folder: Path) -> list[Path]:
-    """Storage files of a bag folder, in the order of their numbers; none where it is a file."""
-    files = [p for p in folder.iterdir() if _is_storage(p)] if folder.is_dir() else []
-    return sorted(files, key=lambda p: ([int(n) for n in re.findall(r"\d+", p.stem)], p.name))
-
-
-def _is_storage(path: Path) -> bool:
-    return path.name.removesuffix(PACKED_SUFFIX).endswith(STORAGE_SUFFIXES)
-
-
 def _other_files(path: Path) -> str:
     """What lies in a folder that holds no storage file: '' where it holds one."""
-    if not path.is_dir() or _storage_files(path):
+    if not path.is_dir() or storage_files(path):
         return ""
     names = ", ".join(sorted(p.name for p in path.iterdir())) or "nothing"
     return f"; no {' or '.join(STORAGE_SUFFIXES)} file in the folder, but {names}"

@@ -5,6 +5,7 @@ What is damaged is read as far as it goes by `salvage`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from rosbags.interfaces import Qos
 from rosbags.rosbag2 import Reader
 from zstandard import ZstdDecompressor, ZstdError
 
+from samlite_ros.bags.mcap_layout import index_of_mcap
 from samlite_ros.errors import BagError
 
 STORAGE_SUFFIXES = (".mcap", ".db3")
@@ -58,11 +60,25 @@ class Storage(Protocol):
         ...
 
 
+def ros_type(name: str, encoding: str) -> str:
+    """The type of a topic as ROS 2 writes it today, whatever its recorder wrote.
+
+    Args:
+        name: 'sensor_msgs/msg/Image', older 'sensor_msgs/Image', or DDS's 'sensor_msgs::msg::dds_::Image_'.
+        encoding: How the messages are encoded; only CDR can be read, others become part of the name.
+    """
+    if encoding not in ("cdr", ""):
+        return f"{name} in {encoding}"
+    found = re.fullmatch(r"(\w+)/(\w+)", name) or re.fullmatch(r"(\w+)::msg::dds_::(\w+)_", name)
+    return f"{found[1]}/msg/{found[2]}" if found else name
+
+
 class WholeStorage:
-    """A bag folder with its metadata, or one storage file with its index, read by `rosbags`.
+    """One storage file with an index that says what is in it, read by `rosbags`.
 
     Raises:
-        ReaderError and others: It is not whole.
+        ReaderError and others: It is not whole, or holds what `rosbags` does not read.
+        BagError: Its index says something else than the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -70,11 +86,16 @@ class WholeStorage:
         self._reader = Reader(path)
         self._reader.open()
         self.topics: dict[str, Topic] = {}
+        self._types: dict[str, str] = {}
         for connection in self._reader.connections:
             known = self.topics.get(connection.topic)
             count = connection.msgcount + (known.message_count if known else 0)
             qos = tuple(getattr(connection.ext, "offered_qos_profiles", ()))
-            self.topics[connection.topic] = Topic(connection.topic, connection.msgtype, count, qos, connection.digest)
+            type_name = ros_type(connection.msgtype, getattr(connection.ext, "serialization_format", ""))
+            self._types[connection.topic] = type_name
+            self.topics[connection.topic] = Topic(connection.topic, type_name, count, qos, connection.digest)
+        if path.suffix == ".mcap":
+            self._check_index()
 
     def messages(self, topics: Collection[str]) -> Iterator[RawMessage]:
         """Messages of these topics in recorded order; a `BagError` at the end where some are missing."""
@@ -84,20 +105,17 @@ class WholeStorage:
         count = 0
         for connection, log_time_ns, data in self._reader.messages(connections):
             count += 1
-            yield RawMessage(connection.topic, connection.msgtype, log_time_ns, decompressed(data))
-        missing = self._indexed(topics) - count
+            yield RawMessage(connection.topic, self._types[connection.topic], log_time_ns, decompressed(data))
+        missing = sum(c.msgcount for c in connections) - count
         if missing > 0:
             raise BagError(f"{missing} more are in its index, but damaged")
 
-    def _indexed(self, topics: Collection[str]) -> int:
-        """How many messages of these topics the files' own indices name; metadata.yaml also counts what got lost."""
-        files = getattr(self._reader.storage, "storages", [self._reader.storage])
-        return sum(c.msgcount for file in files for c in file.connections if c.topic in topics)
-
-    @property
-    def packs_messages(self) -> bool:
-        """Each message is compressed, and the metadata says so."""
-        return self._reader.compression_mode == "message"
+    def _check_index(self) -> None:
+        """Compare what the summary of an mcap file says with the file; `rosbags` believes it."""
+        indexed = index_of_mcap(self.path)
+        if indexed is None or indexed != {c.id: c.msgcount for c in self._reader.connections if c.msgcount}:
+            self.close()
+            raise BagError("its index is not complete")
 
     def close(self) -> None:
         """Close the files."""

@@ -90,11 +90,8 @@ def test_sqlite_file_cut_before_its_topics_is_refused(tmp_path: Path) -> None:
 
 def test_a_whole_sqlite_file_gives_the_same_messages_when_it_is_read_as_a_broken_one(tmp_path: Path) -> None:
     file = write_bag(tmp_path / "bag", StoragePlugin.SQLITE3)
-    whole, broken, messages = WholeStorage(file), BrokenSqlite(file), []
-    with pytest.raises(BagError, match="cut or damaged"):
-        for message in broken.messages([TOPIC, "/chatter"]):
-            messages.append(message)
-    assert messages == list(whole.messages(whole.topics))
+    whole, broken = WholeStorage(file), BrokenSqlite(file)
+    assert list(broken.messages([TOPIC, "/chatter"])) == list(whole.messages(whole.topics))  # and no fault at the end
     assert {t.name: (t.type_name, t.message_count) for t in broken.topics.values()} == {
         TOPIC: (IMAGE, FRAMES),
         "/chatter": (STRING, FRAMES),

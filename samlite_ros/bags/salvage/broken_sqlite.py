@@ -1,18 +1,15 @@
-"""A sqlite3 bag file with damage: an interrupted copy, a full disk, a broken page. SQLite itself reads what it can."""
+"""A sqlite3 bag file that may have damage (interrupted copy, full disk, broken page): SQLite reads what it can."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from samlite_ros.bags.storage import RawMessage, Topic, decompressed
+from samlite_ros.bags.storage import RawMessage, Topic, decompressed, ros_type
 from samlite_ros.errors import BagError
-
-SERIALIZATION = "cdr"
 
 
 class _Row(NamedTuple):
@@ -24,7 +21,7 @@ class _Row(NamedTuple):
 
 
 class BrokenSqlite:
-    """The messages of a damaged file that SQLite reaches from either end of their table.
+    """The messages of a file that SQLite reaches from either end of their table.
 
     Raises:
         BagError: SQLite finds no topic in it.
@@ -38,12 +35,13 @@ class BrokenSqlite:
         except sqlite3.Error as error:
             self.close()
             raise BagError(f"{path}: SQLite cannot read its topics ({error}); {self._remedy}") from error
+        self._damaged = False
         self._rows = sorted({*self._rows_from_end("ASC"), *self._rows_from_end("DESC")})
         counts = Counter(row.topic_id for row in self._rows)
         self.topics = {t.name: t._replace(message_count=counts[n]) for n, t in self._names.items()}
 
     def messages(self, topics: Collection[str]) -> Iterator[RawMessage]:
-        """Messages of these topics in recorded order, then what is wrong with the file, as an error."""
+        """Messages of these topics in recorded order, then what is missing in the file, as an error."""
         lost = 0
         for row in self._rows:
             topic = self._names.get(row.topic_id)
@@ -56,6 +54,8 @@ class BrokenSqlite:
                 lost += 1
                 continue
             yield RawMessage(topic.name, topic.type_name, row.log_time_ns, decompressed(data))
+        if not lost and not self._damaged:
+            return
         incomplete = f"{lost} messages are incomplete; " if lost else ""
         raise BagError(f"the file is cut or damaged (copy interrupted, disk full?); {incomplete}{self._remedy}")
 
@@ -76,13 +76,15 @@ class BrokenSqlite:
         """
         self._connection.execute("PRAGMA writable_schema = ON")
         rows = self._connection.execute("SELECT id, name, type, serialization_format FROM topics")
-        return {n: Topic(name, type_name, 0) for n, name, type_name, form in rows if form == SERIALIZATION}
+        return {n: Topic(name, ros_type(type_name, form), 0) for n, name, type_name, form in rows}
 
     def _rows_from_end(self, order: str) -> list[_Row]:
         """From one end of the table to the first damage."""
         rows: list[_Row] = []
-        with suppress(sqlite3.Error):
+        try:
             query = f"SELECT timestamp, id, topic_id FROM messages NOT INDEXED ORDER BY id {order}"
             for row in self._connection.execute(query):
                 rows.append(_Row(*row))
+        except sqlite3.Error:
+            self._damaged = True
         return rows

@@ -1,20 +1,23 @@
-"""An mcap file that ends in the middle (the recorder was killed, the disk was full) or holds damaged chunks."""
+"""An mcap file as its records tell it: without an index, cut (the recorder was killed), or with damaged chunks."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from mcap.exceptions import EndOfFile
-from mcap.records import Channel, Chunk, McapRecord, Message, Schema
+from mcap.records import Channel, Chunk, McapRecord, Message, Schema, Statistics
 from mcap.stream_reader import StreamReader, breakup_chunk
+from rosbags.interfaces import Qos
+from rosbags.rosbag2.metadata import parse_qos
 
-from samlite_ros.bags.storage import RawMessage, Topic, decompressed
+from samlite_ros.bags.storage import RawMessage, Topic, decompressed, ros_type
 from samlite_ros.errors import BagError
 
 
 class CutMcap:
-    """An mcap file without its end, read from its beginning as far as it goes; damaged chunks are left out.
+    """An mcap file, read from its beginning as far as it goes; damaged chunks are left out.
 
     Raises:
         BagError: It is not an mcap file, or holds no message.
@@ -32,7 +35,7 @@ class CutMcap:
                 raise BagError(f"{path}: not an mcap file, or cut before its first message ({error!r})") from error
 
     def messages(self, topics: Collection[str]) -> Iterator[RawMessage]:
-        """Messages of these topics in recorded order, then what is wrong with the file, as an error."""
+        """Messages of these topics in recorded order, then what is missing in the file, as an error."""
         try:
             yield from (m for m in self._scan() if m.topic in topics)
         except EndOfFile:
@@ -43,17 +46,23 @@ class CutMcap:
 
     def _scan(self) -> Iterator[RawMessage]:
         schemas: dict[int, str] = {}
-        channels: dict[int, Channel] = {}
+        channels: dict[int, Topic] = {}
+        count = promised = 0
         for record in self._records():
             if isinstance(record, Schema):
                 schemas[record.id] = record.name
             elif isinstance(record, Channel):
-                channels[record.id] = record
-                self.topics.setdefault(record.topic, Topic(record.topic, schemas.get(record.schema_id, ""), 0))
-            elif isinstance(record, Message) and record.channel_id in channels:
-                channel = channels[record.channel_id]
-                type_name = schemas.get(channel.schema_id, "")
-                yield RawMessage(channel.topic, type_name, record.log_time, decompressed(record.data))
+                channels[record.id] = topic = _topic(record, schemas.get(record.schema_id, ""))
+                self.topics.setdefault(record.topic, topic)
+            elif isinstance(record, Statistics):
+                promised = record.message_count
+            elif isinstance(record, Message):
+                count += 1
+                if record.channel_id in channels:
+                    topic = channels[record.channel_id]
+                    yield RawMessage(topic.name, topic.type_name, record.log_time, decompressed(record.data))
+        if count < promised:
+            raise BagError(f"{promised - count} of {promised} messages, which its statistics count, are not in it")
 
     def _records(self) -> Iterator[McapRecord]:
         """Records in the order of the file, those in chunks too; then an error where chunks are damaged."""
@@ -71,3 +80,10 @@ class CutMcap:
                 yield from inside
         if damaged:
             raise BagError(f"{damaged} damaged chunks are left out")
+
+
+def _topic(channel: Channel, type_name: str) -> Topic:
+    qos: tuple[Qos, ...] = ()
+    with suppress(Exception):  # the text is whatever its recorder wrote
+        qos = tuple(parse_qos(channel.metadata.get("offered_qos_profiles", "")))
+    return Topic(channel.topic, ros_type(type_name, channel.message_encoding), 0, qos)
