@@ -10,14 +10,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.bags.frames import check_image_topic, decode_frame, image_topics
+from samlite_ros.bags.frames import IMAGE_TYPES, check_image_topic, decode_frame, image_topics
 from samlite_ros.bags.index import frame_stamp_ns
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.results import FrameKey
+from samlite_ros.messages.outputs import CAMERA_OUTPUTS
 from samlite_ros.pixels.overlay import draw_overlay
 from samlite_ros.types import Mask, Segmentation
 
-NOT_CAMERAS = ("label_image", "confidence", "instance_image", "overlay", "overlay/compressed")
+NOT_CAMERAS = tuple(output.name for output in CAMERA_OUTPUTS if output.type_name in IMAGE_TYPES)
 """Ends of the topics with images that the node makes."""
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _TITLE_PX = 22

@@ -25,7 +25,7 @@ Callback = Callable[[], None]
 """Called between two parts of a pass, on the thread that computes; it may begin and end another pass, or raise."""
 
 ImageFeatures = Any
-"""What one image's pass leaves for decoding, on the device; lives as long as someone holds it."""
+"""What one image's pass leaves for decoding, on the device, anything but None; lives as long as someone holds it."""
 
 PromptFeatures = Any
 """Features of one prompt, on the device, in memory of their own."""

@@ -1,5 +1,5 @@
-"""Everything that is measured over cases, in one place: a new measure is a function of cases in a file of its own, a
-field here, and a name in `report.metrics_of`."""
+"""Everything that is measured over cases, in one place: a new measure is a function of cases in the file of its
+subject, a field here, and a name in `report.metrics_of`."""
 
 from __future__ import annotations
 
