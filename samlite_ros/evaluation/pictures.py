@@ -18,7 +18,7 @@ from samlite_ros.messages.outputs import CAMERA_OUTPUTS
 from samlite_ros.pixels.overlay import draw_overlay
 from samlite_ros.types import Mask, Segmentation
 
-NOT_CAMERAS = tuple(output.name for output in CAMERA_OUTPUTS if output.type_name in IMAGE_TYPES)
+NOT_CAMERAS = tuple(output.name.removeprefix("~") for output in CAMERA_OUTPUTS if output.type_name in IMAGE_TYPES)
 """Ends of the topics with images that the node makes."""
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _TITLE_PX = 22
