@@ -75,9 +75,13 @@ class StreamScore:
 
 
 def score_run(truth: Sequence[TruthFrame], published: Sequence[Published]) -> StreamScore:
-    """Judge the answers of one run."""
+    """Judge the answers of one run.
+
+    Args:
+        truth: Two frames at least, by growing stamp.
+        published: In any order.
+    """
     stamps = [t.frame.stamp_ns for t in truth]
-    period_ns = int(np.median(np.diff(stamps)))
     number = {stamp: i for i, stamp in enumerate(stamps)}
     answers = sorted(published, key=lambda p: p.at_ns)
     score = StreamScore(answered=len({p.answer.stamp_ns for p in answers}) / len(truth))
@@ -85,12 +89,11 @@ def score_run(truth: Sequence[TruthFrame], published: Sequence[Published]) -> St
     first_ns = next((p.at_ns for p in answers if p.answer.keyframe_stamp_ns), None)
     if first_ns is None:
         return score
-    judged = 0
-    for stamp_ns, answer in _standing_at(stamps, answers, period_ns):
-        if answer is None or stamp_ns + period_ns <= first_ns:
+    judged_ns = []
+    for index, (end_ns, answer) in enumerate(_standing_at(_ends_ns(stamps), answers)):
+        if answer is None or end_ns <= first_ns:
             continue
-        judged += 1
-        index = number[stamp_ns]
+        judged_ns.append(end_ns - stamps[index])
         score.age_frames_max = max(score.age_frames_max, index - number[answer.stamp_ns])
         ages = [answer.stamp_ns - i.keyframe_stamp_ns for i in answer.instances]
         score.knowledge_age_s_max = max([score.knowledge_age_s_max, *(age / 1e9 for age in ages)])
@@ -98,18 +101,21 @@ def score_run(truth: Sequence[TruthFrame], published: Sequence[Published]) -> St
         case = case_of(answer, truth[index])
         score.sightings += sightings_of(index, case, partial(cause_of, keyframe=keyframe))
         score.ghosts += count_ghosts(case)
-    score.ghosts /= max(judged, 1)
-    score.seconds = judged * period_ns / 1e9
+    score.ghosts /= max(len(judged_ns), 1)
+    score.seconds = sum(judged_ns) / 1e9
     return score
 
 
-def _standing_at(
-    stamps_ns: Sequence[int], answers: Sequence[Published], period_ns: int
-) -> Iterator[tuple[int, Segmentation | None]]:
-    """What stood when each frame's time was over."""
-    view = Standing[Segmentation](stamps_ns)
+def _ends_ns(stamps_ns: Sequence[int]) -> list[int]:
+    """When each frame's time is over: when the next one comes; the last one's lasts as long as the one before [ns]."""
+    return [*stamps_ns[1:], 2 * stamps_ns[-1] - stamps_ns[-2]]
+
+
+def _standing_at(ends_ns: Sequence[int], answers: Sequence[Published]) -> Iterator[tuple[int, Segmentation | None]]:
+    """What stood when each frame's time was over; what is published at that very moment is the next frame's."""
+    view = Standing[Segmentation](ends_ns)
     for entry in answers:
-        yield from view.until(entry.at_ns - period_ns + 1)
+        yield from view.until(entry.at_ns + 1)
         view.newest = entry.answer
     yield from view.until(None)
 

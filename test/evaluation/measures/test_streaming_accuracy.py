@@ -18,6 +18,21 @@ def test_a_perfect_stream_scores_one():
     assert (score.answered, score.age_frames_max, score.id_switches(), score.ghosts) == (1, 0, 0, 0)
 
 
+def at_rate(truth, rate_hz):
+    """The same frames with rounded stamps, whose distances differ by a nanosecond."""
+    stamps = [1_000_000_000 + round(i * 1e9 / rate_hz) for i in range(len(truth))]
+    return [replace(t, frame=replace(t.frame, stamp_ns=s)) for t, s in zip(truth, stamps, strict=True)]
+
+
+@pytest.mark.parametrize("rate_hz", [24.0, 30.0, 15.0])
+def test_a_frame_ends_at_the_stamp_of_the_next_one(rate_hz):
+    truth = at_rate(truth_frames(12), rate_hz)
+    assert len(set(np.diff([t.frame.stamp_ns for t in truth]))) == 2
+    score = score_run(truth, [answer(truth, i, 0) for i in range(12)])
+    assert score.iou() == 1 and [s.frame for s in score.sightings] == list(range(12))
+    assert score.seconds == pytest.approx(12 / rate_hz)
+
+
 def test_a_late_answer_is_compared_with_the_truth_of_the_present():
     truth = truth_frames(6)
     score = score_run(truth, [answer(truth, 0, 100)])
