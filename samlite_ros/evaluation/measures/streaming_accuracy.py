@@ -107,8 +107,8 @@ def score_run(truth: Sequence[TruthFrame], published: Sequence[Published]) -> St
 
 
 def _ends_ns(stamps_ns: Sequence[int]) -> list[int]:
-    """When each frame's time is over: when the next one comes; the last one's lasts as long as the one before [ns]."""
-    return [*stamps_ns[1:], 2 * stamps_ns[-1] - stamps_ns[-2]]
+    """When each frame's time is over [ns]: when the next one comes; the last one's lasts as long as is usual."""
+    return [*stamps_ns[1:], stamps_ns[-1] + int(np.median(np.diff(stamps_ns)))]
 
 
 def _standing_at(ends_ns: Sequence[int], answers: Sequence[Published]) -> Iterator[tuple[int, Segmentation | None]]:
