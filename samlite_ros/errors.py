@@ -70,6 +70,10 @@ class BagError(SamliteError):
     """A bag cannot be read, or lacks what was asked for."""
 
 
+class FootageError(SamliteError):
+    """Footage with label images cannot be read, or is not laid out as it should be."""
+
+
 class Cancelled(SamliteError):
     """A running pass was asked to stop (shutdown); not a fault."""
 

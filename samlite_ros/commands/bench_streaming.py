@@ -1,7 +1,7 @@
 """`samlite bench streaming`: answers at camera rate from a slow network, against the usual way, on a virtual clock.
 
 Without further options it measures accuracy, still scenes, late queries and cost: about a quarter of an hour on two
-idle cores. --quick takes a minute or two, --all about half an hour.
+idle cores. --quick takes a minute or two, --all about half an hour. With --video it judges your own footage instead.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from samlite_ros.bench.streaming.options import MAIN, SETS, StreamingBenchOptions
+from samlite_ros.bench.streaming.options import MAIN, SETS, FootageOptions, StreamingBenchOptions
 from samlite_ros.commands.number_arguments import number
 from samlite_ros.errors import SamliteError
 
@@ -47,12 +47,23 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
     add("--only", type=_sections, metavar="NAMES", help=f"nothing but these: some of {','.join(SECTIONS)}")
     add("--all", action="store_true", help="all of them; 30 minutes")
     add("--parts", action="store_true", help="also each part's worth, by leaving it out; 12 minutes")
+    footage = "your own footage with a label image for every frame, instead of all that; some seconds a sequence"
+    add = parser.add_argument_group(footage).add_argument
+    add("--video", type=Path, metavar="FOLDER|BAG", help="sequences as DAVIS lays them out, JPEGs with PNGs, or a bag")
+    add("--rate", dest="rate_hz", type=number(float, 0.001, 1000), metavar="HZ", help="of a folder's frames (24)")
+    add("--truth", type=Path, metavar="FILE", help="of a bag: COCO instances or a bag (truth.json in the bag)")
+    add("--image-topic", default="", metavar="TOPIC", help="of a bag; default: the only one")
+    add("--border", dest="border_px", type=number(float, 0, 100), metavar="PX", help="bend the keyframes' borders (0)")
+    add("--miss", type=number(float, 0, 1), metavar="SHARE", help="let the network overlook things (0)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print the tables, write the JSON file and the pictures beside it."""
     from samlite_ros.commands.bench import measure
 
+    _check_combination(arguments)
+    if arguments.video is not None:
+        return _run_footage(arguments)
     names = chosen_sections(arguments)
     options = bench_options(arguments, names)
     _make_folder(arguments.json)
@@ -60,6 +71,50 @@ def run(arguments: argparse.Namespace) -> int:
 
     parts = {name: partial(sections.SECTIONS[name].run, options, _progress) for name in names}
     return measure(parts, asdict(options), arguments.json, arguments.compare)
+
+
+def _check_combination(arguments: argparse.Namespace) -> None:
+    """Raise `SamliteError` where what is given belongs to the footage and there is none, or the other way round."""
+    a = arguments
+    if a.video is None:
+        of_footage = {"rate": a.rate_hz, "truth": a.truth, "image-topic": a.image_topic}
+        wrong, expected = {**of_footage, "border": a.border_px, "miss": a.miss}, "expected --video FOLDER beside it"
+    else:
+        wrong, expected = (
+            {"only": a.only, "all": a.all, "parts": a.parts},
+            "--video judges the footage and nothing else",
+        )
+    named = [f"--{name}" for name, value in wrong.items() if value]
+    if named:
+        raise SamliteError(f"{', '.join(named)}: {expected}")
+
+
+def _run_footage(arguments: argparse.Namespace) -> int:
+    """Judge the footage; its faults are told before anything is measured."""
+    from samlite_ros.bench.streaming import footage
+    from samlite_ros.commands.bench import measure
+
+    options = footage_options(arguments)
+    footage.find_sequences(options)
+    _make_folder(arguments.json)
+    parts = {footage.TABLE: partial(footage.run, options, _progress)}
+    return measure(parts, asdict(options), arguments.json, arguments.compare)
+
+
+def footage_options(arguments: argparse.Namespace) -> FootageOptions:
+    """What was given."""
+    return FootageOptions(
+        video=str(arguments.video),
+        truth=str(arguments.truth or ""),
+        image_topic=arguments.image_topic,
+        rate_hz=arguments.rate_hz,
+        frames=min(arguments.frames, QUICK_FRAMES) if arguments.quick else arguments.frames,
+        profiles_ms=arguments.profiles,
+        border_px=arguments.border_px or 0.0,
+        miss=arguments.miss or 0.0,
+        charge_s=arguments.charge_s,
+        pictures=str(arguments.json.parent),
+    )
 
 
 def _progress(items: Sequence[T], text: str) -> Iterable[T]:

@@ -37,6 +37,34 @@ class StreamingBenchOptions:
     charge_s: float | None = None
 
 
+@dataclass(frozen=True)
+class FootageOptions:
+    """What is measured on somebody's own footage.
+
+    Args:
+        video: A folder of sequences with label images, or a bag.
+        truth: Of a bag; '' = `truth.json` in it.
+        image_topic: Of a bag; '' = its only one.
+        rate_hz: Of the sequences' frames [Hz]; None = what each says, else DAVIS'.
+        frames: Per sequence, at most.
+        profiles_ms: Time of a pass [ms], one profile each.
+        border_px, miss: How the keyframes are spoilt; see `oracle.Imperfection`.
+        charge_s: As in `StreamingBenchOptions`.
+        pictures: Folder for the pictures of the worst frames.
+    """
+
+    video: str
+    truth: str = ""
+    image_topic: str = ""
+    rate_hz: float | None = None
+    frames: int = 150
+    profiles_ms: tuple[float, ...] = (126.0, 250.0, 950.0)
+    border_px: float = 0.0
+    miss: float = 0.0
+    charge_s: float | None = None
+    pictures: str = "."
+
+
 class Progress(Protocol):
     """Wraps the iteration over what is to be done, to show how far it is."""
 

@@ -107,8 +107,16 @@ class OracleSegmenter:
 
     def _masks(self, ids: NDArray[np.uint8], stamp_ns: int, prompt: Prompt) -> list[Mask]:
         number = int(prompt.text.split()[1])
-        things = [int(i) for i in np.unique(ids) if i and i % self._phrase_count == number]
-        return [mask for thing in things if (mask := self._mask(ids, thing, stamp_ns)) is not None]
+        found = self._found(ids, stamp_ns)
+        return [mask for thing, mask in found.items() if thing % self._phrase_count == number]
+
+    def masks_in(self, truth: TruthFrame) -> dict[int, Mask]:
+        """What it finds in a frame, by thing, whatever is asked."""
+        return self._found(truth.ids, truth.frame.stamp_ns)
+
+    def _found(self, ids: NDArray[np.uint8], stamp_ns: int) -> dict[int, Mask]:
+        things = [int(i) for i in np.unique(ids) if i]
+        return {thing: mask for thing in things if (mask := self._mask(ids, thing, stamp_ns)) is not None}
 
     def _mask(self, ids: NDArray[np.uint8], thing: int, stamp_ns: int) -> Mask | None:
         inside = self._imperfection.apply(ids == thing, thing, stamp_ns)

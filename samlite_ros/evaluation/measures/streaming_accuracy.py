@@ -37,6 +37,7 @@ class StreamScore:
         knowledge_age_s_max: Greatest age of the image that a published mask came from [s].
         answered: Share of the frames that got an answer of their own.
         ghosts: Published instances that are no thing at all, per frame.
+        contours: Contour measure of each thing in each frame, where it was asked for.
         work_s: The stream's work per frame [s].
         seconds: Length of what was judged [s].
     """
@@ -46,6 +47,7 @@ class StreamScore:
     knowledge_age_s_max: float = 0.0
     answered: float = 0.0
     ghosts: float = 0.0
+    contours: list[float] = field(default_factory=list)
     work_s: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -53,6 +55,10 @@ class StreamScore:
         """Mean overlap; NaN where there was nothing to see."""
         values = [s.iou for s in self._judged(whole_only)]
         return float(np.mean(values)) if values else float("nan")
+
+    def contour_f(self) -> float:
+        """Mean contour measure; NaN where it was not asked for, or nothing was to see."""
+        return float(np.mean(self.contours)) if self.contours else float("nan")
 
     def error_by_cause(self, whole_only: bool = False) -> list[float]:
         """Share of the mean error (1 - IoU) that each of `causes.CAUSES` has."""
@@ -74,36 +80,43 @@ class StreamScore:
         return [s for s in self.sightings if s.whole or not whole_only]
 
 
-def score_run(truth: Sequence[TruthFrame], published: Sequence[Published]) -> StreamScore:
+def score_run(truth: Sequence[TruthFrame], published: Sequence[Published], contours: bool = False) -> StreamScore:
     """Judge the answers of one run.
 
     Args:
         truth: Two frames at least, by growing stamp.
         published: In any order.
+        contours: The contour measure too (the costly part).
     """
     stamps = [t.frame.stamp_ns for t in truth]
-    number = {stamp: i for i, stamp in enumerate(stamps)}
-    answers = sorted(published, key=lambda p: p.at_ns)
-    score = StreamScore(answered=len({p.answer.stamp_ns for p in answers}) / len(truth))
-    score.work_s = [p.work_s for p in answers if p.work_s]
-    first_ns = next((p.at_ns for p in answers if p.answer.keyframe_stamp_ns), None)
-    if first_ns is None:
-        return score
+    number, ends_ns = {stamp: i for i, stamp in enumerate(stamps)}, _ends_ns(stamps)
+    score = StreamScore(answered=len({p.answer.stamp_ns for p in published}) / len(truth))
+    score.work_s = [p.work_s for p in published if p.work_s]
     judged_ns = []
-    for index, (end_ns, answer) in enumerate(_standing_at(_ends_ns(stamps), answers)):
-        if answer is None or end_ns <= first_ns:
-            continue
-        judged_ns.append(end_ns - stamps[index])
+    for index, answer in judged_frames(truth, published):
+        judged_ns.append(ends_ns[index] - stamps[index])
         score.age_frames_max = max(score.age_frames_max, index - number[answer.stamp_ns])
         ages = [answer.stamp_ns - i.keyframe_stamp_ns for i in answer.instances]
         score.knowledge_age_s_max = max([score.knowledge_age_s_max, *(age / 1e9 for age in ages)])
         keyframe = truth[number[answer.keyframe_stamp_ns]] if answer.keyframe_stamp_ns else None
-        case = case_of(answer, truth[index])
+        case = case_of(answer, truth[index], contours)
         score.sightings += sightings_of(index, case, partial(cause_of, keyframe=keyframe))
         score.ghosts += count_ghosts(case)
+        if contours:
+            score.contours += case.contour_f[case.counted].tolist()
     score.ghosts /= max(len(judged_ns), 1)
     score.seconds = sum(judged_ns) / 1e9
     return score
+
+
+def judged_frames(truth: Sequence[TruthFrame], published: Sequence[Published]) -> Iterator[tuple[int, Segmentation]]:
+    """Numbers of the frames whose time is not over before the first result, with what stood when it was."""
+    answers = sorted(published, key=lambda p: p.at_ns)
+    first_ns = next((p.at_ns for p in answers if p.answer.keyframe_stamp_ns), None)
+    ends_ns = _ends_ns([t.frame.stamp_ns for t in truth])
+    for index, (end_ns, answer) in enumerate(_standing_at(ends_ns, answers)):
+        if first_ns is not None and end_ns > first_ns and answer is not None:
+            yield index, answer
 
 
 def _ends_ns(stamps_ns: Sequence[int]) -> list[int]:
@@ -131,8 +144,8 @@ def score_keyframes(truth: Sequence[TruthFrame], published: Sequence[Published])
     return score
 
 
-def case_of(answer: Segmentation, truth: TruthFrame) -> Case:
+def case_of(answer: Segmentation, truth: TruthFrame, contours: bool = False) -> Case:
     """All that an answer shows, whatever phrase found it, against all that is there."""
     found = [FoundInstance(i.mask, i.confidence, i.track_id) for i in answer.instances]
     things = instances_of_frame(truth, LEAST_VISIBLE_PX)
-    return make_case(truth.frame.stamp_ns, "", "", found, things, contours=False)
+    return make_case(truth.frame.stamp_ns, "", "", found, things, contours)
