@@ -10,8 +10,7 @@ import re
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+import yaml
 
 from samlite_ros.bags.storage import PACKED_SUFFIX, STORAGE_SUFFIXES
 
@@ -33,8 +32,8 @@ class FolderNotes(NamedTuple):
 def read_notes(folder: Path) -> FolderNotes:
     """Read metadata.yaml; what is missing or strange in it is left out."""
     try:
-        content = YAML(typ="safe").load((folder / METADATA_NAME).read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, YAMLError):
+        content = yaml.safe_load((folder / METADATA_NAME).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, yaml.YAMLError):
         return FolderNotes()
     about = _mapping(_mapping(content).get("rosbag2_bagfile_information"))
     topics = [_mapping(_mapping(t).get("topic_metadata")) for t in _list(about.get("topics_with_message_count"))]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from samlite_ros.errors import CalibrationError
 from samlite_ros.messages.fill import NS_PER_S, stamp_ns
-from samlite_ros.pixels.decode import ENCODINGS, decode_compressed_image, decode_depth, decode_image
+from samlite_ros.pixels.decode import DEPTH_UNITS, ENCODINGS, decode_compressed_image, decode_depth, decode_image
 from samlite_ros.pixels.masks import decode_rle, mask_from_array
 from samlite_ros.queries import QueryRequest
 from samlite_ros.types import (
@@ -53,7 +53,7 @@ def read_frame(message: Any, stamp_ns: int, camera: str, fallback: Convert | Non
 def _read_image(message: Any, fallback: Convert | None) -> NDArray[np.uint8]:
     if not hasattr(message, "encoding"):
         return decode_compressed_image(message.data, message.format)
-    if fallback is not None and message.encoding not in ENCODINGS:
+    if fallback is not None and message.encoding not in {*ENCODINGS, *DEPTH_UNITS}:
         return fallback(message)
     return decode_image(
         message.data, message.encoding, message.height, message.width, message.step, bool(message.is_bigendian)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.errors import ImageDecodeError
+from samlite_ros.pixels.codecs import READ_CODECS, check_size, codec_of, read_header
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview | array[int] | NDArray[np.uint8]"
 """What a message's data may come as."""
@@ -56,7 +57,6 @@ _LAYOUTS = {
     "8UC3": _Layout(3, 1, cv2.COLOR_BGR2RGB),
     "8UC4": _Layout(4, 1, cv2.COLOR_BGRA2RGB),
     "mono16": _Layout(1, 2, cv2.COLOR_GRAY2RGB),
-    "16UC1": _Layout(1, 2, cv2.COLOR_GRAY2RGB),
     "16UC3": _Layout(3, 2, cv2.COLOR_BGR2RGB),
     "16UC4": _Layout(4, 2, cv2.COLOR_BGRA2RGB),
     "yuv422": _UYVY,
@@ -72,6 +72,9 @@ _IMREAD_RGB = cv2.IMREAD_COLOR_RGB if _READS_RGB else cv2.IMREAD_COLOR
 
 ENCODINGS = tuple(sorted(_LAYOUTS))
 """The encodings that `decode_image` reads."""
+DEPTH_UNITS = {"16UC1": "millimetres", "32FC1": "metres"}
+"""Encodings of depth images (REP 118), which hold no picture."""
+_NO_DEPTH = "remap a colour or grey camera's topic instead (16-bit grey is mono16)"
 
 
 def decode_image(
@@ -90,10 +93,12 @@ def decode_image(
         uint8 (height, width, 3), RGB; owns its memory.
 
     Raises:
-        ImageDecodeError: Unknown encoding, no pixels, odd size of a subsampled encoding, impossible step, short buffer.
+        ImageDecodeError: Unknown encoding, depth, no pixels or too many, odd size of a subsampled encoding, impossible
+            step, short buffer.
 
     Source: sensor_msgs/Image.msg, image_encodings.hpp.
     """
+    _refuse_depth(encoding)
     layout = _LAYOUTS.get(encoding)
     if layout is None:
         raise ImageDecodeError(f"image encoding {encoding!r} is not one of {', '.join(ENCODINGS)}")
@@ -136,8 +141,7 @@ def decode_depth(
 def _pixel_rows(data: Buffer, encoding: str, layout: _Layout, height: int, width: int, step: int) -> NDArray[np.uint8]:
     """uint8 (rows, width, bytes of a pixel): a view of the message without its padding."""
     pixel_bytes = layout.channels * layout.value_bytes
-    if height <= 0 or width <= 0:
-        raise ImageDecodeError(f"image of {width} x {height} pixels: both must be at least 1")
+    check_size(width, height)
     if (layout.pixel_pair and width % 2) or (layout.planes_height == 3 and height % 2):
         raise ImageDecodeError(f"image of {width} x {height} pixels: {encoding} subsamples colour and needs even sizes")
     if step < width * pixel_bytes:
@@ -166,40 +170,48 @@ def decode_compressed_image(data: Buffer, format: str) -> NDArray[np.uint8]:
     """Decode a CompressedImage message to RGB.
 
     Args:
-        data: A JPEG or PNG file.
-        format: The message's format: 'jpeg', 'png', or as image_transport writes it, 'bgr8; jpeg compressed bgr8'.
+        data: A JPEG, PNG or TIFF file, whichever the format says; bytes behind its end are ignored.
+        format: The message's format, whose order of channels counts: 'jpeg', or as image_transport writes it, 'bgr8;
+            jpeg compressed bgr8'. It may be empty.
 
     Returns:
         uint8 (H, W, 3), RGB, contiguous; a rotation noted in the file is not applied, so that pixels are the sensor's.
 
     Raises:
-        ImageDecodeError: Another codec (video, depth), empty, damaged or truncated data.
+        ImageDecodeError: Another codec (video, depth), empty, damaged, truncated or too large data.
 
     Source: sensor_msgs/CompressedImage.msg; compressed_image_transport for the order of channels.
     """
-    codec = _codec(format)
+    if "compresseddepth" in format.lower():
+        raise ImageDecodeError(f"compressed image format {format!r} is depth, not a picture: {_NO_DEPTH}")
+    _refuse_depth(format.partition(";")[0].strip())
     raw = np.frombuffer(data, np.uint8)
+    what = f"compressed image ({format!r}, {len(raw)} bytes)"
     if not len(raw):
         raise ImageDecodeError(f"compressed image ({format!r}) is empty")
-    tail = raw[-65536:].tobytes()
-    if codec == "jpeg" and b"\xff\xd9" not in tail:  # libjpeg would fill the rest with grey
-        raise ImageDecodeError(f"compressed image ({format!r}, {len(raw)} bytes) is cut off: no JPEG end marker")
-    is_swapped = "compressed rgb" in format  # the sender gave RGB to an encoder that takes BGR
+    content = raw.tobytes()
     try:
-        image = cv2.imdecode(raw, (cv2.IMREAD_COLOR if is_swapped else _IMREAD_RGB) | cv2.IMREAD_IGNORE_ORIENTATION)
+        header = read_header(content)
+    except ImageDecodeError as error:
+        raise ImageDecodeError(f"{what}: {error}") from error
+    if header is None:
+        found = codec_of(content)
+        problem = f"holds {found}, which is not read" if found else "is damaged, or of a codec that nobody knows"
+        raise ImageDecodeError(f"{what} {problem}: {', '.join(READ_CODECS)} are")
+    is_swapped = "compressed rgb" in format  # the sender gave RGB to an encoder that takes BGR
+    flags = (cv2.IMREAD_COLOR if is_swapped else _IMREAD_RGB) | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        image = cv2.imdecode(raw[: header.length], flags)
     except cv2.error as error:
-        raise ImageDecodeError(f"compressed image ({format!r}, {len(raw)} bytes): {error.err}") from error
+        raise ImageDecodeError(f"{what}: {error.err}") from error
     if image is None:
-        raise ImageDecodeError(f"compressed image ({format!r}, {len(raw)} bytes) is damaged or not {codec}")
+        raise ImageDecodeError(f"{what} is damaged, or a {header.codec} of a kind that OpenCV does not read")
     if is_swapped or _READS_RGB:
         return np.asarray(image)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
 
-def _codec(format: str) -> str:
-    lowered = format.lower()
-    if "compresseddepth" not in lowered:
-        for codec, names in (("jpeg", ("jpeg", "jpg")), ("png", ("png",))):
-            if any(name in lowered for name in names):
-                return codec
-    raise ImageDecodeError(f"compressed image format {format!r} is not supported: jpeg or png colour images are")
+def _refuse_depth(encoding: str) -> None:
+    """Raise `ImageDecodeError` where the encoding is that of depth images, which hold no picture (REP 118)."""
+    if encoding in DEPTH_UNITS:
+        raise ImageDecodeError(f"image encoding {encoding!r} is depth in {DEPTH_UNITS[encoding]}: {_NO_DEPTH}")

@@ -16,7 +16,7 @@ SIZE = ABOUT["height"], ABOUT["width"]
 CONVERTED = sorted(name for name, entry in META.items() if entry["ok"])
 
 # What cv_bridge refuses to call a colour, or does not know by its newer name, and the encoding that reads the same.
-SAME_AS = {"8UC1": "mono8", "8UC3": "bgr8", "8UC4": "bgra8", "16UC1": "mono16", "16UC3": "bgr16", "16UC4": "bgra16"}
+SAME_AS = {"8UC1": "mono8", "8UC3": "bgr8", "8UC4": "bgra8", "16UC3": "bgr16", "16UC4": "bgra16"}
 SAME_AS |= {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
 
 
@@ -84,6 +84,25 @@ def test_semi_planar(encoding, to_yuv):
     assert np.abs(rgb.astype(int) - (200, 90, 40)).max() <= 3
 
 
+@pytest.mark.parametrize(
+    ("encoding", "code", "rows"),
+    [
+        ("nv12", cv2.COLOR_YUV2BGR_NV12, 12),
+        ("nv21", cv2.COLOR_YUV2BGR_NV21, 12),
+        ("uyvy", cv2.COLOR_YUV2BGR_UYVY, 8),
+        ("yuv422", cv2.COLOR_YUV2BGR_UYVY, 8),
+        ("yuyv", cv2.COLOR_YUV2BGR_YUYV, 8),
+        ("yuv422_yuy2", cv2.COLOR_YUV2BGR_YUYV, 8),
+    ],
+)
+def test_subsampled_encodings_are_opencvs(encoding, code, rows):
+    channels = 1 if rows == 12 else 2
+    shape = (rows, 10) if channels == 1 else (rows, 10, 2)
+    data = np.random.default_rng(3).integers(0, 256, shape, np.uint8)
+    rgb = decode_image(data.tobytes(), encoding, 8, 10, 10 * channels)
+    np.testing.assert_array_equal(rgb, cv2.cvtColor(data, code)[..., ::-1])
+
+
 @pytest.mark.parametrize("container", [bytes, bytearray, memoryview, lambda b: array.array("B", b)])
 def test_buffers_and_ownership(container):
     data = container(bytearray(range(2 * 3 * 3)))
@@ -102,7 +121,10 @@ def test_smallest_image(encoding):
 @pytest.mark.parametrize(
     ("change", "names"),
     [
-        ({"encoding": "32FC1"}, ["'32FC1'", "rgb8"]),
+        ({"encoding": "64FC1"}, ["'64FC1'", "rgb8"]),
+        ({"encoding": "32FC1"}, ["'32FC1' is depth in metres", "colour"]),
+        ({"encoding": "16UC1"}, ["'16UC1' is depth in millimetres", "mono16"]),
+        ({"height": 20_000, "width": 20_000}, ["20000 x 20000", "100,000,000"]),
         ({"encoding": "RGB8"}, ["'RGB8'"]),
         ({"encoding": ""}, ["''"]),
         ({"height": 0}, ["8 x 0"]),
@@ -166,8 +188,7 @@ JPEG = cv2.imencode(".jpg", smooth_rgb())[1].tobytes()
     ("data", "format", "names"),
     [
         (JPEG, "16UC1; compressedDepth png", "compressedDepth"),
-        (JPEG, "h264", "'h264'"),
-        (JPEG, "", "''"),
+        (JPEG, "16UC1; jpeg compressed", "depth in millimetres"),
         (b"", "jpeg", "empty"),
         (JPEG[:-200], "jpeg", "cut off"),
         (b"not an image\xff\xd9", "jpeg", "damaged"),

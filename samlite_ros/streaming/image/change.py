@@ -24,17 +24,17 @@ def change_map(reference: WorkImage, current: WorkImage, tuning: ChangeTuning) -
     sample = slice(None, None, SAMPLE_STEP)
     ratio = (before.reshape(-1, 3)[sample] + 1) / (now.reshape(-1, 3)[sample] + 1)
     gain = [min(max(float(g), 1 / tuning.most_gain), tuning.most_gain) for g in np.median(ratio, 0)]
-    ceiling = _scalar([min(g, 1.0) * tuning.saturated for g in gain])
-    adjusted = cv2.min(cv2.multiply(now, _scalar(gain)), ceiling)
+    ceiling = _scalar([min(g, 1.0) * tuning.saturated for g in gain], now)
+    adjusted = cv2.min(cv2.multiply(now, _scalar(gain, now)), ceiling)
     red, green, blue = cv2.split(cv2.absdiff(adjusted, cv2.min(before, ceiling)))
     difference = np.asarray(cv2.max(cv2.max(red, green), blue), np.float32)
     noise = min(MEDIAN_TO_DEVIATION * float(np.median(difference.ravel()[sample])), tuning.most_noise)
     return np.asarray(difference > max(tuning.least_difference, tuning.noise_factor * noise), np.bool_)
 
 
-def _scalar(per_channel: Sequence[float]) -> Any:
-    """One number per channel, as OpenCV takes them."""
-    return (*per_channel, 0.0)
+def _scalar(per_channel: Sequence[float], image: NDArray[np.float32]) -> Any:
+    """One number per channel, as OpenCV takes them; it takes an image of a single pixel for such numbers itself."""
+    return (*per_channel, 0.0) if image.size > 3 else np.full_like(image, per_channel)
 
 
 def is_still(changed: NDArray[np.bool_], tuning: ChangeTuning) -> bool:

@@ -53,3 +53,14 @@ def test_only_another_scene_is_a_cut():
 )
 def test_the_longer_side_of_the_work_image_has_at_most_320_px(camera, work):
     assert work_size(camera, TUNING.image) == work
+
+
+@pytest.mark.parametrize("height", range(1, 10))
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 9])
+def test_images_of_a_few_pixels_are_compared_too(height, width):
+    dark, bright = (np.full((height, width, 3), value, np.float64) for value in (60, 80))
+    bright[0, 0] = 250
+    for after in (dark, bright):
+        changed = change_map(shot(dark, 0), shot(after, 0), TUNING.change)
+        assert changed.dtype == bool and changed.ndim == 2
+        assert not changed.any() or after is bright
