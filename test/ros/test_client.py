@@ -10,7 +10,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from graph import FAKE_NODE, NodeProcess, graph, graph_environment, own_domain, scene
+from graph import graph, scene
+from node_process import FAKE_NODE, NodeProcess, graph_environment, own_domain
 from rclpy.executors import SingleThreadedExecutor
 
 from samlite_ros.client import PlannerClient, Verdict, result_of, things_of

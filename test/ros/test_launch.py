@@ -5,8 +5,9 @@ import importlib.util
 import sys
 
 import pytest
-from graph import NodeProcess, graph
+from graph import graph
 from launch_standin import command_lines
+from node_process import NodeProcess
 from ros_install import find_in_ros
 
 SHARE = find_in_ros("share/samlite_ros")

@@ -4,7 +4,8 @@ import time
 
 import numpy as np
 import pytest
-from graph import BEST_EFFORT, REAL_NODE, RELIABLE, duration, graph, scene, stamp_of, time_of
+from graph import BEST_EFFORT, RELIABLE, duration, graph, scene, stamp_of, time_of
+from node_process import REAL_NODE
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image

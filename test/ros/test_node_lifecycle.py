@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from graph import REAL_NODE, graph, scene, stamp_of
+from graph import graph, scene, stamp_of
+from node_process import REAL_NODE
 
 from samlite_ros.msg import QueryStatus
 from samlite_ros.pixels.masks import decode_rle

@@ -3,7 +3,8 @@
 import math
 
 import pytest
-from graph import FAKE_NODE, NodeProcess, graph, scene, stamp_of, time_of
+from graph import graph, scene, stamp_of, time_of
+from node_process import FAKE_NODE, NodeProcess
 
 from samlite_ros.msg import BoxExemplar, QueryStatus, TextQuery
 

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from graph import REAL_NODE, RELIABLE, graph, graph_environment, scene, stamp_of
+from graph import RELIABLE, graph, scene, stamp_of
+from node_process import REAL_NODE, graph_environment
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 

@@ -1,0 +1,214 @@
+"""Truth of every kind says the same; truth with something wrong is refused in words."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pycocotools.mask as coco_mask
+import pytest
+from bag_world import (
+    COLOURS,
+    SIZE,
+    Recording,
+    coco_truth,
+    draw_world,
+    patches_of,
+    stamp_of,
+)
+from judged_replays import NUMBERS, dump, overall
+
+from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE, LABEL_INFO
+from samlite_ros.bags.writer import BagWriter
+from samlite_ros.errors import BagError
+from samlite_ros.evaluation.evaluate import evaluate_bag
+from samlite_ros.messages.fill import image_message, label_info_message
+from samlite_ros.types import Prompt, Query, QueryKey, Vocabulary
+
+
+def per_stamp_files(folder: Path) -> Path:
+    whole = coco_truth()
+    folder.mkdir()
+    for image in whole["images"]:
+        annotations = [a for a in whole["annotations"] if a["image_id"] == image["id"]]
+        named = {"id": image["id"], "height": image["height"], "width": image["width"]}
+        part = {"images": [named], "categories": whole["categories"], "annotations": annotations}
+        (folder / f"{image['stamp_ns']}.json").write_text(json.dumps(part))
+    return folder
+
+
+def with_stamp_as_in_messages(folder: Path) -> Path:
+    whole = coco_truth()
+    for image in whole["images"]:
+        sec, nanosec = divmod(image.pop("stamp_ns"), 10**9)
+        image["stamp"] = {"sec": sec, "nanosec": nanosec}
+    return dump(folder, whole)
+
+
+def with_file_names(folder: Path) -> Path:
+    whole = coco_truth()
+    for image in whole["images"]:
+        image["file_name"] = f"images/{image.pop('stamp_ns')}.png"
+    return dump(folder, whole)
+
+
+def with_compressed_runs(folder: Path) -> Path:
+    whole = coco_truth()
+    for annotation in whole["annotations"]:
+        compressed = coco_mask.frPyObjects(annotation["segmentation"], *SIZE)
+        annotation["segmentation"] = {"size": list(SIZE), "counts": compressed["counts"].decode()}
+    return dump(folder, whole)
+
+
+def with_polygons(folder: Path) -> Path:
+    whole = coco_truth()
+    for annotation in whole["annotations"]:
+        pixels = coco_mask.decode(coco_mask.frPyObjects(annotation["segmentation"], *SIZE))
+        x, y, w, h = cv2.boundingRect(pixels)
+        annotation["segmentation"] = [[x, y, x + w, y, x + w, y + h, x, y + h]]
+    return dump(folder, whole)
+
+
+def label_bag(folder: Path) -> Path:
+    queries = tuple(Query(QueryKey("t", c), Prompt(f"{c} thing"), n) for n, c in enumerate(COLOURS))
+    with BagWriter(folder) as bag:
+        bag.add_topic("/truth/label_image", IMAGE)
+        bag.add_topic("/truth/label_info", LABEL_INFO)
+        bag.write(
+            "/truth/label_info", stamp_of(0), label_info_message(BAG_MESSAGES, Vocabulary(1, queries), stamp_of(0))
+        )
+        for index in range(10):
+            labels = np.full(SIZE, 255, np.uint8)
+            for number, colour in enumerate(COLOURS.values()):
+                for mask in patches_of(draw_world(index), colour):
+                    labels[mask.full()] = number
+            message = image_message(BAG_MESSAGES, labels, "mono8", stamp_of(index), "")
+            bag.write("/truth/label_image", stamp_of(index), message)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "make",
+    [per_stamp_files, with_stamp_as_in_messages, with_file_names, with_compressed_runs, with_polygons, label_bag],
+)
+def test_truth_of_every_kind_says_the_same(
+    results: dict[str, Path], tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    verdict = evaluate_bag(results["exact"], make(tmp_path / "truth"), NUMBERS)
+    assert (overall(verdict)["recall"], overall(verdict)["precision"]) == (1, 1)
+    assert overall(verdict)["mean_iou"] == pytest.approx(1, abs=1e-6)
+    assert overall(verdict)["absent_frames"] == 15
+
+
+def test_a_trusted_result_is_truth_too(results: dict[str, Path]) -> None:
+    verdict = evaluate_bag(results["late"], results["exact"], NUMBERS)
+    assert overall(verdict)["precision"] == 1
+    assert verdict.content["truth_frames"] == 10
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{}", "not COCO instances with stamps: 'categories' is missing"),
+        ("[1, 2]", "not COCO instances"),
+        ("no json", "not COCO instances"),
+        (json.dumps({**coco_truth(), "images": [{"id": 1, "height": 2, "width": 2}]}), "neither stamp_ns nor stamp"),
+        (json.dumps({"images": [], "categories": [], "annotations": []}), "no image in it"),
+        (
+            json.dumps({**coco_truth(), "categories": [{"id": n, "name": f"car {n}"} for n in range(1, 5)]}),
+            "none is in both",
+        ),
+    ],
+)
+def test_truth_that_cannot_be_used_is_refused(
+    results: dict[str, Path], tmp_path: Path, content: str, words: str
+) -> None:
+    (tmp_path / "truth.json").write_text(content)
+    with pytest.raises(BagError, match=words):
+        evaluate_bag(results["exact"], tmp_path / "truth.json", NUMBERS)
+
+
+def annotation(**changes: object) -> Callable[[dict], None]:
+    return lambda content: content["annotations"][0].update(changes)
+
+
+def image(**changes: object) -> Callable[[dict], None]:
+    return lambda content: content["images"][3].update(changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (annotation(segmentation=[[1, 1, 5, 5]]), "annotation 1: a polygon is x, y of at least three points"),
+        (annotation(segmentation=[[1, 1, 5, 5, 9, 1, 3]]), "at least three points"),
+        (annotation(segmentation=[["a"] * 6]), "at least three points"),
+        (annotation(segmentation=[[math.nan] * 6]), "at least three points"),
+        (annotation(segmentation=[]), "annotation 1: an empty list of polygons"),
+        (annotation(segmentation=None), "annotation 1: a segmentation is run lengths or polygons, got None"),
+        (annotation(segmentation={"size": list(SIZE)}), "a segmentation is run lengths or polygons"),
+        (annotation(segmentation={"counts": [1, 2]}), "annotation 1: run lengths sum to 3"),
+        (annotation(segmentation={"counts": ["a"]}), "annotation 1: invalid literal"),
+        (annotation(segmentation={"counts": "garbage~"}), "compressed run lengths that cannot be read"),
+        (annotation(segmentation={"size": [10, 10], "counts": "T3"}), r"run lengths of size \[10, 10\], the image is"),
+        (annotation(category_id=77), "annotation 1 has the category_id 77, which there is not"),
+        (annotation(image_id=77), "annotation 1 has the image_id 77, which there is not"),
+        (annotation(track_id="a"), "invalid literal"),
+        (image(height=90), "truth of stamp .* is of size"),
+        (image(stamp_ns=1.7e18), "image 4: a float such as 1.7e\\+18 holds no stamp to the ns"),
+        (image(stamp_ns="soon"), "invalid literal"),
+        (image(stamp_ns=stamp_of(2), height=90), "two images of stamp"),
+        (lambda content: content.update(images=5), "not COCO instances with stamps"),
+        (lambda content: [i.update(camera="rl"[n % 2]) for n, i in enumerate(content["images"])],
+         r"truth is of the cameras \['l', 'r'\], the answers are of \[''\]"),
+    ],
+)  # fmt: skip
+def test_truth_with_one_thing_wrong_is_refused_in_words(
+    results: dict[str, Path], tmp_path: Path, change: Callable[[dict], None], words: str
+) -> None:
+    content = coco_truth()
+    change(content)
+    with pytest.raises(BagError, match=words) as refused:
+        evaluate_bag(results["exact"], dump(tmp_path / "truth", content), NUMBERS)
+    assert str(tmp_path / "truth.json") in str(refused.value) or "truth of stamp" in words or "cameras" in words
+
+
+def test_truth_with_an_image_per_phrase_is_one_frame(results: dict[str, Path], tmp_path: Path) -> None:
+    """As SA-Co writes it: each image is about one phrase."""
+    content = coco_truth()
+    for place, a in enumerate(content["annotations"]):
+        about = dict(next(i for i in content["images"] if i["id"] == a["image_id"]), id=1000 + place)
+        content["images"].append(about)
+        a["image_id"] = about["id"]
+    verdict = evaluate_bag(results["exact"], dump(tmp_path / "truth", content), NUMBERS)
+    assert (overall(verdict)["recall"], overall(verdict)["precision"]) == (1, 1)
+    assert verdict.content["truth_frames"] == 10
+
+
+def test_truth_and_result_need_not_know_the_same_frames(results: dict[str, Path], tmp_path: Path) -> None:
+    content = coco_truth()
+    content["images"] = [{**i, "stamp_ns": i["stamp_ns"] + 5 * (stamp_of(1) - stamp_of(0))} for i in content["images"]]
+    content["annotations"] = [a for a in content["annotations"] if a["category_id"] == 3]  # blue, which was not asked
+    content["categories"].append({"id": 5, "name": "yellow thing"})
+    verdict = evaluate_bag(results["exact"], dump(tmp_path / "truth", content), NUMBERS)
+    assert (verdict.content["truth_frames"], verdict.content["answered_frames"]) == (10, 5)
+    assert overall(verdict)["answered"] == 0.5
+    assert overall(verdict)["absent_frames"] == 15  # red, green, yellow in the five frames that both know
+    assert overall(verdict)["absent_answered"] == 10  # red and green are in them
+
+
+def test_truth_of_other_stamps_is_refused(results: dict[str, Path], tmp_path: Path) -> None:
+    content = coco_truth()
+    for image in content["images"]:
+        image["stamp_ns"] += 7
+    (tmp_path / "truth.json").write_text(json.dumps(content))
+    with pytest.raises(BagError, match="no answer has a stamp that truth knows"):
+        evaluate_bag(results["exact"], tmp_path / "truth.json", NUMBERS)
+
+
+def test_bag_that_is_no_truth_is_refused(results: dict[str, Path], recording: Recording) -> None:
+    with pytest.raises(BagError, match="neither label images with LabelInfo nor Segmentation"):
+        evaluate_bag(results["exact"], recording.path, NUMBERS)
