@@ -37,8 +37,7 @@ from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.process_tree import tree_cpu_s, tree_peak_mib
 from samlite_ros.errors import SamliteError
 from samlite_ros.live.memory import keep_freed_memory
-from samlite_ros.messages.fill import compressed_image_message, image_message
-from samlite_ros.node.messages import RCLPY
+from samlite_ros.messages.fill import RCLPY, compressed_image_message, image_message
 from samlite_ros.node.processes import private_graph, running
 from samlite_ros.scenes.clips import pendulum
 from samlite_ros.scenes.hard_sequences import DEVELOPMENT, StreamSequence

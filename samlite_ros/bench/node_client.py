@@ -13,9 +13,8 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
 from samlite_ros.errors import SamliteError
-from samlite_ros.messages.fill import stamp_ns, time_message
+from samlite_ros.messages.fill import RCLPY, stamp_ns, time_message
 from samlite_ros.msg import Segmentation, TextQuery
-from samlite_ros.node.messages import RCLPY
 
 _CLIENT = "bench"
 _PAUSE_S = 0.31

@@ -23,9 +23,10 @@ from samlite_ros.bench.streaming.busy_segmenter import BusySegmenter
 from samlite_ros.bench.streaming.oracle import OracleSegmenter
 from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.scenes.hard_sequences import TruthFrame
+from samlite_ros.segmenter.contract import ImageEmbedding, PromptEmbedding, Segmenter
 from samlite_ros.segmenter.load import load_segmenter
 from samlite_ros.segmenter.options import SegmenterOptions
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PromptEmbedding, PromptResult, Segmenter
+from samlite_ros.types import DecodeOptions, Frame, PromptResult
 from samlite_ros.virtual.latency import LatencyProfile
 
 LOG_VARIABLE = "SAMLITE_BENCH_LOG"
@@ -51,7 +52,7 @@ class NetworkTime(NamedTuple):
 
 
 class LoggedSegmenter(WrappedSegmenter):
-    """A segmenter that logs how long the network took for each frame. See `samlite_ros.types.Segmenter`.
+    """A segmenter that logs how long the network took for each frame. See `samlite_ros.segmenter.contract.Segmenter`.
 
     Args:
         inner: Does the work.

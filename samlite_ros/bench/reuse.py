@@ -20,11 +20,12 @@ from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.peers import Peers
 from samlite_ros.bench.timing import Sample, interleave
 from samlite_ros.bench.workload import camera_frame, late_phrase, phrases, prompts, segmenter_options, waiting_for
+from samlite_ros.segmenter.contract import Segmenter
 from samlite_ros.segmenter.pytorch import load_backend
 from samlite_ros.segmenter.pytorch.checkpoint import Checkpoint
 from samlite_ros.segmenter.pytorch.decoder import decode
 from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter
-from samlite_ros.types import DecodeOptions, Frame, Prompt, PromptResult, Segmenter
+from samlite_ros.types import DecodeOptions, Frame, Prompt, PromptResult
 
 Samples = Mapping[str, Sequence[Sample]]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from samlite_ros.types import Prompt, PromptEmbedding, Segmenter
+from samlite_ros.segmenter.contract import PromptEmbedding, Segmenter
+from samlite_ros.types import Prompt
 
 
 class WrappedSegmenter:

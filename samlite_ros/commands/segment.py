@@ -19,7 +19,7 @@ from samlite_ros.pixels.masks import encode_rle
 from samlite_ros.types import DecodeOptions, Frame, Instance, Prompt, PromptResult, Query, QueryKey, QueryMatch
 
 if TYPE_CHECKING:
-    from samlite_ros.types import Segmenter
+    from samlite_ros.segmenter.contract import Segmenter
 
 DESCRIPTION = """Find phrases in image files. Every argument that names an existing image is an image; every other one
 is a phrase, unless it looks like a path (an image's suffix, or a slash), which is an error. --phrase takes any

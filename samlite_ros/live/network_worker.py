@@ -15,10 +15,11 @@ import numpy as np
 from samlite_ros.errors import Cancelled, NetworkEndedError, NetworkError
 from samlite_ros.live.failure_log import described
 from samlite_ros.network.local import Found, Network
+from samlite_ros.segmenter.contract import ImageEmbedding
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.streaming.pipeline import KeyframeResult
 from samlite_ros.streaming.turns import Stream, Turns
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt
+from samlite_ros.types import DecodeOptions, Frame, Prompt
 
 WARM_UP_PROMPT = Prompt("thing")
 FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_LOAD_PAUSE_S = 0.1, 2.0, 30.0

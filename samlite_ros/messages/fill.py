@@ -1,11 +1,13 @@
 """Which value goes into which field of our messages, for the classes of rclpy and for those of `rosbags` alike.
 
-Neither is imported here: whoever fills messages hands in a `MessageFactory` for the classes at hand.
+Whoever fills messages hands in a `MessageFactory` for the classes at hand: `RCLPY` here, or that of the bags.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Protocol
 
 import cv2
@@ -34,6 +36,35 @@ class MessageFactory(Protocol):
     def array(self, values: NDArray[Any]) -> Any:
         """Values of a field that is an unbounded array of numbers (uint8[], uint32[] ...)."""
         ...
+
+
+@cache
+def message_class(type_name: str) -> Any:
+    """The class of rclpy's for a type, e.g. 'sensor_msgs/msg/Image'; raises what the import raises."""
+    package, _, name = type_name.rpartition("/")
+    return getattr(importlib.import_module(package.replace("/", ".")), name)
+
+
+class RclpyFactory:
+    """The classes of rclpy; they are imported when the first message of a type is made."""
+
+    def new(self, type_name: str, **fields: Any) -> Any:
+        """A message; see `MessageFactory`."""
+        numbers = [(name, value) for name, value in fields.items() if type(value) is memoryview]
+        for name, _ in numbers:
+            del fields[name]
+        message = message_class(type_name)(**fields)
+        for name, values in numbers:
+            getattr(message, name).frombytes(values)
+        return message
+
+    def array(self, values: NDArray[Any]) -> Any:
+        """The values' bytes: they go straight into the message's own array, for a constructor copies twice."""
+        return np.ascontiguousarray(values).view(np.uint8).data
+
+
+RCLPY = RclpyFactory()
+"""Serves every node; numpy scalars never reach a field."""
 
 
 def time_message(make: MessageFactory, stamp_ns: int) -> Any:

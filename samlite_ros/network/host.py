@@ -20,7 +20,7 @@ from samlite_ros.errors import NetworkEndedError
 from samlite_ros.network.link import Bell, Link, is_closed
 from samlite_ros.network.remote import RemoteNetwork
 from samlite_ros.network.server import NetworkServer
-from samlite_ros.types import Segmenter
+from samlite_ros.segmenter.contract import Segmenter
 
 END_TIMEOUT_S = 2.0
 """The kernel takes so long at most to end a killed process [s]; one that hangs in a driver is left to it."""

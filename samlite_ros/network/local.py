@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt, PromptEmbedding, PromptResult, Segmenter
+from samlite_ros.segmenter.contract import ImageEmbedding, PromptEmbedding, Segmenter
+from samlite_ros.types import DecodeOptions, Frame, Prompt, PromptResult
 
 Between = Callable[[], None]
 """Called between two parts of a pass, on the caller's thread; it may ask the same network for something else, or raise

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from samlite_ros.errors import NetworkError, SamliteError
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt
+from samlite_ros.segmenter.contract import ImageEmbedding
+from samlite_ros.types import DecodeOptions, Frame, Prompt
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from samlite_ros.errors import NetworkEndedError
 from samlite_ros.network.link import Link, LinkClosedError
 from samlite_ros.network.local import Between, Found
 from samlite_ros.network.protocol import Call, Cancel, Decode, Embed, Load, Loaded, Reply, Request, Search
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt
+from samlite_ros.segmenter.contract import ImageEmbedding
+from samlite_ros.types import DecodeOptions, Frame, Prompt
 
 LOOK_S = 0.05
 """While the network computes, `between` is called so often [s], and when `look` is called. The network does not wait

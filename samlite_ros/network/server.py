@@ -12,7 +12,8 @@ from samlite_ros.errors import Cancelled, NetworkError
 from samlite_ros.network.link import Link, LinkBrokenError, LinkClosedError
 from samlite_ros.network.local import Between, Found, LocalNetwork
 from samlite_ros.network.protocol import Call, Cancel, Decode, Embed, Failure, Load, Loaded, Reply, Request, Search
-from samlite_ros.types import ImageEmbedding, Prompt, Segmenter
+from samlite_ros.segmenter.contract import ImageEmbedding, Segmenter
+from samlite_ros.types import Prompt
 
 MOST_TRACEBACKS = 20
 """The traceback of an unexpected error is told once for each place that raises, and no more than so many."""

@@ -13,8 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from samlite_ros.live.memory import peak_mib
 from samlite_ros.live.network_worker import NetworkCounters
 from samlite_ros.live.stream_worker import StreamWorker
-from samlite_ros.messages.fill import header_message
-from samlite_ros.node.messages import RCLPY
+from samlite_ros.messages.fill import RCLPY, header_message
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 

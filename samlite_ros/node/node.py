@@ -25,7 +25,7 @@ from samlite_ros.live.failure_log import FailureLog
 from samlite_ros.live.memory import settle_memory
 from samlite_ros.live.network_worker import NetworkWorker
 from samlite_ros.live.stream_worker import StreamWorker
-from samlite_ros.messages.fill import query_status_array_message, stamp_ns
+from samlite_ros.messages.fill import RCLPY, query_status_array_message, stamp_ns
 from samlite_ros.messages.outputs import DIAGNOSTICS, QUERY_STATUS
 from samlite_ros.messages.read import read_frame, read_request, read_requests
 from samlite_ros.messages.topics import COMPRESSED_IMAGE, IMAGE, QUERY, QUERY_SET, QUERY_TEXT
@@ -34,7 +34,6 @@ from samlite_ros.network.host import NetworkHost
 from samlite_ros.network.place import NetworkPlace
 from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
 from samlite_ros.node.diagnostics import NodeFacts, Report
-from samlite_ros.node.messages import RCLPY
 from samlite_ros.node.parameter_server import declare_parameters, values_of
 from samlite_ros.node.publishers import CameraPublishers
 from samlite_ros.node.qos import QosWatch

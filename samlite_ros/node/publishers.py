@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from samlite_ros.messages.fill import RCLPY
 from samlite_ros.messages.outputs import CAMERA_OUTPUTS, AnsweredFrame
-from samlite_ros.node.messages import RCLPY
 from samlite_ros.node.qos import QosWatch
 from samlite_ros.types import Frame, Segmentation
 

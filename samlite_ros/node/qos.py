@@ -21,8 +21,8 @@ from rclpy.qos import (
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
+from samlite_ros.messages.fill import message_class
 from samlite_ros.messages.topics import Qos, Topic
-from samlite_ros.node.messages import message_class
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks, UnsupportedEventTypeError

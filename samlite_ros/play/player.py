@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import time
-from typing import Any
 
 import rclpy
 from rclpy.context import Context
@@ -19,8 +17,7 @@ from samlite_ros.bags.prefetch import Prefetch
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import Topic
 from samlite_ros.errors import BagError
-from samlite_ros.messages.fill import time_message
-from samlite_ros.node.messages import RCLPY
+from samlite_ros.messages.fill import RCLPY, message_class, time_message
 from samlite_ros.play.schedule import Due, PlayOptions, schedule
 
 CLOCK_TOPIC = "/clock"
@@ -74,7 +71,7 @@ class _Player:
 
     def _add_publisher(self, node: Node, topic: Topic) -> None:
         try:
-            kind = _message_class(topic.type_name)
+            kind = message_class(topic.type_name)
         except (ImportError, AttributeError):
             self._reader.add_fault(f"{topic.name} is not played: {topic.type_name} is not installed")
             return
@@ -113,12 +110,6 @@ class _Player:
         if self._clock is not None:
             self._clock.publish(Clock(clock=time_message(RCLPY, item.time_ns)))
         return 0
-
-
-def _message_class(type_name: str) -> Any:
-    """The class of 'package/msg/Name'."""
-    package, _, name = type_name.rpartition("/")
-    return getattr(importlib.import_module(package.replace("/", ".")), name)
 
 
 def _qos_of(topic: Topic) -> QoSProfile:

@@ -26,8 +26,9 @@ from samlite_ros.replay.result_writer import ResultOptions, ResultWriter
 from samlite_ros.replay.script import COMMAND_CLIENT, ask_from_start, query_topics, read_script, recorded_queries
 from samlite_ros.replay.summary import ReplayRecord, summarise
 from samlite_ros.replay.timeline import draw_timeline
+from samlite_ros.segmenter.contract import Segmenter
 from samlite_ros.streaming.companions import Companions
-from samlite_ros.types import Frame, Segmenter
+from samlite_ros.types import Frame
 from samlite_ros.virtual.latency import NO_LATENCY, LatencyProfile
 from samlite_ros.virtual.loop import PublishedAnswer
 from samlite_ros.virtual.node import PublishedStatus, VirtualNode

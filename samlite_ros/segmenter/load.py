@@ -7,8 +7,8 @@ from importlib import import_module
 
 from samlite_ros.errors import ModelLoadError
 from samlite_ros.segmenter.backend import Backend
+from samlite_ros.segmenter.contract import Segmenter
 from samlite_ros.segmenter.options import SegmenterOptions
-from samlite_ros.types import Segmenter
 
 SegmenterFactory = Callable[[SegmenterOptions], Segmenter]
 """Builds a segmenter; raises ModelLoadError where it cannot."""

@@ -1,4 +1,4 @@
-"""The segmenter: a backend's passes behind the three calls of `samlite_ros.types.Segmenter`."""
+"""The segmenter: a backend's passes behind the three calls of `samlite_ros.segmenter.contract.Segmenter`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from samlite_ros.errors import InferenceError
 from samlite_ros.segmenter.backend import Backend, Callback, ImageFeatures, PromptFeatures
+from samlite_ros.segmenter.contract import ImageEmbedding, PromptEmbedding
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.segmenter.prompt_bank import PromptBank
 from samlite_ros.segmenter.prompt_store import PromptStore
 from samlite_ros.segmenter.selection import Selection, Wanted, select_instances
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Prompt, PromptEmbedding, PromptResult
+from samlite_ros.types import DecodeOptions, Frame, Prompt, PromptResult
 
 
 @dataclass
@@ -35,7 +36,7 @@ class SegmenterCounts:
 
 
 class Sam3LiteTextSegmenter:
-    """Finds prompts in images. Implements `samlite_ros.types.Segmenter`; used from one thread.
+    """Finds prompts in images. Implements `samlite_ros.segmenter.contract.Segmenter`; used from one thread.
 
     Args:
         backend: The loaded network.
@@ -61,11 +62,11 @@ class Sam3LiteTextSegmenter:
         return self.backend.interruptible
 
     def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
-        """Embed prompts; each is computed once and kept. See `samlite_ros.types.Segmenter`."""
+        """Embed prompts; each is computed once and kept. See `samlite_ros.segmenter.contract.Segmenter`."""
         return PromptEmbedding(tuple(prompts), self.model_id, self._bank.get(prompts))
 
     def embed_image(self, frame: Frame, on_block: Callback | None = None) -> ImageEmbedding:
-        """Embed one frame: one pass of the vision encoder. See `samlite_ros.types.Segmenter`.
+        """Embed one frame: one pass of the vision encoder. See `samlite_ros.segmenter.contract.Segmenter`.
 
         Raises:
             InferenceError: Memory ran out twice.
@@ -87,7 +88,7 @@ class Sam3LiteTextSegmenter:
         options: Sequence[DecodeOptions],
         on_step: Callback | None = None,
     ) -> list[PromptResult]:
-        """Decode prompts over one image. See `samlite_ros.types.Segmenter`.
+        """Decode prompts over one image. See `samlite_ros.segmenter.contract.Segmenter`.
 
         Raises:
             ValueError: The embeddings are of different models, or options and prompts differ in number.

@@ -18,8 +18,9 @@ from samlite_ros.evaluation.truth.instances import instances_of_ids
 from samlite_ros.scenes.render import Scene, render_scene
 from samlite_ros.scenes.vocabulary import HELD_OUT_PAIRS
 from samlite_ros.scenes.world import WorldOptions
+from samlite_ros.segmenter.contract import Segmenter
 from samlite_ros.training.scene_questions import Question, questions
-from samlite_ros.types import DecodeOptions, Frame, Prompt, PromptResult, Segmenter
+from samlite_ros.types import DecodeOptions, Frame, Prompt, PromptResult
 
 LEAST_AREA_PX = 48 * 48
 """Smaller objects, and detections smaller than this without an object, count neither for nor against."""

@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from samlite_ros.segmenter.contract import ImageEmbedding, Segmenter
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.streaming.pipeline import KeyframeResult, StreamingPipeline
 from samlite_ros.streaming.turns import Turns
-from samlite_ros.types import Frame, ImageEmbedding, Segmentation, Segmenter
+from samlite_ros.types import Frame, Segmentation
 from samlite_ros.virtual.latency import NEVER, LatencyProfile
 
 

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from samlite_ros.queries import Asked, QueryOptions, QueryRegistry, QueryStatus, embed_pending
+from samlite_ros.segmenter.contract import Segmenter
 from samlite_ros.streaming.pipeline import StreamingOptions, StreamingPipeline
-from samlite_ros.types import Frame, Segmentation, Segmenter, Vocabulary
+from samlite_ros.types import Frame, Segmentation, Vocabulary
 from samlite_ros.virtual.latency import NEVER, NO_LATENCY, LatencyProfile
 from samlite_ros.virtual.loop import PublishedAnswer, VirtualLoop
 from samlite_ros.virtual.network import KeyframePass, VirtualNetwork, VirtualStream

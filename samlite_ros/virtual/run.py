@@ -29,8 +29,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from samlite_ros.segmenter.contract import Segmenter
 from samlite_ros.streaming.pipeline import StreamingCounters, StreamingOptions, StreamingPipeline
-from samlite_ros.types import Frame, Segmentation, Segmenter, Vocabulary
+from samlite_ros.types import Frame, Segmentation, Vocabulary
 from samlite_ros.virtual.latency import NEVER, LatencyProfile
 from samlite_ros.virtual.loop import PublishedAnswer, VirtualLoop
 from samlite_ros.virtual.network import KeyframePass, VirtualNetwork, VirtualStream

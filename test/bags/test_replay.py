@@ -35,7 +35,7 @@ from samlite_ros.messages.fill import image_message
 from samlite_ros.parameters.table import Parameters
 from samlite_ros.replay.replay import ReplayOptions, prepared, replay
 from samlite_ros.replay.result_writer import ResultOptions
-from samlite_ros.types import ImageEmbedding, PromptEmbedding
+from samlite_ros.segmenter.contract import ImageEmbedding, PromptEmbedding
 from samlite_ros.virtual.latency import LatencyProfile
 
 EVERYTHING = ResultOptions(label_images=True, images=True, video=True)

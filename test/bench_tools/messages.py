@@ -19,9 +19,8 @@ from samlite_ros.bench.figures import Figure, figure
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.timing import interleave
 from samlite_ros.bench.workload import camera_frame, phrases
-from samlite_ros.messages.fill import image_message
+from samlite_ros.messages.fill import RCLPY, image_message
 from samlite_ros.messages.outputs import CAMERA_OUTPUTS, AnsweredFrame, Kind
-from samlite_ros.node.messages import RCLPY
 from samlite_ros.pixels.decode import decode_compressed_image, decode_image
 from samlite_ros.segmenter.pytorch.resample import resample
 from samlite_ros.segmenter.upsample import upsample_mask

@@ -11,7 +11,8 @@ import numpy as np
 
 from samlite_ros.errors import PhraseTooLongError
 from samlite_ros.pixels.masks import mask_bounds_xyxy
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, Mask, Prompt, PromptEmbedding, PromptResult
+from samlite_ros.segmenter.contract import ImageEmbedding, PromptEmbedding
+from samlite_ros.types import DecodeOptions, Frame, Mask, Prompt, PromptResult
 
 Find = Callable[[Frame, Prompt, DecodeOptions], PromptResult]
 
@@ -77,7 +78,7 @@ class Seen:
 
 
 class FakeSegmenter:
-    """A network of known answers; see `samlite_ros.types.Segmenter`.
+    """A network of known answers; see `samlite_ros.segmenter.contract.Segmenter`.
 
     Args:
         find: What it finds of one prompt in one frame.

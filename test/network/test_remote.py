@@ -22,7 +22,8 @@ from samlite_ros.network import remote as remote_network
 from samlite_ros.network.host import NetworkHost
 from samlite_ros.network.local import LocalNetwork
 from samlite_ros.network.protocol import Failure, Search
-from samlite_ros.types import DecodeOptions, DepthImage, Frame, ImageEmbedding, Prompt
+from samlite_ros.segmenter.contract import ImageEmbedding
+from samlite_ros.types import DecodeOptions, DepthImage, Frame, Prompt
 
 
 @pytest.fixture(scope="module")

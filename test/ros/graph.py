@@ -28,9 +28,8 @@ from std_msgs.msg import String
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from samlite_ros.client import PlannerClient
-from samlite_ros.messages.fill import compressed_image_message, image_message, time_message
+from samlite_ros.messages.fill import RCLPY, compressed_image_message, image_message, time_message
 from samlite_ros.msg import QueryStatus, QueryStatusArray, Segmentation, TextQuery
-from samlite_ros.node.messages import RCLPY
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 RELIABLE = QoSProfile(depth=50)

@@ -10,9 +10,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
-from samlite_ros.messages.fill import image_message
+from samlite_ros.messages.fill import RCLPY, image_message
 from samlite_ros.msg import QueryStatus, Segmentation
-from samlite_ros.node.messages import RCLPY
 
 KEYFRAMES = {"propagate": False, "queries": ["red thing"]}
 

@@ -16,8 +16,9 @@ from safetensors.numpy import save_file
 from samlite_ros.errors import InferenceError, ModelLoadError
 from samlite_ros.segmenter import SegmenterOptions, load, load_segmenter
 from samlite_ros.segmenter.backend import Proposals
+from samlite_ros.segmenter.contract import Segmenter
 from samlite_ros.segmenter.upsample import resample
-from samlite_ros.types import DecodeOptions, Frame, Segmenter
+from samlite_ros.types import DecodeOptions, Frame
 
 CELLS, CHANNELS = 8, {"red": 0, "green": 1, "blue": 2}
 

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 
 from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.network.host import NICENESS
-from samlite_ros.types import DecodeOptions, Frame, ImageEmbedding, PromptEmbedding, PromptResult, Segmenter
+from samlite_ros.segmenter.contract import ImageEmbedding, PromptEmbedding, Segmenter
+from samlite_ros.types import DecodeOptions, Frame, PromptResult
 from samlite_ros.virtual.latency import LatencyProfile
 
 HELD_SHARE = 0.5
@@ -29,7 +30,7 @@ _BLOCK = bytes(1 << 15)
 
 
 class BusySegmenter(WrappedSegmenter):
-    """Another segmenter's answers after a profile's latency. See `samlite_ros.types.Segmenter`.
+    """Another segmenter's answers after a profile's latency. See `samlite_ros.segmenter.contract.Segmenter`.
 
     Args:
         inner: Knows the answers; its own time counts as part of the latency.

@@ -20,15 +20,8 @@ from samlite_ros.messages.fill import segmentation_message
 from samlite_ros.pixels.decode import decode_image
 from samlite_ros.scenes.clips import many_things, pendulum
 from samlite_ros.scenes.hard_sequences import TruthFrame
-from samlite_ros.types import (
-    DecodeOptions,
-    Frame,
-    ImageEmbedding,
-    PromptEmbedding,
-    PromptResult,
-    Segmentation,
-    Segmenter,
-)
+from samlite_ros.segmenter.contract import ImageEmbedding, PromptEmbedding, Segmenter
+from samlite_ros.types import DecodeOptions, Frame, PromptResult, Segmentation
 from samlite_ros.virtual.latency import LatencyProfile
 from samlite_ros.virtual.run import VirtualRun
 
@@ -146,7 +139,7 @@ def _serialiser() -> Callable[[Segmentation], object]:
     try:
         from rclpy.serialization import serialize_message
 
-        from samlite_ros.node.messages import RCLPY
+        from samlite_ros.messages.fill import RCLPY
     except ModuleNotFoundError:
         from samlite_ros.bags.message_types import BAG_MESSAGES, serialize
 

@@ -11,18 +11,8 @@ from numpy.typing import NDArray
 
 from samlite_ros.pixels.masks import mask_bounds_xyxy, mask_from_array
 from samlite_ros.scenes.hard_sequences import TruthFrame
-from samlite_ros.types import (
-    DecodeOptions,
-    Frame,
-    ImageEmbedding,
-    Mask,
-    Prompt,
-    PromptEmbedding,
-    PromptResult,
-    Query,
-    QueryKey,
-    Vocabulary,
-)
+from samlite_ros.segmenter.contract import ImageEmbedding, PromptEmbedding
+from samlite_ros.types import DecodeOptions, Frame, Mask, Prompt, PromptResult, Query, QueryKey, Vocabulary
 
 LEAST_AREA_PX = 60
 """The network does not find smaller things."""

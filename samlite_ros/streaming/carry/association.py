@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from samlite_ros.streaming.model.color_model import similarity
+from samlite_ros.streaming.image.work_image import similarity
 from samlite_ros.streaming.tuning import AssociationTuning, ReidentificationTuning
 from samlite_ros.types import Prompt
 

@@ -14,7 +14,7 @@ from samlite_ros.streaming.carry.compositing import Composite
 from samlite_ros.streaming.carry.detections import KeyframeDetection
 from samlite_ros.streaming.carry.snapshot import Snapshot
 from samlite_ros.streaming.carry.tracks import Track
-from samlite_ros.streaming.model.color_model import histogram
+from samlite_ros.streaming.image.work_image import histogram
 from samlite_ros.streaming.model.keyframe import PaddedKeyframe
 from samlite_ros.streaming.tuning import Tuning
 from samlite_ros.types import Prompt

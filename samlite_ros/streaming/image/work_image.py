@@ -25,6 +25,8 @@ NO_MAP = np.empty((0, 0), np.float32)
 COLOR_BITS = 4
 COLORS = 1 << (3 * COLOR_BITS)
 """Number of bins of the colour index."""
+SMOOTHING = np.asarray(sum(w * np.eye(1 << COLOR_BITS, k=k) for k, w in ((-1, 0.25), (0, 0.5), (1, 0.25))), np.float32)
+"""Weights 1/4, 1/2, 1/4 along one axis, symmetric (16, 16)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,3 +133,17 @@ def point_grid(size: tuple[int, int], tuning: ImageTuning) -> NDArray[np.float32
     step = tuning.grid_step_px
     y, x = np.mgrid[GRID_START_PX : size[0] : step, GRID_START_PX : size[1] : step]
     return np.dstack([x, y]).astype(np.float32)
+
+
+def histogram(color_index: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Share of each colour among some pixels, smoothed over neighbouring colours, float32 (4096,)."""
+    bins = 1 << COLOR_BITS
+    counts = np.bincount(color_index.ravel(), minlength=COLORS).astype(np.float32)
+    along_red = (SMOOTHING @ counts.reshape(bins, -1)).reshape(bins, bins, bins)
+    smooth = (SMOOTHING @ along_red @ SMOOTHING).ravel()
+    return np.asarray(smooth / (smooth.sum() + np.float32(1e-9)), np.float32)
+
+
+def similarity(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Bhattacharyya coefficient of two histograms: 1 = the same colours, 0 = none in common."""
+    return float(np.sqrt(a * b).sum())

@@ -12,15 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.streaming.image.geometry import Poses, compose, invert, moved_box, translation, window_pose
-from samlite_ros.streaming.image.work_image import FINE
+from samlite_ros.streaming.image.work_image import FINE, histogram
 from samlite_ros.streaming.model.alignment_points import AlignmentPoints, alignment_points
-from samlite_ros.streaming.model.color_model import ColorModel, color_model, histogram
 from samlite_ros.streaming.model.keyframe import KeyframeMask, PaddedKeyframe
-from samlite_ros.streaming.tuning import AppearanceTuning, Tuning
+from samlite_ros.streaming.tuning import AppearanceTuning, ColorTuning, Tuning
 from samlite_ros.streaming.tuning.model import INNER_WEIGHT
 
 FAR_OUTSIDE = -30.0
 """Signed distance where nothing of the object can be [fine px]."""
+
+
+@dataclass(frozen=True, eq=False)
+class ColorModel:
+    """Colour as evidence for one object.
+
+    Args:
+        log_odds: float32 (4096,): by colour index; positive = the object's colour. Already scaled by `trust`.
+        probability: float32 (4096,): the same as a probability.
+        trust: 0 = the colours do not tell the object from its surroundings, 1 = they do.
+    """
+
+    log_odds: NDArray[np.float32]
+    probability: NDArray[np.float32]
+    trust: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,6 +221,27 @@ def _learn_colors(
     inside = histogram(color_index[core])
     ring = (distance < -own.ring_near_px) & (distance > -own.ring_far_px) & in_image
     return inside, color_model(inside, histogram(color_index[ring]), background, tuning.color)
+
+
+def color_model(
+    inside: NDArray[np.float32], ring: NDArray[np.float32], background: NDArray[np.float32], tuning: ColorTuning
+) -> ColorModel:
+    """Compare an object's colours with those around it.
+
+    Args:
+        inside: Histogram of the object.
+        ring: Histogram of its surroundings.
+        background: Histogram of everything that belongs to no object.
+        tuning: How.
+    """
+    others = tuning.ring_share * ring + (1 - tuning.ring_share) * background
+    evidence = np.log((inside + tuning.prior) / (others + tuning.prior))
+    evidence = np.clip(evidence, -tuning.log_odds_limit, tuning.log_odds_limit).astype(np.float32)
+    accuracy = 0.5 * float(inside[evidence > 0].sum() + ring[evidence < 0].sum())
+    trust = float(np.clip((accuracy - tuning.useless) / (tuning.useful - tuning.useless), 0.0, 1.0))
+    log_odds = evidence * np.float32(trust)
+    probability = (1 / (1 + np.exp(-tuning.steepness * log_odds))).astype(np.float32)
+    return ColorModel(log_odds, probability, trust)
 
 
 def _is_partly_hidden(

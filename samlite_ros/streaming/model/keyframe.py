@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.streaming.image.work_image import FINE, WorkImage
-from samlite_ros.streaming.model.color_model import histogram
+from samlite_ros.streaming.image.work_image import FINE, WorkImage, histogram
 from samlite_ros.streaming.tuning import AppearanceTuning
 
 

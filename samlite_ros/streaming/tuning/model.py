@@ -161,7 +161,7 @@ class AppearanceTuning(TuningGroup):
         self._expect_order("border_margin_px", "pad_px")
         self._expect_order("ring_near_px", "ring_far_px")
 
-    @property
+    @cached_property
     def most_growth_px(self) -> int:
         """An object may reach so far beyond its box [work px]: the crop, and what is interpolated, stay in the pad."""
         return self.pad_px - 4

@@ -11,11 +11,12 @@ from small_networks import Shape, make_frame, make_segmenter
 
 from samlite_ros.errors import Cancelled
 from samlite_ros.segmenter import SegmenterOptions, load_segmenter
+from samlite_ros.segmenter.contract import PromptEmbedding, Segmenter
 from samlite_ros.segmenter.pytorch.decoder import TextFeatures, decode, join
 from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
 from samlite_ros.segmenter.pytorch.resample import to_probability
 from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder
-from samlite_ros.types import DecodeOptions, PromptEmbedding, Segmenter
+from samlite_ros.types import DecodeOptions
 
 LONGEST = "a red ball and the blue box " * 4 + "or thing"
 EVERYTHING = DecodeOptions(score_threshold=0.0, max_instances=1000)

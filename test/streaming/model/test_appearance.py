@@ -5,9 +5,8 @@ import pytest
 from painted_objects import FLOOR, RED, TUNING, keyframe, learn
 
 from samlite_ros.streaming.image.geometry import identity, translation
-from samlite_ros.streaming.image.work_image import COLORS, prepare
-from samlite_ros.streaming.model.appearance import Prior, build_model
-from samlite_ros.streaming.model.color_model import color_model, histogram, similarity
+from samlite_ros.streaming.image.work_image import COLORS, histogram, prepare, similarity
+from samlite_ros.streaming.model.appearance import Prior, build_model, color_model
 from samlite_ros.streaming.model.keyframe import KeyframeMask, PaddedKeyframe
 from samlite_ros.types import Frame
 
