@@ -14,6 +14,7 @@ import numpy as np
 
 from samlite_ros.errors import Cancelled, NetworkEndedError, NetworkError
 from samlite_ros.live.failure_log import described
+from samlite_ros.live.waiting_prompts import MOST_AT_ONCE, WaitingPrompts
 from samlite_ros.network.local import Found, Network
 from samlite_ros.segmenter.contract import ImageEmbedding
 from samlite_ros.streaming.jobs import KeyframeJob
@@ -26,8 +27,6 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_LOAD_PAUSE_S = 0.1, 2.0, 30.0
 """After a failure the worker rests, doubling from the first pause to the longest [s]; loading costs more than a job."""
 LOOK_S = 1.0
 """A worker without work looks so often [s] whether the network's process still runs."""
-MOST_AT_ONCE = 16
-"""So many prompts at most are embedded before their clients are told."""
 
 
 class JobSource(Stream, Protocol):
@@ -93,8 +92,7 @@ class NetworkWorker:
         self._on_failure = on_failure
         self._condition = threading.Condition()
         self._commands: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
-        self._prompts: dict[Prompt, None] = {}
-        self._suspects: set[Prompt] = set()
+        self._waiting = WaitingPrompts()
         self._poked = False
         self._stopping = False
         self._network: Network | None = None
@@ -139,8 +137,7 @@ class NetworkWorker:
         interrupted.
         """
         with self._condition:
-            self._prompts = dict.fromkeys(prompts)
-            self._poked = self._poked or bool(self._prompts)
+            self._poked = self._waiting.replace(prompts) or self._poked
             self._wake()
 
     def poke(self) -> None:
@@ -266,7 +263,7 @@ class NetworkWorker:
         network = self._network
         if network is None:
             return
-        if self._suspects:
+        if self._waiting.has_suspects:
             self._embed_waiting_prompts(network)
         began_s = time.monotonic()
         ran = self._run_late_jobs(network)
@@ -301,33 +298,22 @@ class NetworkWorker:
 
     def _embed_waiting_prompts(self, network: Network) -> None:
         """Embed what no job has embedded; where that has ended the network's process, each prompt on its own."""
-        while prompts := self._next_prompts():
+        while not self._stopping and (prompts := self._waiting.next_few()):
             try:
                 refused = network.embed(prompts)
             except NetworkEndedError as error:
-                if self._suspects.issuperset(prompts):  # it was not its fault, unless it happens again
-                    self._suspects.difference_update(prompts)
+                if self._waiting.are_suspect(prompts):  # it was not its fault, unless it happens again
+                    self._waiting.acquit(prompts)
                     self._tell_prompts(prompts, dict.fromkeys(prompts, error))
-                self._suspects.update(p for p in prompts if p in self._prompts)
+                self._waiting.suspect(prompts)
                 raise
-            self._suspects.difference_update(prompts)
+            self._waiting.acquit(prompts)
             self._tell_prompts(prompts, refused)
-        self._suspects.clear()
-
-    def _next_prompts(self) -> list[Prompt]:
-        with self._condition:
-            if self._stopping:
-                return []
-            suspects = [p for p in self._prompts if p in self._suspects]
-            return suspects[:1] or list(self._prompts)[:MOST_AT_ONCE]
+        self._waiting.acquit_all()
 
     def _tell_prompts(self, prompts: Iterable[Prompt], refused: Mapping[Prompt, Exception]) -> None:
         """Tell of those that were waited for that they are embedded, and of any that cannot be."""
-        with self._condition:
-            told = [p for p in prompts if p in self._prompts or p in refused]
-            for prompt in told:
-                self._prompts.pop(prompt, None)
-        for prompt in told:
+        for prompt in self._waiting.take(prompts, refused):
             self.counters.prompts_embedded += prompt not in refused
             self._on_prompt(prompt, refused.get(prompt))
 
@@ -341,7 +327,7 @@ class NetworkWorker:
             return
         except NetworkEndedError:
             stream.abandon(job)
-            self._suspects.update(p for p in job.prompts if p in self._prompts)
+            self._waiting.suspect(job.prompts)
             raise
         except Exception as error:
             failure = str(error) if isinstance(error, NetworkError) else described(error)

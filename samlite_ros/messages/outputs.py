@@ -88,7 +88,6 @@ class Output(Topic):
     kind: Kind
     fill: Fill
     per_epoch: bool = False
-    per_camera: bool = True
 
 
 def _image(pixels: Callable[[AnsweredFrame], NDArray[Any]], encoding: str) -> Fill:

@@ -32,14 +32,12 @@ class Topic:
         type_name: E.g. 'sensor_msgs/msg/Image'.
         qos: As the node offers or asks for it.
         meaning: For people.
-        per_camera: With named cameras each has its own.
     """
 
     name: str
     type_name: str
     qos: Qos
     meaning: str
-    per_camera: bool = False
 
     def of(self, camera: str = "", node: str = "~") -> str:
         """Its name for one camera; '' = that without a name. `node` stands for the node's own name."""
@@ -57,14 +55,12 @@ IMAGE = Topic(
     type_name="sensor_msgs/msg/Image",
     qos=_CAMERA,
     meaning="remap `image`; both transports follow",
-    per_camera=True,
 )
 COMPRESSED_IMAGE = Topic(
     name="image/compressed",
     type_name="sensor_msgs/msg/CompressedImage",
     qos=_CAMERA,
     meaning="instead of `image`, with `image_transport: compressed`",
-    per_camera=True,
 )
 QUERY = Topic(
     name="~/query",

@@ -9,18 +9,19 @@ another machine, and without charged work the outcome is the same every time::
     from samlite_ros.streaming.pipeline import StreamingOptions
     from samlite_ros.types import Frame, Prompt, Query, QueryKey, Vocabulary
     from samlite_ros.virtual.latency import LatencyProfile
-    from samlite_ros.virtual.run import drive
+    from samlite_ros.virtual.run import VirtualRun
 
     images = np.load("images.npy")  # uint8 (T, H, W, 3)
     frames = [Frame(image, 1 + i * 33_333_333) for i, image in enumerate(images)]
     vocabulary = Vocabulary(1, (Query(QueryKey("me", "cup"), Prompt("red cup"), class_id=0),))
     profile = LatencyProfile.of_total_ms(250)
-    for published in drive(load_segmenter(), frames, profile, StreamingOptions(propagate=True), vocabulary):
+    run = VirtualRun(load_segmenter(), profile, StreamingOptions(propagate=True), vocabulary)
+    for published in run.run(frames):
         answer = published.answer
         for instance in answer.instances:
             print(answer.stamp_ns, published.at_ns, instance.track_id, instance.confidence, instance.box_xyxy)
 
-Any object with the three calls of `types.Segmenter` will do for the segmenter.
+Any object with the three calls of `segmenter.contract.Segmenter` will do for the segmenter.
 """
 
 from __future__ import annotations
@@ -54,31 +55,17 @@ class RunRecord:
     passes: Sequence[KeyframePass]
 
 
-def drive(
-    segmenter: Segmenter,
-    frames: Iterable[Frame],
-    profile: LatencyProfile,
-    options: StreamingOptions,
-    vocabulary: Vocabulary,
-    changes: Sequence[tuple[int, Vocabulary]] = (),
-    charge_s: float | None = None,
-) -> Iterator[PublishedAnswer]:
-    """Run a sequence through a pipeline; yields the answers in the order in which they are published.
+class VirtualRun:
+    """One run of a sequence through a pipeline.
 
     Args:
         segmenter: The network; its results are used as they are, only their time is virtual.
-        frames: By growing stamp.
         profile: How long the network takes.
         options: Of the pipeline; `propagate=False` is the usual way: newest frame, whole model, publish when done.
         vocabulary: What is searched from the start.
         changes: Later vocabularies, as (stamp [ns], vocabulary), by stamp.
         charge_s: Work per frame to charge to the clock [s]; None = as measured; 0 = none: deterministic.
     """
-    return VirtualRun(segmenter, profile, options, vocabulary, changes, charge_s).run(frames)
-
-
-class VirtualRun:
-    """The state of one run; see `drive` for the arguments. `record` tells what happened besides the answers."""
 
     def __init__(
         self,
@@ -101,7 +88,7 @@ class VirtualRun:
         return RunRecord(self.pipeline.counters, self._loop.dropped_ns, network.embeddings, network.passes)
 
     def run(self, frames: Iterable[Frame]) -> Iterator[PublishedAnswer]:
-        """Feed frames; yields the answers in the order in which they are published."""
+        """Feed frames, by growing stamp; yields the answers in the order in which they are published."""
         waiting: Frame | None = None
         for frame in frames:
             if waiting is not None:

@@ -36,7 +36,7 @@ def make(options):
         raise ModelLoadError("torch is not installed. Type: pip install torch")
     time.sleep(float(os.environ.get("FAKE_LOAD_S", "0")))
     blocks, block_s = int(os.environ.get("FAKE_BLOCKS", "1")), float(os.environ.get("FAKE_BLOCK_S", "0"))
-    return FakeSegmenter(find_color, pace=Pace(blocks, block_s, busy=True))
+    return FakeSegmenter(find_color, pace=Pace(blocks, block_s, busy=True), records=False)
 
 
 if __name__ == "__main__":

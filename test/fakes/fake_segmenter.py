@@ -87,6 +87,7 @@ class FakeSegmenter:
         interruptible: Whether it calls back within its passes.
         refuse: Called with each new prompt: raises where it cannot be embedded.
         keep: What of a frame is kept at the end of its pass; may raise.
+        records: Keeps `calls`, which grow with every call; False where it runs for long.
 
     Attributes:
         calls: ("prompts", text ...), ("image", stamp) and ("segment", stamp, text ...), in their order.
@@ -104,9 +105,10 @@ class FakeSegmenter:
         interruptible: bool = True,
         refuse: Callable[[Prompt], None] = refuse_too_long,
         keep: Callable[[Frame], Frame] = lambda frame: frame,
+        records: bool = True,
     ) -> None:
         self.find, self.model_id, self.pace, self.interruptible = find, model_id, pace, interruptible
-        self.refuse, self.keep = refuse, keep
+        self.refuse, self.keep, self.records = refuse, keep, records
         self.at_block: Callable[[Frame, int], object] = lambda frame, block: None
         self.at_segment: Callable[[ImageEmbedding, PromptEmbedding], object] = lambda image, prompts: None
         self.calls: list[tuple[object, ...]] = []
@@ -157,7 +159,8 @@ class FakeSegmenter:
 
     def _note(self, *call: object) -> None:
         self.threads.add(threading.current_thread().name)
-        self.calls.append(call)
+        if self.records:
+            self.calls.append(call)
 
     def _take(self, seconds: float) -> None:
         if not self.pace.busy:

@@ -7,7 +7,8 @@ from job_source import Source
 from prompts import prompts
 
 from samlite_ros.errors import ModelLoadError, PhraseTooLongError
-from samlite_ros.live.network_worker import MOST_AT_ONCE, NetworkWorker
+from samlite_ros.live.network_worker import NetworkWorker
+from samlite_ros.live.waiting_prompts import MOST_AT_ONCE
 from samlite_ros.network.local import LocalNetwork
 from samlite_ros.types import Prompt
 

@@ -17,7 +17,7 @@ from samlite_ros.types import Frame, Prompt, QueryKey, Segmentation
 from samlite_ros.virtual.latency import NO_LATENCY, LatencyProfile
 from samlite_ros.virtual.loop import PublishedAnswer
 from samlite_ros.virtual.node import PublishedStatus, VirtualNode
-from samlite_ros.virtual.run import drive
+from samlite_ros.virtual.run import VirtualRun
 
 FRAMES = [Frame(draw_world(i), stamp_of(i)) for i in range(10)]
 PHRASES = ("red thing", "green thing")
@@ -56,7 +56,7 @@ def test_one_camera_is_answered_as_by_a_run(propagate: bool, profile: LatencyPro
     _, answers, _ = run_node(profile, propagate)
     vocabulary = AnsweredFrame(answers[0].answer, answers[0].frame).vocabulary
     options = StreamingOptions(propagate=propagate)
-    driven = list(drive(colour_segmenter(), FRAMES, profile, options, vocabulary, charge_s=0.0))
+    driven = list(VirtualRun(colour_segmenter(), profile, options, vocabulary, charge_s=0.0).run(FRAMES))
     assert [content(a.answer, a.at_ns) for a in answers] == [content(d.answer, d.at_ns) for d in driven]
     assert len(driven) > 2
 

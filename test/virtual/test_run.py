@@ -5,7 +5,7 @@ from streaming_world import Disc, PaintedWorld, index_of, stamp_ns, truth_segmen
 
 from samlite_ros.streaming.pipeline import StreamingOptions
 from samlite_ros.virtual.latency import LatencyProfile
-from samlite_ros.virtual.run import VirtualRun, drive
+from samlite_ros.virtual.run import VirtualRun
 
 MOVING = PaintedWorld([Disc("ball", (200, 60, 50), 26, lambda i: (60 + 4.0 * i, 120.0))])
 PROFILE = LatencyProfile(0.064, 0.036)
@@ -17,7 +17,9 @@ def frames(world, count):
 
 def test_the_usual_way_publishes_each_keyframe_when_its_pass_is_done():
     published = list(
-        drive(truth_segmenter(MOVING), frames(MOVING, 12), PROFILE, StreamingOptions(), vocabulary("ball"), charge_s=0)
+        VirtualRun(truth_segmenter(MOVING), PROFILE, StreamingOptions(), vocabulary("ball"), charge_s=0).run(
+            frames(MOVING, 12)
+        )
     )
     assert [index_of(p.answer.stamp_ns) for p in published] == [0, 3, 6, 9]  # the newest frame every 100 ms
     assert [p.at_ns - p.answer.stamp_ns for p in published] == [100_000_000, 100_000_001, 100_000_002, 100_000_003]
@@ -52,7 +54,9 @@ def test_measured_work_is_charged():
 def test_two_runs_without_charged_work_are_equal(propagate):
     def outcome():
         options = StreamingOptions(propagate=propagate)
-        run = drive(truth_segmenter(MOVING), frames(MOVING, 15), PROFILE, options, vocabulary("ball"), charge_s=0)
+        run = VirtualRun(truth_segmenter(MOVING), PROFILE, options, vocabulary("ball"), charge_s=0).run(
+            frames(MOVING, 15)
+        )
         return [
             (
                 p.at_ns,

@@ -70,8 +70,3 @@ class Progress(Protocol):
 
     def __call__(self, items: Sequence[T], text: str, /) -> Iterable[T]:
         """The same items."""
-
-
-def silently(items: Sequence[T], text: str) -> Iterable[T]:
-    """Show nothing."""
-    return items

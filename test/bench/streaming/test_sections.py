@@ -8,7 +8,7 @@ import pytest
 
 from samlite_ros.bench.figures import Report, tables
 from samlite_ros.bench.plots import draw_report
-from samlite_ros.bench.streaming.options import StreamingBenchOptions, silently
+from samlite_ros.bench.streaming.options import StreamingBenchOptions
 from samlite_ros.bench.streaming.sections import SECTIONS
 from samlite_ros.scenes.clips import entries
 from samlite_ros.scenes.hard_sequences import STILL
@@ -32,7 +32,7 @@ def figures():
         patch.setattr("samlite_ros.bench.streaming.parts.PARTS", ("nothing", "rest"))
         patch.setattr("samlite_ros.bench.streaming.accuracy.DIFFICULTIES", {"development": DEVELOPMENT_ONE})
         options = StreamingBenchOptions(profiles_ms=(126.0,), sets=("development",), frames=30)
-        return [f for name, s in SECTIONS.items() if name != "late" for f in s.run(options, silently)]
+        return [f for name, s in SECTIONS.items() if name != "late" for f in s.run(options, lambda items, text: items)]
 
 
 def test_every_section_gives_figures(figures):
