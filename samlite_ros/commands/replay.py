@@ -128,7 +128,7 @@ def _options(args: Namespace) -> ReplayOptions:
     parameters = read_parameter_file(args.params) if args.params else Parameters()
     return ReplayOptions(
         image_topics=tuple(args.image_topic),
-        phrases=tuple(args.query),
+        phrases=tuple(part for text in args.query for part in text.split(",")),
         script=args.script,
         queries_from_bag=args.queries_from_bag,
         parameters=replace(parameters, **{k: v for k, v in chosen.items() if v is not None}),

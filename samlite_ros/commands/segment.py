@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,17 +14,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.commands.image_arguments import split_arguments
+from samlite_ros.commands.image_arguments import STDIN, split_arguments
+from samlite_ros.commands.number_arguments import number
 from samlite_ros.errors import ImageDecodeError
+from samlite_ros.pixels.codecs import codec_of, read_header
 from samlite_ros.pixels.masks import encode_rle
 from samlite_ros.types import DecodeOptions, Frame, Instance, Prompt, PromptResult, Query, QueryKey, QueryMatch
 
 if TYPE_CHECKING:
     from samlite_ros.segmenter.contract import Segmenter
 
-DESCRIPTION = """Find phrases in image files. Every argument that names an existing image is an image; every other one
-is a phrase, unless it looks like a path (an image's suffix, or a slash), which is an error. --phrase takes any
-phrase. Exit status: 0 = all images were read, 1 = not all, or the model could not be loaded, 2 = wrong usage."""
+DESCRIPTION = """Find phrases in image files. Every argument that names an existing image is an image, and - the one on
+standard input; every other one is a phrase, or several with commas between, unless it looks like a path (an image's
+suffix, or a slash), which is an error. --phrase takes any phrase. Exit status: 0 = all images were read, 1 = not all,
+or the model could not be loaded, 2 = wrong usage."""
+
+MAX_NAME_BYTES = 80
+"""Of an image's name and of a phrase in the names of pictures; file systems take 255 in all."""
 
 
 def add_parser(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +41,12 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="demo", help="demo, a local folder or a hub id (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: %(default)s)")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16 (default: %(default)s)")
-    parser.add_argument("--threshold", type=_share, default=0.5, help="least score, 0 to 1 (default: %(default)s)")
-    parser.add_argument("--image-size", type=int, help="side of the network's input [px] (default: the model's own)")
+    parser.add_argument(
+        "--threshold", type=number(float, 0, 1), default=0.5, help="least score, 0 to 1 (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--image-size", type=number(int, 1), help="side of the network's input [px] (default: the model's own)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="write overlays and masks (PNG) there")
 
@@ -65,7 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             print("\n".join(_table(path, results)))
         if arguments.out:
-            _write_pictures(arguments.out, names[path], image, results)
+            count = _write_pictures(arguments.out, names[path], image, results)
+            print(f"{path}: {count} pictures written to {arguments.out}", file=sys.stderr)
     if arguments.json:
         print(json.dumps(entries))
     return 1 if failed else 0
@@ -78,15 +90,21 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         ImageDecodeError: It cannot be read, or is no image.
     """
     try:
-        data = np.fromfile(path, np.uint8)
+        data = sys.stdin.buffer.read() if str(path) == STDIN else path.read_bytes()
     except OSError as error:
         raise ImageDecodeError(f"{path} cannot be read: {error.strerror}") from error
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+        read_header(data)
+    except ImageDecodeError as error:
+        raise ImageDecodeError(f"{path}: {error}") from error
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error:
         image = None
     if image is None:
-        raise ImageDecodeError(f"{path} is not an image that can be read: it is damaged, or of an unknown format")
+        codec = codec_of(data)
+        remedy = f"it holds {codec}: save it as JPEG or PNG" if codec else "it is damaged, or of an unknown format"
+        raise ImageDecodeError(f"{path} is not an image that can be read: {remedy}")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -98,13 +116,6 @@ def _load(arguments: argparse.Namespace) -> Segmenter:
             model=arguments.model, device=arguments.device, dtype=arguments.dtype, image_size=arguments.image_size
         )
     )
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
 
 
 def _entry(path: Path, result: PromptResult) -> dict[str, Any]:
@@ -141,28 +152,33 @@ def _table(path: Path, results: Sequence[PromptResult]) -> Iterator[str]:
 
 def _output_names(images: Sequence[Path]) -> dict[Path, str]:
     """Names without suffix for each image's outputs, all different."""
-    names: dict[Path, str] = {}
-    for path in images:
-        name, number = path.stem, 1
-        while name in names.values():
-            number += 1
-            name = f"{path.stem}-{number}"
-        names[path] = name
-    return names
+    stems = ["stdin" if str(path) == STDIN else path.stem for path in images]
+    return dict(zip(images, _all_different(stems), strict=True))
 
 
-def _write_pictures(folder: Path, name: str, image: NDArray[np.uint8], results: Sequence[PromptResult]) -> None:
-    """NAME_overlay.png, and NAME_PHRASE_NUMBER.png for each mask: 255 inside."""
+def _all_different(names: Sequence[str]) -> list[str]:
+    """The names in their order, as much of each as a file's name takes; numbers behind those that come again."""
+    taken: dict[str, None] = {}
+    for name in names:
+        short = name.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
+        tries = (short if again == 1 else f"{short}-{again}" for again in itertools.count(1))
+        taken[next(candidate for candidate in tries if candidate not in taken)] = None
+    return list(taken)
+
+
+def _write_pictures(folder: Path, name: str, image: NDArray[np.uint8], results: Sequence[PromptResult]) -> int:
+    """NAME_overlay.png, and NAME_PHRASE_NUMBER.png for each mask: 255 inside; returns how many that are."""
     from samlite_ros.pixels.overlay import draw_overlay
 
     folder.mkdir(parents=True, exist_ok=True)
-    _write_png(
-        folder / f"{name}_overlay.png", cv2.cvtColor(draw_overlay(image, _instances(results)), cv2.COLOR_RGB2BGR)
-    )
-    for result in results:
-        words = "-".join("".join(c if c.isalnum() else " " for c in result.prompt.display).split())[:60]
-        for number, mask in enumerate(result.masks, 1):
-            _write_png(folder / f"{name}_{words}_{number}.png", mask.full().astype(np.uint8) * 255)
+    pictures = {"overlay": cv2.cvtColor(draw_overlay(image, _instances(results)), cv2.COLOR_RGB2BGR)}
+    words = ["-".join("".join(c if c.isalnum() else " " for c in r.prompt.display).split()) for r in results]
+    for word, result in zip(_all_different(words), results, strict=True):
+        for place, mask in enumerate(result.masks, 1):
+            pictures[f"{word}_{place}"] = mask.full().astype(np.uint8) * 255
+    for end, picture in pictures.items():
+        _write_png(folder / f"{name}_{end}.png", picture)
+    return len(pictures)
 
 
 def _write_png(path: Path, image: NDArray[Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable
 from importlib import import_module
 
@@ -27,10 +29,23 @@ def load_segmenter(options: SegmenterOptions | None = None) -> Segmenter:
         ModelLoadError: There is no such backend, its libraries are missing, or the checkpoint cannot be loaded.
     """
     options = options or SegmenterOptions()
-    backend = _load_backend(options)
-    from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter  # needs safetensors, for which the backend looks
-
+    try:
+        backend = _load_backend(options)
+        from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter  # needs safetensors: the backend looks for it
+    except ImportError as error:  # of whatever this checkpoint needs beside the others, or a library that is broken
+        raise ModelLoadError(f"model {options.model!r} cannot be loaded: {_words(error)}") from error
     return Sam3LiteTextSegmenter(backend, options)
+
+
+def _words(error: ImportError) -> str:
+    """What could not be imported, and the line to type."""
+    reason = " ".join(str(error).split())[:400]
+    told = re.search(r"pip install (?:-U |--upgrade )?[\"']?([\w.-]+)", str(error))  # transformers says which
+    package = told[1] if told else (error.name or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) or told:
+        return f"{reason}. Type: {sys.executable} -m pip install {package}"
+    broken = package or "torch transformers"
+    return f"a library is missing or broken: {reason}. Type: {sys.executable} -m pip install --force-reinstall {broken}"
 
 
 def _load_backend(options: SegmenterOptions) -> Backend:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -189,12 +190,71 @@ def test_errors_are_one_line(folder, capsys, words, says):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("length", [300, 5000])
+def test_phrases_longer_than_any_file_name_are_phrases(network, folder, capsys, length):
+    assert run("cone.png", "x" * length) == 0
+    assert "x" * length in capsys.readouterr().out
+    assert run("cone.png", "x/" * length) == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_commas_separate_phrases_as_in_a_topic(network, folder, capsys):
+    assert run("cone.png", "ball, box,", "--phrase", "red, green", "--json") == 0
+    assert [e["phrase"] for e in json.loads(capsys.readouterr().out)] == ["ball", "box", "red, green"]
+
+
+def test_an_image_on_standard_input(network, images, capsys, monkeypatch, tmp_path):
+    assert run(images[0], "object", "--json") == 0
+    expected = json.loads(capsys.readouterr().out)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(images[0].read_bytes())))
+    assert run("-", "object", "--json", "-o", tmp_path) == 0
+    assert json.loads(capsys.readouterr().out) == [{**e, "image": "-"} for e in expected]
+    assert (tmp_path / "stdin_overlay.png").exists()
+
+
+def test_it_says_where_it_wrote(network, images, capsys, tmp_path):
+    assert run(images[0], "object", "--threshold", "0.3", "-o", tmp_path / "out") == 0
+    count = len(list((tmp_path / "out").iterdir()))
+    assert f"{images[0]}: {count} pictures written to {tmp_path / 'out'}" in capsys.readouterr().err
+
+
+def test_names_of_pictures_fit_the_file_system_and_differ(network, images, tmp_path):
+    long_path = tmp_path / ("\u00e4" * 120 + ".png")
+    long_path.write_bytes(images[0].read_bytes())
+    assert run(long_path, "object", "--threshold", "0.3", "-o", tmp_path / "out") == 0
+    names = {path.name.removeprefix("\u00e4" * 40) for path in (tmp_path / "out").iterdir()}
+    assert {"_overlay.png", "_object_1.png"} <= names
+    assert segment._all_different(["a", "a", "b" * 99, "b" * 98, "a-2"]) == [
+        "a",
+        "a-2",
+        "b" * 80,
+        "b" * 80 + "-2",
+        "a-2-2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"\0\0\0\x18ftypheic" + bytes(99), "HEIC"),
+        (b"\0\0\0\x18ftypheix" + bytes(99), "HEIC with 10 bits a colour"),
+        (b"\0\0\0\x18ftypmp42" + bytes(99), "MP4 video"),
+        (b"\0\0\0\x01\x67\x64\0\x1e" + bytes(99), "H.264 video"),
+    ],
+)
+def test_what_cameras_of_today_write_is_named(network, folder, capsys, content, word):
+    for name in ("still.heic", "still.jpg"):
+        (folder / name).write_bytes(content)
+        assert run(name, "ball") == 1
+        assert f"it holds {word}: save it as JPEG or PNG" in capsys.readouterr().err
+
+
 def test_too_long_phrases_are_an_error(network, folder, capsys):
     assert run("cone.png", "ball " * 40) == 1
     assert "42 tokens" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["--threshold", "2"], ["--threshold", "x"], ["--nonsense"]])
+@pytest.mark.parametrize("words", [["--threshold", "2"], ["--threshold", "x"], ["--nonsense"], ["--image-size", "0"]])
 def test_argparse_refuses_the_rest(folder, words):
     with pytest.raises(SystemExit) as caught:
         run("cone.png", "ball", *words)

@@ -118,6 +118,39 @@ def test_harmed_checkpoints_are_refused(folder, harm):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("method", "package"),
+    [
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "(bitsandbytes|accelerate)"),
+        ({"quant_method": "gptq", "bits": 4}, "(gptqmodel|optimum|auto-gptq|accelerate)"),
+        ({"quant_method": "compressed-tensors"}, "compressed.tensors"),
+    ],
+)
+def test_a_quantised_checkpoint_without_its_library_says_what_to_type(folder, method, package):
+    edit_config(folder, quantization_config=method)
+    with pytest.raises(ModelLoadError, match=rf"cannot be loaded.*Type: {sys.executable} -m pip install {package}"):
+        load_segmenter(SegmenterOptions(model=str(folder), device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ModuleNotFoundError("No module named 'acme.kernels'", name="acme.kernels"), "pip install acme"),
+        (ImportError("acme needs `pip install -U acme-kernels>=2`"), "pip install acme-kernels"),
+        (ImportError("cannot import name 'x' from 'tokenizers'", name="tokenizers"), "--force-reinstall tokenizers"),
+        (ImportError("libcudart.so.12: cannot open shared object file"), "--force-reinstall torch transformers"),
+    ],
+)
+def test_whatever_cannot_be_imported_is_a_load_error(monkeypatch, error, line):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("samlite_ros.segmenter.pytorch.backend.TorchBackend.load", fail)
+    with pytest.raises(ModelLoadError) as caught:
+        load_segmenter(SegmenterOptions(device="cpu"))
+    assert str(caught.value).endswith(line) and "'demo'" in str(caught.value)
+
+
 def test_a_sharded_checkpoint_loads(folder):
     tensors = load_file(folder / "model.safetensors")
     names = sorted(tensors)
