@@ -105,6 +105,8 @@ def _run_bag(args: Namespace) -> int:
     )
     verdict = evaluate_bag(args.result, args.truth, options)
     print(table(verdict.content))
+    for line in verdict.changes:
+        print(f"against the baseline: {line}")
     if verdict.folder:
         print(f"report and pictures: {verdict.folder}")
     for line in (*(f"failed: {f}" for f in verdict.failures), *(f"fault: {f}" for f in verdict.faults)):

@@ -10,16 +10,18 @@ from typing import Any
 
 from samlite_ros.bags.results import ResultBag
 from samlite_ros.errors import ParameterError
-from samlite_ros.evaluation.evaluation import EvaluationOptions, evaluate
+from samlite_ros.evaluation.evaluation import Evaluation, EvaluationOptions, evaluate
 from samlite_ros.evaluation.evaluation_pictures import draw_measures, draw_worst_frames
 from samlite_ros.evaluation.report import (
     Gate,
+    changes,
     check_below,
     check_drop,
     read_baseline,
     to_json,
     worst_frames,
 )
+from samlite_ros.evaluation.truth.track_ids import WHERE_TRACK_IDS_ARE
 from samlite_ros.evaluation.truth.truth import Truth, read_truth
 
 REPORT_NAME, MEASURES_NAME, WORST_NAME = "evaluation.json", "measures.png", "worst_frames.jpg"
@@ -61,11 +63,13 @@ class Verdict:
         content: The report, as `report.to_json` gives it.
         failures: The limits that were not held, in words.
         folder: Where report and pictures are; None = nowhere.
+        changes: What differs from the baseline, in words; empty = there is none.
     """
 
     content: dict[str, Any]
     failures: tuple[str, ...]
     folder: Path | None
+    changes: tuple[str, ...] = ()
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -87,7 +91,7 @@ def evaluate_bag(result: Path, truth_path: Path, options: EvaluateOptions) -> Ve
     baseline = read_baseline(options.baseline) if options.baseline else None
     with ResultBag(result) as bag:
         evaluation = evaluate(bag.answers(), truth, options.evaluation)
-        content = to_json(evaluation, bag.reader.faults)
+        content = to_json(evaluation, bag.reader.faults, _notes(evaluation, truth))
     failures = check_below(content, options.fail_below)
     if baseline is not None:
         failures += check_drop(content, baseline, options.fail_drop)
@@ -99,7 +103,16 @@ def evaluate_bag(result: Path, truth_path: Path, options: EvaluateOptions) -> Ve
         folder.mkdir(parents=True, exist_ok=True)
         (folder / REPORT_NAME).write_text(text, encoding="utf-8")
         _draw(result, truth, content, baseline, options, folder)
-    return Verdict(content, tuple(failures), folder)
+    return Verdict(content, tuple(failures), folder, tuple(changes(content, baseline)) if baseline else ())
+
+
+def _notes(evaluation: Evaluation, truth: Truth) -> list[str]:
+    """Why a measure is not defined that people miss."""
+    if evaluation.overall.scores.identity is not None:
+        return []
+    if truth.has_tracks:
+        return ["idf1 is not defined: the answers have no track ids"]
+    return [f"idf1 is not defined: truth has no track ids ({WHERE_TRACK_IDS_ARE})"]
 
 
 def _draw(

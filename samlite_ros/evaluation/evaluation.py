@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -41,11 +41,14 @@ class PhraseScores:
 
     Args:
         scores: Over the answered frames.
+        recall_all: Recall over all frames with truth since the phrase's first search; what is in one that was not
+            answered was not found. NaN = nothing was there.
         streaming_iou: Mean overlap, over all frames and true things, of what was last published; NaN = no true thing.
     """
 
     scores: Scores
     streaming_iou: float
+    recall_all: float
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class _Judge:
     streaming: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     frames: dict[FrameKey, FrameError] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
-    searched: set[tuple[str, str]] = field(default_factory=set)
+    searched: dict[tuple[str, str], int] = field(default_factory=dict)
     cameras: dict[str, _Camera] = field(default_factory=dict)
     start_up_frames: int = 0
     model_id: str = ""
@@ -136,7 +139,8 @@ class _Judge:
         camera = self._camera(segmentation.camera)
         self._see_until(camera, answer.published_ns - self.options.grace_ns)
         known = [r.query.prompt.display for r in segmentation.results if r.keyframe_stamp_ns != NO_STAMP]
-        self.searched.update((segmentation.camera, phrase) for phrase in known)
+        for phrase in known:
+            self.searched.setdefault((segmentation.camera, phrase), segmentation.stamp_ns)
         camera.view.newest = segmentation
         key = FrameKey(camera.name, segmentation.stamp_ns)
         if key in self.truth.frames:
@@ -152,9 +156,11 @@ class _Judge:
         by_phrase: dict[str, list[Case]] = defaultdict(list)
         for case in cases:
             by_phrase[case.phrase].append(case)
+        missed = self._missed()
+        streaming = [v for values in self.streaming.values() for v in values]
         return Evaluation(
-            overall=PhraseScores(score(cases), _mean([v for values in self.streaming.values() for v in values])),
-            phrases={p: PhraseScores(score(by_phrase[p]), _mean(self.streaming[p])) for p in sorted(by_phrase)},
+            overall=_phrase_scores(cases, streaming, missed.total()),
+            phrases={p: _phrase_scores(by_phrase[p], self.streaming[p], missed[p]) for p in sorted(by_phrase)},
             frames=list(self.frames.values()),
             truth_frames=len(self.truth.frames),
             start_up_frames=self.start_up_frames,
@@ -162,6 +168,15 @@ class _Judge:
             phrases_unknown=tuple(sorted(self.asked - self.truth.phrases)),
             model_id=self.model_id,
         )
+
+    def _missed(self) -> Counter[str]:
+        """By phrase the things in frames that were not answered, from its first search on."""
+        missed: Counter[str] = Counter()
+        for (camera, phrase), since_ns in self.searched.items():
+            for key, frame in self.truth.frames.items():
+                if key.camera == self.cameras[camera].name and key.stamp_ns >= since_ns and key not in self.frames:
+                    missed[phrase] += frame.count(phrase)
+        return missed
 
     def _camera(self, name: str) -> _Camera:
         if name not in self.cameras:
@@ -223,6 +238,13 @@ class _Judge:
             f"no answer has a stamp that truth knows: truth is from {min(stamps)} to {max(stamps)} ns, "
             f"the first answer is of {self.first_stamp_ns} ns"
         )
+
+
+def _phrase_scores(cases: Sequence[Case], streaming: Sequence[float], missed: int) -> PhraseScores:
+    """Of some cases; `missed` things were in frames that have none."""
+    scores = score(cases)
+    true = scores.detection.true + missed
+    return PhraseScores(scores, _mean(streaming), scores.detection.true_positives / true if true else float("nan"))
 
 
 def _found(answer: Segmentation, phrase: str) -> Iterator[FoundInstance]:

@@ -15,8 +15,11 @@ from samlite_ros.queries import normalise_phrase
 
 LOWER_IS_BETTER = frozenset({"absent_rate", "absent_answered", "age_p50_ms", "age_p95_ms", "age_max_ms"})
 TABLE_COLUMNS = (
-    "precision", "recall", "mean_iou", "ap", "cgf1", "pmf1", "il_mcc", "streaming_iou", "j", "f", "idf1", "absent_rate",
+    "precision", "recall", "recall_all", "mean_iou", "ap",
+    "cgf1", "pmf1", "il_mcc", "streaming_iou", "j", "f", "idf1", "absent_rate",
 )  # fmt: skip
+COUNTS = frozenset({"absent_frames", "cases", "instances_found", "instances_true"})
+"""Numbers behind the measures, neither better nor worse."""
 OVERALL = "overall"
 
 
@@ -24,7 +27,8 @@ def metrics_of(part: PhraseScores) -> dict[str, float | None]:
     """The measures of one phrase or of all.
 
     Returns:
-        precision, recall, mean_iou: at overlap 0.5, after COCO's matching; mean_iou of the matched pairs.
+        precision, recall, mean_iou: at overlap 0.5, after COCO's matching; mean_iou of the matched pairs. recall_all:
+        over all frames with truth, answered or not.
         ap, ap50: COCO. cgf1, pmf1, il_mcc: SA-Co, 0 to 1. streaming_iou: see `evaluation`. j, f, jf: DAVIS.
         idf1: identity. absent_rate: share of the frames without the phrase that were answered with something.
         absent_answered, absent_frames: the numbers behind it. age_p50_ms, age_p95_ms, age_max_ms: age of the knowledge.
@@ -35,6 +39,7 @@ def metrics_of(part: PhraseScores) -> dict[str, float | None]:
     values = {
         "precision": s.detection.precision,
         "recall": s.detection.recall,
+        "recall_all": part.recall_all,
         "mean_iou": s.detection.mean_iou,
         "ap": s.ap,
         "ap50": s.ap50,
@@ -59,8 +64,8 @@ def metrics_of(part: PhraseScores) -> dict[str, float | None]:
     return {name: None if math.isnan(value) else round(value, 6) for name, value in values.items()}
 
 
-def to_json(evaluation: Evaluation, faults: Sequence[str] = ()) -> dict[str, Any]:
-    """An evaluation as it is written to a file, and read as a baseline."""
+def to_json(evaluation: Evaluation, faults: Sequence[str] = (), notes: Sequence[str] = ()) -> dict[str, Any]:
+    """An evaluation as it is written to a file, and read as a baseline; `notes` say what could not be told, and why."""
     ages = evaluation.overall.scores.ages
     return {
         OVERALL: {**metrics_of(evaluation.overall), "answered": round(evaluation.answered, 6)},
@@ -74,6 +79,7 @@ def to_json(evaluation: Evaluation, faults: Sequence[str] = ()) -> dict[str, Any
         "age_histogram": {"edges_ms": list(ages.edges_ms), "counts": list(ages.counts)},
         "frames": [{"camera": f.camera, "stamp_ns": f.stamp_ns, "error": f.error} for f in evaluation.frames],
         "faults": list(faults),
+        "notes": list(notes),
     }
 
 
@@ -114,6 +120,12 @@ def table(content: Mapping[str, Any]) -> str:
         f"p50 {_cell(overall['age_p50_ms'], 1)}, p95 {_cell(overall['age_p95_ms'], 1)}, "
         f"at most {_cell(overall['age_max_ms'], 1)} ms"
     )
+    if unanswered := content["truth_frames"] - content["answered_frames"]:
+        lines.append(
+            f"{unanswered} frames with truth have no answer: "
+            "they count in recall_all and streaming_iou, in no other column"
+        )
+    lines += [f"note: {note}" for note in content["notes"]]
     for key, words in (("phrases_unasked", "in truth, never asked"), ("phrases_unknown", "asked, not in truth")):
         if content[key]:
             lines.append(f"not judged ({words}): {', '.join(content[key])}")
@@ -188,6 +200,36 @@ def check_drop(content: Mapping[str, Any], baseline: Mapping[str, Any], gates: S
     return failures
 
 
+def changes(content: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str]:
+    """What differs from the baseline in words: the measures that both have, and the frames that only one answers."""
+    lines = []
+    for name in (OVERALL, *content["phrases"]):
+        now, before = (c[OVERALL] if name == OVERALL else c["phrases"].get(name) for c in (content, baseline))
+        if before is None:
+            lines.append(f"{name}: not in the baseline")
+            continue
+        for metric in (m for m in now if m in before):
+            lines += _change(name, metric, before[metric], now[metric])
+    answered, answered_before = ({(f["camera"], f["stamp_ns"]) for f in c["frames"]} for c in (content, baseline))
+    for frames, words in (
+        (answered_before - answered, "were answered in the baseline, and are not any more"),
+        (answered - answered_before, "are answered, and were not in the baseline"),
+    ):
+        if frames:
+            lines.append(f"{len(frames)} frames {words}")
+    return lines or ["nothing differs from the baseline"]
+
+
+def _change(name: str, metric: str, before: float | None, now: float | None) -> list[str]:
+    if before == now:
+        return []
+    if before is None or now is None:
+        return [f"{name}: {metric} {_cell(before)} -> {_cell(now)}"]
+    worse = _worse_by(metric, now, before)
+    word = "" if metric in COUNTS else f", {'worse' if worse > 0 else 'better'}"
+    return [f"{name}: {metric} {before:.4g} -> {now:.4g} ({now - before:+.4g}{word})"]
+
+
 def _worse_by(metric: str, now: float, reference: float) -> float:
     return now - reference if metric in LOWER_IS_BETTER else reference - now
 
@@ -206,8 +248,11 @@ def _look_up(content: Mapping[str, Any], gate: Gate, whose: str = "evaluation") 
 def worst_frames(
     content: Mapping[str, Any], baseline: Mapping[str, Any] | None, count: int
 ) -> list[tuple[str, int, float]]:
-    """Camera, stamp [ns] and error of the worst frames; with a baseline those that got worse the most."""
+    """Camera, stamp [ns] and error of the worst frames; with a baseline those that got worse the most.
+
+    What the baseline did not answer has not got worse: it comes behind.
+    """
     before = {(f["camera"], f["stamp_ns"]): f["error"] for f in (baseline or {}).get("frames", ())}
     errors = [(f["camera"], f["stamp_ns"], f["error"]) for f in content["frames"]]
-    ranked = sorted(errors, key=lambda e: (before.get(e[:2], 0.0) - e[2], e[1]))
+    ranked = sorted(errors, key=lambda e: (before.get(e[:2], e[2] if baseline else 0.0) - e[2], e[1]))
     return [e for e in ranked if e[2] > 0][:count]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -203,3 +204,35 @@ def test_evaluation_is_written_as_strict_json(results: dict[str, Path], truth: P
     text = (tmp_path / "now.json").read_text()
     assert "NaN" not in text
     assert not any(isinstance(v, float) and math.isnan(v) for v in json.loads(text)["overall"].values())
+
+
+def test_what_differs_from_the_baseline_is_printed(
+    results: dict[str, Path], truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    baseline = tmp_path / "old.json"
+    assert command(results, "exact", truth, "--json", str(baseline)) == 0
+    assert command(results, "wrong", truth, "--baseline", str(baseline)) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("against the baseline: ")]
+    assert any("overall: recall 1 -> 0.8" in line and line.endswith(", worse)") for line in lines)
+    assert any("overall: absent_answered 0 -> 3 (+3, worse)" in line for line in lines)
+    assert not any("red thing" in line for line in lines)
+    assert command(results, "late", truth, "--baseline", str(baseline)) == 0
+    assert re.search(r"\d frames were answered in the baseline, and are not any more", capsys.readouterr().out)
+    assert command(results, "exact", truth, "--baseline", str(baseline)) == 0
+    assert "against the baseline: nothing differs from the baseline" in capsys.readouterr().out
+
+
+def test_frames_without_an_answer_are_missed_in_recall_all(
+    results: dict[str, Path], truth: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(results, "late", truth) == 0
+    said = capsys.readouterr().out
+    content = evaluate_bag(results["late"], truth, EvaluateOptions(worst=0)).content
+    red = content["phrases"]["red thing"]
+    answered, frames = content["answered_frames"], content["truth_frames"]
+    assert (answered, frames) == (4, 10)
+    assert red["recall"] == 1
+    assert red["recall_all"] == pytest.approx(answered / frames, abs=1e-6)
+    assert f"{frames - answered} frames with truth have no answer: they count in recall_all" in said
+    exact = evaluate_bag(results["exact"], truth, EvaluateOptions(worst=0)).content["overall"]
+    assert exact["recall_all"] == exact["recall"] == 1

@@ -73,6 +73,44 @@ def with_polygons(folder: Path) -> Path:
     return dump(folder, whole)
 
 
+def with_one_flat_polygon(folder: Path) -> Path:
+    whole = json.loads(with_polygons(folder).read_text())
+    for annotation in whole["annotations"]:
+        (annotation["segmentation"],) = annotation["segmentation"]
+    return dump(folder, whole)
+
+
+def with_categories_from_0(folder: Path) -> Path:
+    whole = coco_truth()
+    for item, name in [(c, "id") for c in whole["categories"]] + [(a, "category_id") for a in whole["annotations"]]:
+        item[name] -= 1
+    return dump(folder, whole)
+
+
+def with_byte_order_mark(folder: Path) -> Path:
+    path = folder.with_suffix(".JSON")
+    path.write_text(json.dumps(coco_truth()), encoding="utf-8-sig")
+    return path
+
+
+def in_utf_16(folder: Path) -> Path:
+    path = folder.with_suffix(".json")
+    path.write_text(json.dumps(coco_truth()), encoding="utf-16")
+    return path
+
+
+def with_file_names_like(pattern: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        whole = coco_truth()
+        for image in whole["images"]:
+            stamp = image.pop("stamp_ns")
+            image["file_name"] = pattern.format(stamp=stamp, s=stamp // 10**9, ns=stamp % 10**9)
+            image["camera"] = None
+        return dump(folder, whole)
+
+    return write
+
+
 def label_bag(folder: Path) -> Path:
     queries = tuple(Query(QueryKey("t", c), Prompt(f"{c} thing"), n) for n, c in enumerate(COLOURS))
     with BagWriter(folder) as bag:
@@ -93,7 +131,23 @@ def label_bag(folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     "make",
-    [per_stamp_files, with_stamp_as_in_messages, with_file_names, with_compressed_runs, with_polygons, label_bag],
+    [
+        per_stamp_files,
+        with_stamp_as_in_messages,
+        with_file_names,
+        with_file_names_like("/home/me/frames/{stamp}.png"),
+        with_file_names_like(r"C:\\frames\\{stamp}.png"),
+        with_file_names_like("/data/front_{stamp}_rgb.png"),
+        with_file_names_like("front_{s}.{ns:09d}.png"),
+        with_file_names_like("{s}-{ns:09d}.jpg"),
+        with_compressed_runs,
+        with_polygons,
+        with_one_flat_polygon,
+        with_categories_from_0,
+        with_byte_order_mark,
+        in_utf_16,
+        label_bag,
+    ],
 )
 def test_truth_of_every_kind_says_the_same(
     results: dict[str, Path], tmp_path: Path, make: Callable[[Path], Path]
@@ -156,7 +210,8 @@ def image(**changes: object) -> Callable[[dict], None]:
         (annotation(segmentation={"size": [10, 10], "counts": "T3"}), r"run lengths of size \[10, 10\], the image is"),
         (annotation(category_id=77), "annotation 1 has the category_id 77, which there is not"),
         (annotation(image_id=77), "annotation 1 has the image_id 77, which there is not"),
-        (annotation(track_id="a"), "invalid literal"),
+        (annotation(track_id=[1]), r"annotation 1 has the track id \[1\]: neither number nor name"),
+        (annotation(attributes={"Track ID": 1.5}, track_id=None), "annotation 1 has the track id 1.5: neither"),
         (image(height=90), "truth of stamp .* is of size"),
         (image(stamp_ns=1.7e18), "image 4: a float such as 1.7e\\+18 holds no stamp to the ns"),
         (image(stamp_ns="soon"), "invalid literal"),
@@ -212,3 +267,68 @@ def test_truth_of_other_stamps_is_refused(results: dict[str, Path], tmp_path: Pa
 def test_bag_that_is_no_truth_is_refused(results: dict[str, Path], recording: Recording) -> None:
     with pytest.raises(BagError, match="neither label images with LabelInfo nor Segmentation"):
         evaluate_bag(results["exact"], recording.path, NUMBERS)
+
+
+def tracks(*ids: object, field: str = "track_id", nested: bool = False) -> Callable[[dict], None]:
+    """Write one id for each phrase, as labelling tools do; the id in place stands for the phrase."""
+
+    def change(content: dict) -> None:
+        for item in content["annotations"]:
+            name = ids[item.pop("track_id") - 1]
+            item.update({"attributes": {field: name, "occluded": False}} if nested else {field: name})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        tracks(1, 2, 3, 4),
+        tracks(0, 1, 2, 3),
+        tracks("car-1", "car-2", "7", "b"),
+        tracks(1.0, 2.0, 3.0, 4.0),
+        tracks(7, 8, 9, 10, nested=True),
+        tracks(0, 1, 2, 3, field="Track ID", nested=True),
+        tracks("a", "b", "c", "d", field="instance_id"),
+        tracks(5, 6, 7, 8, field="object_id"),
+    ],
+)
+def test_track_ids_are_found_where_tools_write_them(
+    results: dict[str, Path], tmp_path: Path, change: Callable[[dict], None]
+) -> None:
+    content = coco_truth()
+    expected = overall(evaluate_bag(results["carried"], dump(tmp_path / "plain", content), NUMBERS))["idf1"]
+    change(content)
+    verdict = evaluate_bag(results["carried"], dump(tmp_path / "truth", content), NUMBERS)
+    assert overall(verdict)["idf1"] == expected is not None
+    assert not verdict.content["notes"]
+
+
+@pytest.mark.parametrize("change", [tracks(0, 0, 0, 0), tracks(None, None, None, None), tracks(1, 2, 3, 4, field="no")])
+def test_where_no_track_ids_are_it_is_said(
+    results: dict[str, Path], tmp_path: Path, change: Callable[[dict], None]
+) -> None:
+    content = coco_truth()
+    change(content)
+    verdict = evaluate_bag(results["carried"], dump(tmp_path / "truth", content), NUMBERS)
+    assert overall(verdict)["idf1"] is None
+    assert verdict.content["notes"] == [
+        "idf1 is not defined: truth has no track ids (track_id, instance_id, tracking_id, tracklet_id or object_id, of "
+        "an annotation or in its attributes)"
+    ]
+
+
+def test_where_the_answers_have_no_tracks_it_is_said(results: dict[str, Path], tmp_path: Path) -> None:
+    verdict = evaluate_bag(results["exact"], dump(tmp_path / "truth", coco_truth()), NUMBERS)
+    assert verdict.content["notes"] == ["idf1 is not defined: the answers have no track ids"]
+
+
+def test_crowd_regions_as_text_and_images_without_annotations(results: dict[str, Path], tmp_path: Path) -> None:
+    content = coco_truth()
+    for item in content["annotations"]:
+        item["iscrowd"] = "0"
+    content["annotations"] = [a for a in content["annotations"] if a["image_id"] != 4]
+    verdict = evaluate_bag(results["exact"], dump(tmp_path / "truth", content), NUMBERS)
+    assert overall(verdict)["recall"] == 1
+    assert overall(verdict)["precision"] < 1
+    assert verdict.content["truth_frames"] == 10

@@ -39,6 +39,8 @@ def decode_segmentation(segmentation: Any, size: tuple[int, int]) -> Mask:
 
 
 def _decode_polygons(polygons: list[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
+    if polygons and not any(isinstance(polygon, list) for polygon in polygons):  # a single one, without its list
+        polygons = [polygons]
     for polygon in polygons:
         numbers = isinstance(polygon, list) and all(isinstance(v, int | float) and math.isfinite(v) for v in polygon)
         if not numbers or len(polygon) < 6 or len(polygon) % 2:

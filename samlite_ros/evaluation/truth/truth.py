@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from samlite_ros.bags.results import ClassNames, FrameKey, ResultBag, to_label_i
 from samlite_ros.errors import BagError
 from samlite_ros.evaluation.truth.coco import decode_segmentation
 from samlite_ros.evaluation.truth.instances import TrueInstance
+from samlite_ros.evaluation.truth.track_ids import number_tracks, written_id
 from samlite_ros.messages.fill import NS_PER_S, stamp_ns
 from samlite_ros.pixels.masks import NOTHING, encode_rle, mask_from_array
 from samlite_ros.queries import normalise_phrase
@@ -61,6 +62,10 @@ class AnnotatedFrame:
         """The things that a phrase names; empty = it is absent. Raises what `decode` raises."""
         return [a.decode(self.size) for a in self.annotations if a.phrase == phrase]
 
+    def count(self, phrase: str) -> int:
+        """How many things are to be found."""
+        return sum(a.phrase == phrase and not a.crowd for a in self.annotations)
+
 
 @dataclass(frozen=True, eq=False)
 class Truth:
@@ -81,6 +86,11 @@ class Truth:
         """Names of the cameras."""
         return frozenset(key.camera for key in self.frames)
 
+    @property
+    def has_tracks(self) -> bool:
+        """Whether any thing keeps an id over frames."""
+        return any(a.track_id for frame in self.frames.values() for a in frame.annotations)
+
     def camera_for(self, name: str) -> str:
         """The camera that a result calls by this name: where only one is known, its name does not matter."""
         known = self.cameras
@@ -100,7 +110,7 @@ def read_truth(path: Path | str) -> Truth:
     path = Path(path)
     if not path.exists():
         raise BagError(f"truth {path}: no such file")
-    files = [path] if path.suffix == ".json" else sorted(path.glob("*.json")) if _is_json_folder(path) else []
+    files = [path] if path.suffix.lower() == ".json" else sorted(path.glob("*.json")) if _is_json_folder(path) else []
     truth = _read_coco_files(files) if files else _read_truth_bag(path)
     if not truth.frames:
         raise BagError(f"truth {path}: no image in it")
@@ -117,7 +127,7 @@ def _read_coco_files(files: Iterable[Path]) -> Truth:
     frames: dict[FrameKey, AnnotatedFrame] = {}
     for path in files:
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_bytes())  # in whichever Unicode encoding, with or without byte order mark
             _add_coco(content, path, phrases, frames)
         except KeyError as error:
             raise BagError(f"truth {path}: not COCO instances with stamps: {error} is missing") from error
@@ -132,33 +142,39 @@ def _add_coco(content: dict[str, Any], path: Path, phrases: set[str], frames: di
     phrases.update(names.values())
     by_id = {}
     for image in content["images"]:
-        key = FrameKey(str(image.get("camera", "")), _image_stamp_ns(image, path.stem))
+        key = FrameKey(str(image.get("camera") or ""), _image_stamp_ns(image, path.stem))
         size = int(image["height"]), int(image["width"])
         by_id[image["id"]] = frame = frames.setdefault(key, AnnotatedFrame(size))
         if frame.size != size:
             raise ValueError(f"two images of stamp {key.stamp_ns} ns, of sizes {frame.size} and {size}")
+    tracks = number_tracks((a.get("image_id"), written_id(a)) for a in content["annotations"])
     for a in content["annotations"]:
         for field_name, known in (("category_id", names), ("image_id", by_id)):
             if a[field_name] not in known:
                 raise ValueError(f"annotation {a.get('id')} has the {field_name} {a[field_name]}, which there is not")
         where = f"truth {path}, annotation {a.get('id')}"
-        track_id = int(a.get("track_id") or a.get("instance_id") or 0)
-        crowd = bool(a.get("iscrowd", 0))
+        track_id = tracks.get(written_id(a), 0)
+        crowd = bool(int(a.get("iscrowd") or 0))
         annotation = _Annotation(names[a["category_id"]], a["segmentation"], track_id, crowd, where)
         by_id[a["image_id"]].annotations.append(annotation)
 
 
 def _image_stamp_ns(image: dict[str, Any], stem: str) -> int:
-    """Stamp of a COCO image: `stamp_ns`, or `stamp` {sec, nanosec}, or a file name that is the stamp in ns."""
+    """Stamp of a COCO image: `stamp_ns`, or `stamp` {sec, nanosec}, or a file name that holds it.
+
+    Names are '1700000000123456789.png', 'front_1700000000123456789.png', 'front_1700000000.123456789.png'.
+    """
     if isinstance(image.get("stamp_ns"), float):
         raise ValueError(f"image {image.get('id')}: a float such as {image['stamp_ns']} holds no stamp to the ns")
     if "stamp_ns" in image:
         return int(image["stamp_ns"])
     if "stamp" in image:
         return int(image["stamp"]["sec"]) * NS_PER_S + int(image["stamp"].get("nanosec", 0))
-    for name in (Path(str(image.get("file_name", ""))).stem, stem):
+    for name in (PureWindowsPath(str(image.get("file_name") or "")).stem, stem):  # that reads both kinds of slashes
         if re.fullmatch(r"\d+", name):
             return int(name)
+        if found := re.search(r"(?<!\d)(\d{9,10})[._-]?(\d{9})(?!\d)", name):
+            return int(found[1]) * NS_PER_S + int(found[2])
     raise ValueError(f"image {image.get('id')} has neither stamp_ns nor stamp {{sec, nanosec}} nor a file name in ns")
 
 
