@@ -12,7 +12,6 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -149,12 +148,13 @@ def echo() -> int:
     """Answer every image at once, with nothing, on the node's own topics: what the way to a node in Python and of an
     answer back takes, whatever the node does in between."""
     import rclpy
-    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.executors import SingleThreadedExecutor
     from sensor_msgs.msg import CompressedImage, Image
 
     from samlite_ros.live.memory import keep_freed_memory
     from samlite_ros.messages.topics import COMPRESSED_IMAGE, IMAGE
     from samlite_ros.msg import Segmentation
+    from samlite_ros.node.ending import quiet_after_shutdown
     from samlite_ros.node.qos import profile_of
 
     keep_freed_memory()
@@ -170,7 +170,7 @@ def echo() -> int:
     node.create_subscription(CompressedImage, COMPRESSED_IMAGE.of(), answer, profile_of(IMAGE.qos))
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    with suppress(ExternalShutdownException):
+    with quiet_after_shutdown():
         executor.spin()
     rclpy.try_shutdown()
     return 0
@@ -178,9 +178,11 @@ def echo() -> int:
 
 def main() -> int:
     """Run what the environment says until interrupted."""
-    if ECHO_VARIABLE in os.environ:
-        return echo()
+    from samlite_ros.node.ending import leave
     from samlite_ros.node.main import main as run_node
+
+    if ECHO_VARIABLE in os.environ:
+        leave(echo())
 
     if SCRIPT_VARIABLE in os.environ:
         return run_node(segmenter_factory=lambda _: read_script(Path(os.environ[SCRIPT_VARIABLE])))

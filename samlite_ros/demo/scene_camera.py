@@ -6,15 +6,16 @@ Frame k has the stamp start + k / rate, so that whoever reads `~/scene` can look
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
+from samlite_ros.node.ending import quiet_after_shutdown
 from samlite_ros.scenes import KINDS, Scene, Sequence, SequenceOptions
 
 QOS_SCENE = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -116,12 +117,8 @@ def main() -> None:
     """Run the camera until it is interrupted."""
     rclpy.init()
     try:
-        rclpy.spin(SceneCamera())
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except Exception:  # an interrupt may end the context while an image is being published
-        if rclpy.ok():
-            raise
+        with suppress(KeyboardInterrupt), quiet_after_shutdown():
+            rclpy.spin(SceneCamera())
     finally:
         rclpy.try_shutdown()
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NoReturn
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -15,6 +11,7 @@ from rclpy.executors import SingleThreadedExecutor
 from samlite_ros.errors import ParameterError
 from samlite_ros.live.memory import keep_freed_memory
 from samlite_ros.network.host import NetworkHost
+from samlite_ros.node.ending import leave, quiet_after_shutdown
 from samlite_ros.node.node import SamliteNode
 from samlite_ros.segmenter.load import SegmenterFactory, load_segmenter
 
@@ -36,7 +33,7 @@ def main(args: list[str] | None = None, segmenter_factory: SegmenterFactory = lo
     host = NetworkHost.start(segmenter_factory)  # before ROS, which has threads
     rclpy.init(args=args)
     try:
-        with _quiet_after_shutdown():
+        with quiet_after_shutdown():
             _serve(_make_node(segmenter_factory, host))
     except ParameterError as error:
         rclpy.logging.get_logger("samlite").fatal(f"wrong parameter: {error}")
@@ -46,7 +43,7 @@ def main(args: list[str] | None = None, segmenter_factory: SegmenterFactory = lo
         if host is not None:
             host.close()
     rclpy.try_shutdown()
-    _leave(0)
+    leave(0)
 
 
 def _make_node(segmenter_factory: SegmenterFactory, host: NetworkHost | None) -> SamliteNode:
@@ -59,16 +56,6 @@ def _make_node(segmenter_factory: SegmenterFactory, host: NetworkHost | None) ->
     return node
 
 
-@contextmanager
-def _quiet_after_shutdown() -> Iterator[None]:
-    """What cannot be made or published because ROS was shut down meanwhile is no news."""
-    try:
-        yield
-    except Exception:
-        if rclpy.ok():
-            raise
-
-
 def _serve(node: SamliteNode) -> None:
     """Answer until ROS is shut down."""
     try:
@@ -78,17 +65,6 @@ def _serve(node: SamliteNode) -> None:
         executor.spin()
     finally:
         node.stop()
-
-
-def _leave(status: int) -> NoReturn:
-    """End the process now, all being stopped.
-
-    Python would wait for a thread that is deep in the network, and unload torch with a second of CPU time, which on a
-    busy computer is more than the 5 s that launch waits.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
 
 
 if __name__ == "__main__":

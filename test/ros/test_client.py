@@ -243,7 +243,10 @@ def test_waiting_ends_where_ros_is_shut_down():
 
 
 def test_the_example_says_what_it_finds_and_ends_cleanly():
-    command = [sys.executable, str(Path(__file__).parents[2] / "examples/ask.py")]
+    # What a shell runs in the background inherits that interrupts are ignored.
+    heeding = "import runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    run = f"{heeding}runpy.run_path(sys.argv[1])"
+    command = [sys.executable, "-c", run, str(Path(__file__).parents[2] / "examples/ask.py")]
     with graph(parameters=AT_ONCE) as (client, _), closing(Camera(client, "gray")) as camera:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         program = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
