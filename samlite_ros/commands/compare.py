@@ -16,7 +16,7 @@ def add_parser(parser: ArgumentParser) -> None:
     parser.add_argument("b", type=Path, metavar="B", help="another, of the same images")
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="folder for the report and the contact sheet")
     parser.add_argument("--worst", type=number(int, 0), default=6, metavar="N", help="number of frames on the sheet")
-    parser.add_argument("--images", type=Path, metavar="BAG", help="where the images are; default: in A")
+    parser.add_argument("--images", type=Path, metavar="BAG", help="where the images are; default: in A or B")
     parser.add_argument("--image-topic", action="append", default=[], metavar="[NAME=]TOPIC")
 
 
@@ -30,7 +30,10 @@ def run(args: Namespace) -> int:
     comparison = compare(args.a, args.b)
     print(table(to_json(comparison)))
     if args.out:
-        write_comparison(args.a, args.b, comparison, args.out, args.worst, args.images, args.image_topic)
+        blank = write_comparison(args.a, args.b, comparison, args.out, args.worst, args.images, args.image_topic)
+        print(f"report and pictures: {args.out}")
+        if blank:
+            print(f"{blank} frames are drawn on grey, their images are not there: --images BAG names the recording")
     for fault in comparison.faults:
         print(f"fault: {fault}", file=sys.stderr)
     return 1 if comparison.faults else 0

@@ -16,6 +16,7 @@ from samlite_ros.bags.results import FrameKey, ResultBag, find_answers
 from samlite_ros.errors import BagError
 from samlite_ros.evaluation.measures.matching import assign, iou_matrix
 from samlite_ros.evaluation.pictures import Tile, draw_answer, find_images, save, sheet
+from samlite_ros.evaluation.worst import spread
 from samlite_ros.pixels.masks import decode_rle, encode_rle, mask_from_array
 from samlite_ros.types import NO_STAMP, Mask, Segmentation
 
@@ -63,6 +64,12 @@ class Comparison:
         sums = {key: sum(d.worth for d in by_phrase.values()) for key, by_phrase in self.differences.items()}
         ranked = sorted(sums.items(), key=lambda item: (-item[1], item[0]))
         return [(key, worth) for key, worth in ranked if worth > 0][:count]
+
+    def worst_apart(self, count: int) -> list[tuple[FrameKey, float]]:
+        """Frames that differ most and lie apart; see `worst.spread`."""
+        ranked = dict(self.worst(len(self.differences)))
+        stamps = [key.stamp_ns for key in self.differences]
+        return [(key, ranked[key]) for key in spread(list(ranked), max(stamps) - min(stamps), count)]
 
 
 def compare(a: Path, b: Path) -> Comparison:
@@ -194,7 +201,7 @@ def table(content: Mapping[str, Any]) -> str:
 
 def write_comparison(
     a: Path, b: Path, comparison: Comparison, folder: Path, worst: int, images: Path | None, topics: Sequence[str]
-) -> None:
+) -> int:
     """Write the numbers, and a sheet of the frames that differ most: A left, B right.
 
     Args:
@@ -202,17 +209,20 @@ def write_comparison(
         comparison: Of them.
         folder: Where to.
         worst: Number of frames on the sheet.
-        images: A bag with the images; None = those in A, where it holds them.
+        images: A bag with the images; None = those in A and B, where they hold them.
         topics: See `pictures.find_images`.
+
+    Returns:
+        Number of frames on the sheet whose image no bag holds.
     """
     folder.mkdir(parents=True, exist_ok=True)
     content = json.dumps(to_json(comparison), indent=1, allow_nan=False)
     (folder / REPORT_NAME).write_text(content + "\n", encoding="utf-8")
-    ranked = comparison.worst(worst)
+    ranked = comparison.worst_apart(worst)
     if not ranked:
-        return
+        return 0
     keys = [key for key, _ in ranked]
-    pixels = find_images(images or a, keys, topics)
+    pixels = find_images([images] if images else [a, b], keys, topics)
     answers_a, answers_b = find_answers(a, keys), find_answers(b, keys)
     tiles = []
     for key, worth in ranked:
@@ -220,3 +230,4 @@ def write_comparison(
         tiles.append(Tile(f"A  {key.camera} {key.stamp_ns} ns", draw_answer(image, answers_a[key])))
         tiles.append(Tile(f"B  difference {worth:.2f}", draw_answer(image, answers_b[key])))
     save(folder / SHEET_NAME, sheet(tiles, columns=2))
+    return len(keys) - len(pixels)

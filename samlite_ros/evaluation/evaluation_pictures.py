@@ -85,7 +85,7 @@ def draw_worst_frames(
     """
     wanted = [FrameKey(camera, stamp_ns) for camera, stamp_ns, _ in worst]
     answers = find_answers(result, wanted)
-    pixels = find_images(images or result, wanted, topics)
+    pixels = find_images([images or result], wanted, topics)
     tiles = []
     for key, (camera, stamp_ns, error) in zip(wanted, worst, strict=True):
         drawn = draw_answer(pixels.get(key), answers[key])

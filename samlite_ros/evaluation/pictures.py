@@ -14,6 +14,7 @@ from samlite_ros.bags.frames import IMAGE_TYPES, check_image_topic, decode_frame
 from samlite_ros.bags.index import frame_stamp_ns
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.results import FrameKey
+from samlite_ros.errors import BagError
 from samlite_ros.messages.outputs import CAMERA_OUTPUTS
 from samlite_ros.pixels.overlay import draw_overlay
 from samlite_ros.types import Mask, Segmentation
@@ -33,39 +34,57 @@ class Tile(NamedTuple):
 
 
 def find_images(
-    bag: Path, wanted: Collection[FrameKey], topics: Sequence[str] = ()
+    bags: Sequence[Path], wanted: Collection[FrameKey], topics: Sequence[str] = ()
 ) -> dict[FrameKey, NDArray[np.uint8]]:
     """Images of chosen frames.
 
     Args:
-        bag: With camera images; where it holds several topics of them, frames of the same stamp in different cameras
-            are told apart by `topics`.
+        bags: With camera images, looked at one after the other until all are found; where one holds several topics of
+            them, frames of the same stamp in different cameras are told apart by `topics`.
         wanted: Which.
         topics: 'TOPIC' or 'NAME=TOPIC'; empty = every topic of camera images, for whichever camera.
 
     Returns:
-        uint8 (H, W, 3) RGB by key; those that are not in the bag or damaged are left out.
+        uint8 (H, W, 3) RGB by key; those that are in no bag or damaged are left out.
 
     Raises:
-        BagError: A topic that is named holds no images.
+        BagError: No bag holds images on a topic that is named.
     """
     found: dict[FrameKey, NDArray[np.uint8]] = {}
-    with BagReader(bag) as reader:
-        named = [item.rpartition("=") for item in topics]
-        for _, _, topic in named:
-            check_image_topic(reader, topic)
-        cameras = {topic: name for name, _, topic in named} or {
-            topic: "" for topic in image_topics(reader) if not topic.endswith(NOT_CAMERAS)
-        }
-        stamps = {key.stamp_ns for key in wanted}
-        for message in reader.messages(list(cameras)):
-            stamp = frame_stamp_ns(message)
-            if stamp not in stamps:
-                continue
-            frame = decode_frame(message, "").frame
-            keys = [k for k in wanted if k.stamp_ns == stamp and cameras[message.topic] in ("", k.camera)]
-            if frame is not None:
-                found.update(dict.fromkeys(keys, frame.image))
+    refused: list[BagError] = []
+    for bag in bags:
+        missing = [key for key in wanted if key not in found]
+        if not missing:
+            break
+        with BagReader(bag) as reader:
+            try:
+                found |= _find_images(reader, missing, topics)
+            except BagError as error:
+                refused.append(error)
+    if refused and len(refused) == len(bags):
+        raise refused[0]
+    return found
+
+
+def _find_images(
+    reader: BagReader, wanted: Collection[FrameKey], topics: Sequence[str]
+) -> dict[FrameKey, NDArray[np.uint8]]:
+    named = [item.rpartition("=") for item in topics]
+    for _, _, topic in named:
+        check_image_topic(reader, topic)
+    cameras = {topic: name for name, _, topic in named} or {
+        topic: "" for topic in image_topics(reader) if not topic.endswith(NOT_CAMERAS)
+    }
+    stamps = {key.stamp_ns for key in wanted}
+    found: dict[FrameKey, NDArray[np.uint8]] = {}
+    for message in reader.messages(list(cameras)):
+        stamp = frame_stamp_ns(message)
+        if stamp not in stamps:
+            continue
+        frame = decode_frame(message, "").frame
+        keys = [k for k in wanted if k.stamp_ns == stamp and cameras[message.topic] in ("", k.camera)]
+        if frame is not None:
+            found.update(dict.fromkeys(keys, frame.image))
     return found
 
 

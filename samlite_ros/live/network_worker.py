@@ -48,7 +48,7 @@ class NetworkCounters:
     """Written by the worker only.
 
     Args:
-        prompts_embedded: Prompts that were asked of the text encoder or its bank.
+        prompts_embedded: Different prompts that were embedded; those asked for again are in the bank.
         images_embedded: Passes of the image encoder.
         prompts_decoded: Prompts decoded over an image.
         late_jobs: Jobs decoded on an image that was embedded before.
@@ -93,6 +93,7 @@ class NetworkWorker:
         self._condition = threading.Condition()
         self._commands: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._waiting = WaitingPrompts()
+        self._embedded: set[Prompt] = set()
         self._poked = False
         self._stopping = False
         self._network: Network | None = None
@@ -314,7 +315,9 @@ class NetworkWorker:
     def _tell_prompts(self, prompts: Iterable[Prompt], refused: Mapping[Prompt, Exception]) -> None:
         """Tell of those that were waited for that they are embedded, and of any that cannot be."""
         for prompt in self._waiting.take(prompts, refused):
-            self.counters.prompts_embedded += prompt not in refused
+            if prompt not in refused:
+                self._embedded.add(prompt)
+                self.counters.prompts_embedded = len(self._embedded)
             self._on_prompt(prompt, refused.get(prompt))
 
     def _run_job(self, stream: JobSource, job: KeyframeJob, network: Network) -> None:

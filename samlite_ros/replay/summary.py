@@ -73,7 +73,8 @@ def summarise(
 
     Returns:
         model_id; cameras: {name: {frames, answers, and the counters of reuse}}; phrases: {phrase: {answers, seen_in,
-        most_at_once, first_seen_s, last_seen_s}}; queries: the last status of each; age_ms {p50 p95 max}; faults.
+        most_at_once, first_seen_s, last_seen_s}}, of what was answered, carried masks too; queries: how each stands at
+        the end, last_seen_ns being of the newest image in which the network found it; age_ms {p50 p95 max}; faults.
     """
     stamps = [a.stamp_ns for a in record.answers]
     start_ns = min(stamps, default=0)
@@ -93,7 +94,7 @@ def summarise(
         },
         "passes": _passes(node.passes),
         "phrases": _phrases(record.answers, start_ns),
-        "queries": [_query(status) for status in record.statuses.values()],
+        "queries": [_query(s) for s in (record.statuses | {s.key: s for s in node.statuses()}).values()],
         "age_ms": _ages([a.age_ms for a in record.answers if not math.isnan(a.age_ms)]),
         "faults": list(faults),
     }

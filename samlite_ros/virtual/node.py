@@ -53,13 +53,18 @@ class VirtualNode:
         """The pipeline of each camera."""
         streams = {name: VirtualStream(pipeline) for name, pipeline in self.pipelines.items()}
         self._network = VirtualNetwork(segmenter, profile, list(streams.values()))
-        clients = _QueryClients(QueryRegistry(queries), asked, segmenter, list(self.pipelines.values()))
+        self._registry = QueryRegistry(queries)
+        clients = _QueryClients(self._registry, asked, segmenter, list(self.pipelines.values()))
         self._loop = VirtualLoop(streams, self._network, clients)
 
     @property
     def passes(self) -> list[KeyframePass]:
         """What the network has done."""
         return self._network.passes
+
+    def statuses(self) -> list[QueryStatus]:
+        """Of every query as it stands; what was published last may be older, since only changes are."""
+        return self._registry.statuses()
 
     def run(self, frames: Iterable[Frame]) -> Iterator[PublishedAnswer | PublishedStatus]:
         """Feed frames in the order of their stamps; yields what is published, in order."""

@@ -81,3 +81,22 @@ def test_results_of_other_frames_cannot_be_compared(results: dict[str, Path], tm
     replay(tmp_path / "in", tmp_path / "out", ReplayOptions(phrases=PHRASES), colour_segmenter())
     with pytest.raises(BagError, match="no answered frame in common"):
         compare(results["exact"], tmp_path / "out")
+
+
+def test_images_are_taken_from_whichever_result_has_them(
+    recording: Recording, results: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ReplayOptions(phrases=PHRASES, parameters=Parameters(propagate=False))
+    replay(recording.path, tmp_path / "plain", options, colour_segmenter())  # holds no images
+    out = tmp_path / "out"
+    words = ["compare", str(tmp_path / "plain"), str(results["wrong"]), "-o", str(out)]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert f"report and pictures: {out}" in said and "grey" not in said
+    with_images = cv2.imread(str(out / "worst_frames.jpg"))
+    assert main([*words, "--images", str(recording.path)]) == 0
+    assert (cv2.imread(str(out / "worst_frames.jpg")) == with_images).all()
+    assert main(["compare", str(tmp_path / "plain"), str(tmp_path / "plain"), "-o", str(out)]) == 0
+    assert "grey" not in capsys.readouterr().out
+    assert main([*words, "--images", str(tmp_path / "plain")]) == 0
+    assert "3 frames are drawn on grey, their images are not there: --images BAG" in capsys.readouterr().out

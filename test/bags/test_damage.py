@@ -194,7 +194,7 @@ def test_images_without_a_stamp_have_the_time_of_their_recording(tmp_path: Path)
     with ResultBag(tmp_path / "out") as bag:
         keys = [FrameKey("", answer.stamp_ns) for answer, _ in bag.answers()]
     assert [key.stamp_ns for key in keys] == [stamp_of(i) for i in range(4)]
-    images = find_images(tmp_path / "out", keys)  # those that were copied carry no stamp either
+    images = find_images([tmp_path / "out"], keys)  # those that were copied carry no stamp either
     assert all(np.array_equal(images[key], noisy_world(place)) for place, key in enumerate(keys))
 
 

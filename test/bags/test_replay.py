@@ -61,6 +61,19 @@ def test_every_frame_is_answered_once_with_its_own_stamp(recording: Recording, t
     assert [q["outcome"] for q in outcome.summary["queries"]] == ["FOUND", "FOUND", "NOT_FOUND"]
 
 
+@pytest.mark.parametrize(("latency_s", "behind"), [(0.0, 0), (0.1, 2)])
+def test_the_summary_tells_of_queries_how_they_stand_at_the_end(tmp_path: Path, latency_s: float, behind: int) -> None:
+    """Statuses are published where something turns, which may be long before the end."""
+    write_recording(tmp_path / "in", frames=24)
+    options = keyframes_only(profile=LatencyProfile(latency_s, 0.0))
+    summary = replay(tmp_path / "in", tmp_path / "out", options, colour_segmenter()).summary
+    red, green, yellow = summary["queries"]
+    last_ns = summary["first_stamp_ns"] + round(summary["phrases"]["red thing"]["last_seen_s"] * 1e9)
+    assert red["last_seen_ns"] == green["last_seen_ns"] == last_ns
+    assert stamp_of(23 - behind) <= last_ns <= stamp_of(23)
+    assert (yellow["last_seen_ns"], summary["phrases"]["yellow thing"]["last_seen_s"]) == (0, None)
+
+
 @pytest.mark.parametrize("propagate", [False, True])
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
 def test_two_runs_give_identical_bytes(recording: Recording, tmp_path: Path, propagate: bool, storage: str) -> None:
