@@ -34,8 +34,8 @@ _SIGNATURES = (
     (rb"\0\0\0?\x01[\x40\x42\x44\x46\x02\x26\x28\x2a]\x01", "H.265 video"),
     (rb"\0\0\0?\x01[\x01-\x7f]", "H.264 video"),
 )
-_MARKER = re.compile(rb"\xff+([\x01-\xfe])", re.DOTALL)
-_MARKER_IN_SCAN = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])", re.DOTALL)  # neither a stuffed 0xff nor a restart
+_MARKER = re.compile(rb"\xff([\x01-\xfe])", re.DOTALL)
+_MARKER_IN_SCAN = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])", re.DOTALL)  # neither a stuffed 0xff nor a restart
 _SOI, _EOI, _SOS, _DNL = 0xD8, 0xD9, 0xDA, 0xDC
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset({_EOI, 0x01, *range(0xD0, 0xD8)})

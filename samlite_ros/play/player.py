@@ -72,8 +72,12 @@ class _Player:
     def _add_publisher(self, node: Node, topic: Topic) -> None:
         try:
             kind = message_class(topic.type_name)
-        except (ImportError, AttributeError):
-            self._reader.add_fault(f"{topic.name} is not played: {topic.type_name} is not installed")
+        except (
+            ImportError,
+            AttributeError,
+            ValueError,
+        ):  # the last of a name that is none, such as of another encoding
+            self._reader.add_fault(f"{topic.name} is not played: {topic.type_name or 'its type'} is not installed")
             return
         self._publishers[topic.name] = node.create_publisher(kind, topic.name, _qos_of(topic))
 

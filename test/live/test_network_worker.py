@@ -300,3 +300,14 @@ def test_a_failed_load_leaves_the_worker_ready_for_another():
     bench.worker.poke()
     assert bench.worker.stop(DEADLINE_S)
     assert not waiting.done()
+
+
+def test_a_phrase_that_is_asked_again_counts_as_embedded_once(make_bench):
+    bench = make_bench()
+    for names in (["cone"], ["cone", "cup"], ["cup"]):
+        bench.prompts.clear()
+        bench.worker.embed_prompts(prompts(*names))
+        while len(bench.prompts) < len(names):
+            assert bench.told.wait(DEADLINE_S)
+            bench.told.clear()
+    assert bench.worker.counters.prompts_embedded == 2

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from graph import RELIABLE, graph, scene, stamp_of
+from mcap.writer import Writer as McapWriter
 from node_process import REAL_NODE, graph_environment
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
@@ -131,3 +132,19 @@ def test_a_topic_that_is_not_there_is_refused_with_those_that_are(made):
     played = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert played.returncode == 1
     assert f"no topic /nothing; topics in this bag: {TOPIC} (sensor_msgs/msg/Image, {FRAMES} messages)" in played.stderr
+
+
+def test_topics_that_are_not_of_ros_are_left_out_in_words(tmp_path):
+    with (tmp_path / "a.mcap").open("wb") as stream:
+        writer = McapWriter(stream)
+        writer.start(profile="")
+        schema = writer.register_schema("acme.Photo", "protobuf", b"")
+        for topic, number, encoding in (("/photo", schema, "protobuf"), ("/note", 0, "json"), ("/bare", 0, "")):
+            writer.add_message(writer.register_channel(topic, encoding, number), 1, b"{}", 1)
+        writer.finish()
+    command = [sys.executable, "-m", "samlite_ros.commands.cli", "play", str(tmp_path / "a.mcap")]
+    played = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert played.returncode == 1
+    assert "nothing to play; topics in this bag: /bare" in played.stderr
+    assert "/photo (acme.Photo in protobuf, 1 messages)" in played.stderr
+    assert "Traceback" not in played.stderr
