@@ -44,6 +44,7 @@ PICTURES: dict[str, Bars | Stacks | Curves] = {
     "accuracy": Bars(("iou_peers", "iou_ours", "iou_peers_visible", "iou_ours_visible"), log=False),
     "sequences": Bars(("error_ratio", "error_ratio_visible"), log=False),
     "footage": Bars(("iou_peers", "iou_flow", "iou_points", "iou_ours", "iou_bound"), log=False),
+    "semireal": Bars(("iou_peers", "iou_flow", "iou_points", "iou_ours", "iou_bound"), log=False),
     "footage_details": Bars(("contour_f", "idf1", "ghosts_per_frame"), log=False),
     "identity": Bars(("switches_per_minute", "fragmentations_per_minute"), log=False),
     "error_by_cause": Stacks("error (1 - IoU): the thing was"),

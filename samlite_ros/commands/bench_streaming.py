@@ -1,7 +1,8 @@
 """`samlite bench streaming`: answers at camera rate from a slow network, against the usual way, on a virtual clock.
 
-Without further options it measures accuracy, still scenes, late queries and cost: about a quarter of an hour on two
-idle cores. --quick takes a minute or two, --all about half an hour. With --video it judges your own footage instead.
+Without further options it measures accuracy, pieces of photographs, still scenes, late queries and cost: about twenty
+minutes on two idle cores. --quick takes a minute or two, --all about half an hour. With --video it judges your own
+footage instead.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ HELP = "accuracy at every camera frame with a slow network, on a virtual clock"
 QUICK_FRAMES = 60
 LEAST_FRAMES = 30
 RATE_HZ = 30.0
-SECTIONS = ("accuracy", "still", "late", "cost", "parts")
+SECTIONS = ("accuracy", "semireal", "still", "late", "cost", "parts")
 """As in `bench.streaming.sections`, which takes seconds to import."""
 MEASURED = "measured"
 T = TypeVar("T")
@@ -155,7 +156,7 @@ def bench_options(arguments: argparse.Namespace, sections: tuple[str, ...]) -> S
         SamliteError: The sequences end before a pass does.
     """
     frames = min(arguments.frames, QUICK_FRAMES) if arguments.quick else arguments.frames
-    if {"accuracy", "parts"} & set(sections):
+    if {"accuracy", "parts", "semireal"} & set(sections):
         _check_length(frames, max(arguments.profiles))
     options = StreamingBenchOptions(
         arguments.seed, arguments.profiles, arguments.sets, frames, charge_s=arguments.charge_s

@@ -30,7 +30,7 @@ from samlite_ros.virtual.run import VirtualRun
 WAYS = ("ours", "peers", *RIVALS)
 BOUND = "bound"
 MEAN = "mean"
-COLORS = {"truth": (255, 255, 255), "ours": (80, 160, 255), "peers": (255, 220, 0)}
+COLORS = {"truth": (255, 255, 255), "ours": (255, 90, 230), "peers": (255, 220, 0)}
 """RGB, of the outlines in pictures."""
 
 

@@ -11,8 +11,10 @@ from samlite_ros.bench.plots import draw_report
 from samlite_ros.bench.streaming.options import StreamingBenchOptions
 from samlite_ros.bench.streaming.sections import SECTIONS
 from samlite_ros.scenes.clips import entries
+from samlite_ros.scenes.cutouts import SEQUENCES
 from samlite_ros.scenes.hard_sequences import STILL
 
+CUTOUTS = tuple(c for c in SEQUENCES if c.name in ("plain", "gloss"))
 DEVELOPMENT_ONE = (replace(STILL, name="drift", base="pan", count=3),)
 
 
@@ -30,6 +32,7 @@ def figures():
         patch.setattr("samlite_ros.bench.streaming.cost.FRAMES", 20)
         patch.setattr("samlite_ros.bench.streaming.cost.SIZES", ((120, 160),))
         patch.setattr("samlite_ros.bench.streaming.parts.PARTS", ("nothing", "rest"))
+        patch.setattr("samlite_ros.bench.streaming.semireal.SEQUENCES", CUTOUTS)
         patch.setattr("samlite_ros.bench.streaming.accuracy.DIFFICULTIES", {"development": DEVELOPMENT_ONE})
         options = StreamingBenchOptions(profiles_ms=(126.0,), sets=("development",), frames=30)
         return [f for name, s in SECTIONS.items() if name != "late" for f in s.run(options, lambda items, text: items)]
@@ -42,6 +45,7 @@ def test_every_section_gives_figures(figures):
     passes = {f.row: f.value for f in figures if (f.table, f.column) == ("accuracy", "pass")}
     assert passes["126 ms, 8 phrases"] == pytest.approx(126 * (0.64 + 8 * 0.36))
     tables_of = {"accuracy", "sequences", "identity", "error_by_cause", "still", "entering", "cost", "parts"}
+    tables_of |= {"semireal", "semireal_details"}
     assert tables_of <= {f.table for f in figures}
 
 
