@@ -27,6 +27,8 @@ MARGIN_PX = 160
 """The ground is continued by its mirror image as far as this, for a camera that moves."""
 EXPOSURE_MOMENTS = (-0.3, -0.15, 0.0, 0.15, 0.3)
 """Of a blurred image, in frames."""
+TILT = 0.2
+"""Change of scale between the middle and the border of a piece that tilts."""
 EDGE_BLUR_PX = 0.7
 LEAST_ALPHA = 0.5
 
@@ -45,6 +47,7 @@ class Cutouts:
         blur: Motion blur of 0.6 of a frame's time.
         flicker: Standard deviation of the exposure, relative, from frame to frame.
         exposure: The exposure falls to this share and comes back.
+        shade: Share of the light that does not reach the right half of the image.
         gloss: Brightness of a streak that slides over the things [levels of 255].
         bending_px: How far the things bend, in pieces of 120 px.
         gray: No colour.
@@ -53,10 +56,11 @@ class Cutouts:
     name: str
     ground: str = "coffee"
     camera: float = 0.0
-    speed_px: float = 70.0
+    speed_px: float = 40.0
     blur: bool = False
     flicker: float = 0.0
     exposure: float = 1.0
+    shade: float = 0.0
     gloss: float = 0.0
     bending_px: float = 0.0
     gray: bool = False
@@ -65,13 +69,15 @@ class Cutouts:
 SEQUENCES = (
     Cutouts("plain"),
     Cutouts("camera", "gravel", camera=1.0),
-    Cutouts("blur", speed_px=110.0, blur=True),
+    Cutouts("alike", "chelsea"),
+    Cutouts("blur", speed_px=100.0, blur=True),
     Cutouts("flicker", "gravel", flicker=0.1),
     Cutouts("exposure", exposure=0.4),
+    Cutouts("shade", "gravel", shade=0.6),
     Cutouts("gloss", "gravel", gloss=90.0),
     Cutouts("bending", bending_px=9.0),
     Cutouts("gray", "gravel", gray=True),
-    Cutouts("all", camera=0.7, blur=True, flicker=0.06, exposure=0.6, gloss=60.0, bending_px=6.0),
+    Cutouts("all", "chelsea", 0.7, 60.0, True, flicker=0.05, exposure=0.7, shade=0.4, gloss=60.0, bending_px=6.0),
 )
 
 
@@ -82,7 +88,7 @@ class _Piece:
     Args:
         pixels: float32 (h, w, 3), RGB.
         alpha: float32 (h, w): 1 = it is there.
-        phases: Of its motion, radians (8,).
+        phases: Of its motion, radians (10,).
         start_xy: Where it moves about [px].
         scale: Its size in the image, over that in the photograph.
     """
@@ -100,7 +106,8 @@ class _Piece:
         x += speed_px * (np.sin(1.6 * time_s + p[0]) + 0.4 * np.sin(3.7 * time_s + p[1]))
         y += 0.6 * speed_px * (np.sin(1.3 * time_s + p[2]) + 0.4 * np.sin(3.1 * time_s + p[3]))
         scale = self.scale * np.exp(0.12 * np.sin(1.1 * time_s + p[4]))
-        return _similarity(self.alpha.shape, (x, y), scale, 8 * np.sin(1.2 * time_s + p[5]))
+        tilt = TILT * np.sin(1.5 * time_s + p[8]), TILT * np.sin(1.2 * time_s + p[9])
+        return _similarity(self.alpha.shape, (x, y), scale, 8 * np.sin(1.2 * time_s + p[5]), tilt)
 
 
 @dataclass(frozen=True)
@@ -140,11 +147,16 @@ class CutoutSequence:
         """Three things, the largest first: it is behind."""
         rng = np.random.default_rng([71, self.seed])
         height, width = self.size
-        out = []
-        for name, box, share in (("chelsea", (90, 10, 260, 270), 0.5), ("rocket", (110, 150, 200, 240), 0.4)):
-            out.append(_cut(rng, name, box, share * height, (width, height)))
         other = "coffee" if self.cutouts.ground != "coffee" else "gravel"
-        out.append(_cut(rng, other, (170, 60, 280, 260), 0.32 * height, (width, height)))
+        cuts = (
+            ("chelsea", (90, 10, 260, 270), 0.5, 0.3),
+            ("rocket", (110, 150, 200, 240), 0.4, 0.5),
+            (other, (170, 60, 280, 260), 0.32, 0.7),
+        )
+        out = []
+        for name, box, share, along in cuts:
+            start = width * (along + rng.uniform(-0.1, 0.1)), height * rng.uniform(0.3, 0.7)
+            out.append(_cut(rng, name, box, share * height, start))
         return out
 
     def _frame(self, index: int, pieces: list[_Piece], ground: NDArray[np.float32]) -> TruthFrame:
@@ -154,7 +166,9 @@ class CutoutSequence:
         image = np.mean([pixels for pixels, _ in renders], 0)
         rng = np.random.default_rng([72, self.seed, index])
         fall = np.sin(np.pi * min(time_s / 3.0, 1.0)) ** 2
-        image = image * (made.exposure**fall) * (1 + made.flicker * rng.standard_normal())
+        image = (
+            image * _light(self.size, made.shade) * (made.exposure**fall) * (1 + made.flicker * rng.standard_normal())
+        )
         image = np.clip(image + rng.normal(0, SENSOR_NOISE, image.shape), 0, 255).astype(np.uint8)
         if made.gray:
             image = np.asarray(cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), np.uint8)
@@ -193,36 +207,40 @@ def _mirrored(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(cv2.copyMakeBorder(image, m, m, m, m, cv2.BORDER_REFLECT), np.float32)
 
 
-def _cut(rng: np.random.Generator, name: str, box: Box, height_px: float, image_size: tuple[int, int]) -> _Piece:
+def _cut(rng: np.random.Generator, name: str, box: Box, height_px: float, start_xy: tuple[float, float]) -> _Piece:
     """A piece of a photograph with a smooth random outline.
 
     Args:
-        rng: Of outline, place and motion.
+        rng: Of outline and motion.
         name: Of the photograph.
         box: (x, y, w, h) in the photograph.
         height_px: Of the piece in the image.
-        image_size: (W, H) of the image.
+        start_xy: Where it moves about [px].
     """
     x, y, w, h = box
     angle = np.linspace(0, 2 * np.pi, 180, endpoint=False)
     radius = 0.82 + sum(rng.normal(0, 0.09 / k) * np.cos(k * angle + rng.uniform(0, 6.28)) for k in range(2, 6))
-    radius = np.minimum(radius, 0.98)
+    radius = np.clip(radius + 0.06 * np.sin(rng.integers(9, 14) * angle) * rng.uniform(0.5, 1), 0.3, 0.98)
     outline = np.stack([w / 2 * (1 + radius * np.cos(angle)), h / 2 * (1 + radius * np.sin(angle))], 1)
     alpha = np.zeros((h, w), np.float32)
     cv2.fillPoly(alpha, [np.round(outline).astype(np.int32)], 1.0)
     alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), EDGE_BLUR_PX), np.float32)
-    start = float(rng.uniform(0.3, 0.7) * image_size[0]), float(rng.uniform(0.35, 0.65) * image_size[1])
     pixels = photograph(name)[y : y + h, x : x + w].astype(np.float32)
-    return _Piece(pixels, alpha, rng.uniform(0, 2 * np.pi, 8), start, height_px / h)
+    return _Piece(pixels, alpha, rng.uniform(0, 2 * np.pi, 10), start_xy, height_px / h)
 
 
 def _similarity(
-    shape: tuple[int, ...], center_xy: tuple[float, float], scale: float, angle_deg: float
+    shape: tuple[int, ...],
+    center_xy: tuple[float, float],
+    scale: float,
+    angle_deg: float,
+    tilt: tuple[float, float] = (0.0, 0.0),
 ) -> NDArray[np.float64]:
-    """(3, 3): turns and scales a frame of this shape about its middle, which comes to lie on a centre."""
+    """(3, 3): tilts, turns and scales a frame of this shape about its middle, which comes to lie on a centre."""
     c, s = scale * np.cos(np.radians(angle_deg)), scale * np.sin(np.radians(angle_deg))
     turn = np.array([[c, -s, center_xy[0]], [s, c, center_xy[1]], [0, 0, 1]])
-    return np.asarray(turn @ np.array([[1, 0, -shape[1] / 2], [0, 1, -shape[0] / 2], [0, 0, 1]]))
+    tilted = np.array([[1, 0, 0], [0, 1, 0], [2 * tilt[0] / shape[1], 2 * tilt[1] / shape[0], 1]])
+    return np.asarray(turn @ tilted @ np.array([[1, 0, -shape[1] / 2], [0, 1, -shape[0] / 2], [0, 0, 1]]))
 
 
 def _camera(shape: tuple[int, ...], size: tuple[int, int], time_s: float, amount: float) -> NDArray[np.float64]:
@@ -237,8 +255,8 @@ def _places(to_image: NDArray[np.float64], size: tuple[int, int]) -> tuple[NDArr
     """float32 (H, W) x and y in a piece's frame, for each pixel of the image."""
     inverse = np.linalg.inv(to_image)
     y, x = np.mgrid[0 : size[0], 0 : size[1]].astype(np.float32)
-    there = [row[0] * x + row[1] * y + row[2] for row in inverse[:2]]
-    return np.asarray(there[0], np.float32), np.asarray(there[1], np.float32)
+    there = [row[0] * x + row[1] * y + row[2] for row in inverse]
+    return np.asarray(there[0] / there[2], np.float32), np.asarray(there[1] / there[2], np.float32)
 
 
 def _sampled(values: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -252,6 +270,12 @@ def _streak(x: NDArray[np.float32], y: NDArray[np.float32], piece: _Piece, time_
     length = piece.alpha.shape[1]
     at = length * (0.5 + 0.6 * np.sin(1.9 * time_s + piece.phases[7]))
     return np.asarray(np.exp(-(((x + 0.4 * y - at) / (0.12 * length)) ** 2)), np.float32)
+
+
+def _light(size: tuple[int, int], shade: float) -> NDArray[np.float32]:
+    """float32 (1, W, 1): share of the light that reaches each column."""
+    column = np.arange(size[1], dtype=np.float32) - size[1] / 2
+    return np.asarray(1 - shade / (1 + np.exp(-column / 6)), np.float32)[None, :, None]
 
 
 def _truth(image: NDArray[np.uint8], alphas: list[NDArray[np.float32]], stamp_ns: int) -> TruthFrame:

@@ -41,7 +41,16 @@ def test_truth_lies_on_the_things():
 
 
 @pytest.mark.parametrize(
-    "treatment", [{"flicker": 0.1}, {"exposure": 0.4}, {"gloss": 90.0}, {"gray": True}, {"blur": True}, {"camera": 1.0}]
+    "treatment",
+    [
+        {"flicker": 0.1},
+        {"exposure": 0.4},
+        {"gloss": 90.0},
+        {"shade": 0.5},
+        {"gray": True},
+        {"blur": True},
+        {"camera": 1.0},
+    ],
 )
 def test_what_happens_to_the_image_leaves_the_truth_alone(treatment):
     treated = frames(replace(PLAIN, **treatment))
