@@ -26,6 +26,7 @@ from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE, LABEL_INFO
 from samlite_ros.bags.writer import BagWriter
 from samlite_ros.errors import BagError
 from samlite_ros.evaluation.evaluate import evaluate_bag
+from samlite_ros.evaluation.truth.truth import _image_stamp_ns
 from samlite_ros.messages.fill import image_message, label_info_message
 from samlite_ros.types import Prompt, Query, QueryKey, Vocabulary
 
@@ -212,6 +213,8 @@ def image(**changes: object) -> Callable[[dict], None]:
         (annotation(image_id=77), "annotation 1 has the image_id 77, which there is not"),
         (annotation(track_id=[1]), r"annotation 1 has the track id \[1\]: neither number nor name"),
         (annotation(attributes={"Track ID": 1.5}, track_id=None), "annotation 1 has the track id 1.5: neither"),
+        (image(id=1), "the id 1 stands for several images"),
+        (lambda content: content["categories"][0].update(id=2), "the id 2 stands for several categories"),
         (image(height=90), "truth of stamp .* is of size"),
         (image(stamp_ns=1.7e18), "image 4: a float such as 1.7e\\+18 holds no stamp to the ns"),
         (image(stamp_ns="soon"), "invalid literal"),
@@ -332,3 +335,25 @@ def test_crowd_regions_as_text_and_images_without_annotations(results: dict[str,
     assert overall(verdict)["recall"] == 1
     assert overall(verdict)["precision"] < 1
     assert verdict.content["truth_frames"] == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "stamp_ns"),
+    [
+        ("1700000000123456789", 1_700_000_000_123_456_789),
+        ("17", 17),
+        ("front_1700000000123456789_rgb", 1_700_000_000_123_456_789),
+        ("1700000000.000000005", 1_700_000_000_000_000_005),
+        ("front-12.500000000", 12_500_000_000),
+        ("cam1_000000012", None),
+        ("202311142213201234_a", None),
+        ("frame 12", None),
+    ],
+)
+def test_stamps_within_file_names(name: str, stamp_ns: int | None) -> None:
+    image = {"id": 1, "file_name": f"/data/{name}.png"}
+    if stamp_ns is None:
+        with pytest.raises(ValueError, match="image 1 has neither stamp_ns nor"):
+            _image_stamp_ns(image, "truth")
+    else:
+        assert _image_stamp_ns(image, "truth") == stamp_ns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
@@ -138,6 +139,10 @@ def _read_coco_files(files: Iterable[Path]) -> Truth:
 
 def _add_coco(content: dict[str, Any], path: Path, phrases: set[str], frames: dict[FrameKey, AnnotatedFrame]) -> None:
     """Add what one file says; several of its images may be of one stamp, as where each is about one phrase."""
+    for kind in ("categories", "images"):
+        again = [number for number, count in Counter(item["id"] for item in content[kind]).items() if count > 1]
+        if again:
+            raise ValueError(f"the id {again[0]} stands for several {kind}")
     names = {c["id"]: normalise_phrase(c["name"]) for c in content["categories"]}
     phrases.update(names.values())
     by_id = {}
@@ -173,8 +178,8 @@ def _image_stamp_ns(image: dict[str, Any], stem: str) -> int:
     for name in (PureWindowsPath(str(image.get("file_name") or "")).stem, stem):  # that reads both kinds of slashes
         if re.fullmatch(r"\d+", name):
             return int(name)
-        if found := re.search(r"(?<!\d)(\d{9,10})[._-]?(\d{9})(?!\d)", name):
-            return int(found[1]) * NS_PER_S + int(found[2])
+        if found := re.search(r"(?<!\d)(?:\d{1,8}\.|\d{9,10}[._-]|\d{10})\d{9}(?!\d)", name):
+            return int(re.sub(r"\D", "", found[0]))
     raise ValueError(f"image {image.get('id')} has neither stamp_ns nor stamp {{sec, nanosec}} nor a file name in ns")
 
 
