@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from samlite_ros.bags.results import ResultBag
+from samlite_ros.bags.results import FrameKey, ResultBag
 from samlite_ros.errors import ParameterError
 from samlite_ros.evaluation.evaluation import Evaluation, EvaluationOptions, evaluate
 from samlite_ros.evaluation.evaluation_pictures import draw_measures, draw_worst_frames
@@ -23,6 +23,7 @@ from samlite_ros.evaluation.report import (
 )
 from samlite_ros.evaluation.truth.track_ids import WHERE_TRACK_IDS_ARE
 from samlite_ros.evaluation.truth.truth import Truth, read_truth
+from samlite_ros.evaluation.worst import spread
 
 REPORT_NAME, MEASURES_NAME, WORST_NAME = "evaluation.json", "measures.png", "worst_frames.jpg"
 
@@ -38,7 +39,7 @@ class EvaluateOptions:
         baseline: An earlier report; None = none.
         fail_below: Limits.
         fail_drop: Largest losses against the baseline.
-        worst: Number of worst frames to draw.
+        worst: Number of worst frames to draw; they lie apart, see `worst.spread`.
         images, image_topics: Where the pictures of the worst frames come from; see `draw_worst_frames`.
         evaluation: How to compare.
     """
@@ -124,6 +125,8 @@ def _draw(
     folder: Path,
 ) -> None:
     draw_measures(content, folder / MEASURES_NAME)
-    worst = worst_frames(content, baseline, options.worst)
+    ranked = {FrameKey(f[0], f[1]): f for f in worst_frames(content, baseline, len(content["frames"]))}
+    stamps = [frame["stamp_ns"] for frame in content["frames"]]
+    worst = [ranked[key] for key in spread(list(ranked), max(stamps) - min(stamps), options.worst)] if ranked else []
     if worst:
         draw_worst_frames(result, truth, worst, folder / WORST_NAME, options.images, options.image_topics)

@@ -14,8 +14,10 @@ from judged_replays import NUMBERS
 
 from samlite_ros.commands.cli import main
 from samlite_ros.errors import BagError, ParameterError
+from samlite_ros.evaluation import evaluate
 from samlite_ros.evaluation.evaluate import EvaluateOptions, evaluate_bag
 from samlite_ros.evaluation.report import parse_gate
+from samlite_ros.evaluation.truth.truth import Truth
 
 
 def command(results: dict[str, Path], name: str, truth: Path, *more: str) -> int:
@@ -236,3 +238,14 @@ def test_frames_without_an_answer_are_missed_in_recall_all(
     assert f"{frames - answered} frames with truth have no answer: they count in recall_all" in said
     exact = evaluate_bag(results["exact"], truth, EvaluateOptions(worst=0)).content["overall"]
     assert exact["recall_all"] == exact["recall"] == 1
+
+
+def test_the_worst_frames_that_are_drawn_lie_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    drawn: list[int] = []
+    monkeypatch.setattr(evaluate, "draw_measures", lambda *_: None)
+    monkeypatch.setattr(evaluate, "draw_worst_frames", lambda _r, _t, worst, *_: drawn.extend(w[1] for w in worst))
+    errors = {50: 9.0, 51: 8.9, 52: 8.8, 10: 3.0, 90: 2.0}
+    frames = [{"camera": "", "stamp_ns": i, "error": errors.get(i, 0.0)} for i in range(101)]
+    options = EvaluateOptions(worst=3)
+    evaluate._draw(tmp_path, Truth(frozenset(), {}), {"frames": frames}, None, options, tmp_path)
+    assert drawn == [50, 10, 90]
