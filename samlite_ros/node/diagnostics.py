@@ -14,7 +14,13 @@ from samlite_ros.live.memory import peak_mib
 from samlite_ros.live.network_worker import NetworkCounters
 from samlite_ros.live.stream_worker import StreamWorker
 from samlite_ros.messages.fill import RCLPY, header_message
+from samlite_ros.node.console import Console
+from samlite_ros.node.image_input import REMEDY, ImageInput
 
+LOST = "lost"
+LOST_SHARE, FEWEST_LOST = 0.1, 3
+"""Many images are lost where it is more than this share of them, and so many at least, between two reports."""
+LOSSES_TOLD_S = 10.0
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
@@ -42,6 +48,8 @@ class NodeFacts:
         model_id: Of the loaded model; empty = none.
         active, pending: Numbers of queries.
         mismatches: A line for each peer whose QoS does not fit.
+        load_failure: Why the model could not be loaded; empty = it could, or was not asked to.
+        loading: The model is being loaded.
         network_process: Where the network runs: "the node's", or the id of its own process; empty = nowhere now.
         mask_age_limit_s: Older masks are withdrawn [s]; infinite where none are carried.
     """
@@ -51,17 +59,25 @@ class NodeFacts:
     active: int
     pending: int
     mismatches: Sequence[str]
+    load_failure: str = ""
+    loading: bool = False
     network_process: str = ""
     mask_age_limit_s: float = math.inf
 
 
-def _status(level: bytes, name: str, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
+Status = tuple[bytes, str, str, Mapping[str, object]]
+"""Level, whose it is, message, values by name."""
+
+
+def _message(node: str, status: Status) -> DiagnosticStatus:
+    """Two nodes of a graph tell apart what is theirs by the node's full name."""
+    level, name, message, values = status
     texts = {key: f"{value:.3g}" if isinstance(value, float) else str(value) for key, value in values.items()}
     return DiagnosticStatus(
         level=level,
-        name=f"samlite: {name}",
+        name=f"{node.lstrip('/')}: {name}",
         message=message,
-        hardware_id="",
+        hardware_id=node,
         values=[KeyValue(key=key, value=value) for key, value in texts.items()],
     )
 
@@ -72,11 +88,14 @@ class NetworkReport:
     def __init__(self) -> None:
         self._duty, self._failures = Rate(), Rate()
 
-    def status(self, counters: NetworkCounters, facts: NodeFacts) -> DiagnosticStatus:
-        """ERROR where jobs failed since the last report, WARN where it is away or a pass outlasts its masks."""
-        level, message = OK, facts.model_id or "no model is loaded"
+    def status(self, counters: NetworkCounters, facts: NodeFacts) -> Status:
+        """ERROR where a model cannot be loaded or jobs failed, WARN where it is away or a pass outlasts its masks."""
+        level, message = OK, facts.model_id or _without_model(facts)
         took_s = counters.encode_s + counters.decode_s
-        if self._failures.update(counters.failures) > 0:
+        failed = self._failures.update(counters.failures) > 0
+        if facts.load_failure:
+            level, message = ERROR, facts.load_failure
+        elif failed:
             level, message = ERROR, f"failed: {counters.last_failure}"
         elif facts.model_id and not facts.network_process:
             level, message = WARN, "the network's process has ended and is started again"
@@ -100,7 +119,11 @@ class NetworkReport:
             "failures": counters.failures,
             "last failure": counters.last_failure,
         }
-        return _status(level, "network", message, values)
+        return (level, "network", message, values)
+
+
+def _without_model(facts: NodeFacts) -> str:
+    return "the model is being loaded" if facts.loading else f"{facts.state}: the model is loaded when it is configured"
 
 
 def _peak_mb(pid: str) -> str:
@@ -118,22 +141,31 @@ class StreamReport:
 
     Args:
         stream: The camera's worker.
+        image_input: Its subscription.
+        console: Hears of changes.
     """
 
-    def __init__(self, stream: StreamWorker) -> None:
-        self._stream = stream
+    def __init__(self, stream: StreamWorker, image_input: ImageInput, console: Console) -> None:
+        self._stream, self._input, self._console = stream, image_input, console
         self._received, self._answered = Rate(), Rate()
         self._rejected, self._failed = Rate(), Rate()
-        self._repeated, self._unstamped = Rate(), Rate()
+        self._repeated, self._unstamped, self._idle = Rate(), Rate(), Rate()
         self._last_count, self._last_image_s = 0, time.monotonic()
+        self._losses = Losses()
 
-    def status(self, facts: NodeFacts, image_timeout_s: float) -> DiagnosticStatus:
-        """WARN where no image comes, ERROR where images or answers fail."""
-        counters = self._stream.counters
-        level, message = self._judge(facts, image_timeout_s)
+    def status(self, facts: NodeFacts, image_timeout_s: float) -> Status:
+        """WARN where no image comes or many are lost, ERROR where images or answers fail."""
+        counters, image_input = self._stream.counters, self._input
+        name = f"camera {self._stream.camera}".rstrip()
+        level, message = self._judge(name, facts, image_timeout_s)
         values = {
+            "topic": image_input.topic,
+            "transport": image_input.transport,
+            "reliability": image_input.reliability,
+            "publishers": image_input.publishers(),
             "images received": counters.received,
             "images received [Hz]": self._received.update(counters.received),
+            "images lost on the way": image_input.lost,
             "images without a stamp": counters.unstamped,
             "images dropped for newer ones": self._stream.dropped,
             "images not wanted": counters.idle,
@@ -147,55 +179,112 @@ class StreamReport:
             "flushes": counters.flushes,
             "failures": counters.failures,
         }
-        return _status(level, f"camera {self._stream.camera}".rstrip(), message, values)
+        return level, name, message, values
 
-    def _judge(self, facts: NodeFacts, image_timeout_s: float) -> tuple[bytes, str]:
+    def _judge(self, name: str, facts: NodeFacts, image_timeout_s: float) -> tuple[bytes, str]:
+        """Failures come before what is odd; the console has heard of failures elsewhere."""
+        failure = self._failure()
+        state, oddity = self._oddity(facts, image_timeout_s)
+        idle = self._idle.update(self._stream.counters.idle) > 0
+        well = "no queries" if not facts.active else "idle: nobody subscribes to a result" if idle else "answering"
+        if facts.state == "active":
+            self._console.change(name, state, oddity or "images come as they should", warn=bool(oddity))
+            if change := self._input.follow_publishers(losing=state == LOST):
+                self._console.note(change)
+        if failure:
+            return ERROR, failure
+        return (WARN, oddity) if oddity else (OK, well)
+
+    def _failure(self) -> str:
         counters = self._stream.counters
-        repeated, unstamped = (
-            self._repeated.update(counters.repeated) > 0,
-            self._unstamped.update(counters.unstamped) > 0,
-        )
         rejected, failed = self._rejected.update(counters.rejected) > 0, self._failed.update(counters.failures) > 0
+        if rejected:
+            return counters.last_rejection
+        return "answers fail, see the log" if failed else ""
+
+    def _oddity(self, facts: NodeFacts, image_timeout_s: float) -> tuple[str, str]:
+        """A word for the state, and what is odd; both are empty where all is well."""
+        counters = self._stream.counters
+        repeated = self._repeated.update(counters.repeated) > 0
+        unstamped = self._unstamped.update(counters.unstamped) > 0
+        lost = self._losses.update(counters.received, self._input.lost)
         if counters.received != self._last_count or facts.state != "active":
             self._last_count, self._last_image_s = counters.received, time.monotonic()
         silent_s = time.monotonic() - self._last_image_s
-        if rejected:
-            return ERROR, counters.last_rejection
-        if failed:
-            return ERROR, "answers fail, see the log"
         if repeated:
-            return WARN, "images repeat the stamp of the one before and are not answered: the driver must stamp each"
+            return (
+                "repeated",
+                "images repeat the stamp of the one before and are not answered: the driver must stamp each",
+            )
         if unstamped:
-            return WARN, "images carry no stamp: the time of their arrival stands in for it; the driver should set it"
+            return (
+                "unstamped",
+                "images carry no stamp: the time of their arrival stands in for it; the driver should set it",
+            )
         if silent_s > image_timeout_s:
-            return WARN, f"no image for {silent_s:.1f} s"
-        return OK, "answering" if facts.active else "no queries"
+            why = self._input.why_silent()
+            return f"silent: {why.partition(';')[0]}", f"no image for {silent_s:.1f} s on {self._input.topic}: {why}"
+        return (LOST, f"{self._input.topic}: {lost}; {REMEDY}") if lost else ("", "")
+
+
+class Losses:
+    """Whether many images are lost on the way; told on for a while, so that it does not come and go."""
+
+    def __init__(self) -> None:
+        self._received, self._lost = 0, 0
+        self._until_s = 0.0
+        self._line = ""
+
+    def update(self, received: int, lost: int) -> str:
+        """Look at the counts.
+
+        Args:
+            received: Images that came, in all.
+            lost: Images that did not, in all.
+
+        Returns:
+            What was lost since the last look that lost many, in words; empty = few.
+        """
+        came, gone = received - self._received, lost - self._lost
+        self._received, self._lost = received, lost
+        if gone >= FEWEST_LOST and gone > LOST_SHARE * (came + gone):
+            self._line = f"{gone} of {came + gone} images were lost on the way"
+            self._until_s = time.monotonic() + LOSSES_TOLD_S
+        return self._line if time.monotonic() < self._until_s else ""
 
 
 class Report:
     """All of it.
 
     Args:
+        node: Full name of the node.
         streams: The cameras' workers.
+        inputs: Their subscriptions.
+        console: Hears of changes.
     """
 
-    def __init__(self, streams: Sequence[StreamWorker]) -> None:
+    def __init__(
+        self, node: str, streams: Sequence[StreamWorker], inputs: Sequence[ImageInput], console: Console
+    ) -> None:
+        self._node, self._console = node, console
         self._network = NetworkReport()
-        self._streams = [StreamReport(stream) for stream in streams]
+        self._streams = [StreamReport(s, i, console) for s, i in zip(streams, inputs, strict=True)]
 
     def message(
         self, facts: NodeFacts, counters: NetworkCounters, image_timeout_s: float, now_ns: int
     ) -> DiagnosticArray:
         """The array to publish."""
+        self._console.once(facts.mismatches)
         statuses = [
             _node_status(facts),
             self._network.status(counters, facts),
             *(stream.status(facts, image_timeout_s) for stream in self._streams),
         ]
-        return DiagnosticArray(header=header_message(RCLPY, now_ns, ""), status=statuses)
+        messages = [_message(self._node, status) for status in statuses]
+        return DiagnosticArray(header=header_message(RCLPY, now_ns, ""), status=messages)
 
 
-def _node_status(facts: NodeFacts) -> DiagnosticStatus:
+def _node_status(facts: NodeFacts) -> Status:
     level, message = (ERROR, "; ".join(facts.mismatches)) if facts.mismatches else (OK, facts.state)
     values = {
         "state": facts.state,
@@ -203,4 +292,4 @@ def _node_status(facts: NodeFacts) -> DiagnosticStatus:
         "queries pending": facts.pending,
         "peak memory [MB]": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
-    return _status(level, "node", message, values)
+    return (level, "node", message, values)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -13,6 +16,7 @@ from samlite_ros.live.memory import keep_freed_memory
 from samlite_ros.network.host import NetworkHost
 from samlite_ros.node.ending import leave, quiet_after_shutdown
 from samlite_ros.node.node import SamliteNode
+from samlite_ros.parameters.file import check_parameter_file
 from samlite_ros.segmenter.load import SegmenterFactory, load_segmenter
 
 
@@ -30,20 +34,53 @@ def main(args: list[str] | None = None, segmenter_factory: SegmenterFactory = lo
     # rclpy ends the spinning by itself. Python's own handler would raise KeyboardInterrupt wherever the thread is, also
     # inside of rclpy's conversion of a message, which makes another error of it, or aborts.
     signal.signal(signal.SIGINT, lambda *_: None)
-    host = NetworkHost.start(segmenter_factory)  # before ROS, which has threads
-    rclpy.init(args=args)
+    words = sys.argv if args is None else args
     try:
+        oddities = [check_parameter_file(path, _node_name(words)) for path in _values_after("--params-file", words)]
+    except ParameterError as error:
+        return _refuse(error)
+    host = NetworkHost.start(segmenter_factory)  # before ROS, which has threads
+    try:
+        _init(args)
+        for line in filter(None, oddities):
+            rclpy.logging.get_logger("samlite").warning(line)
         with quiet_after_shutdown():
             _serve(_make_node(segmenter_factory, host))
     except ParameterError as error:
-        rclpy.logging.get_logger("samlite").fatal(f"wrong parameter: {error}")
-        rclpy.try_shutdown()
-        return 1
+        return _refuse(error)
     finally:
         if host is not None:
             host.close()
     rclpy.try_shutdown()
     leave(0)
+
+
+def _init(args: list[str] | None) -> None:
+    """rcl reads the command line.
+
+    Raises:
+        ParameterError: It cannot be read.
+    """
+    try:
+        rclpy.init(args=args)
+    except Exception as error:  # rclpy raises errors of several kinds, humanly worded
+        raise ParameterError(" ".join(str(error).split())) from error
+
+
+def _refuse(error: ParameterError) -> int:
+    rclpy.logging.get_logger("samlite").fatal(f"wrong parameter: {error}")
+    rclpy.try_shutdown()
+    return 1
+
+
+def _values_after(option: str, words: Sequence[str]) -> list[Path]:
+    return [Path(value) for word, value in pairwise(words) if word == option]
+
+
+def _node_name(words: Sequence[str]) -> str:
+    """As the command line renames the node."""
+    renamed = [word.partition("__node:=")[2] for word in words if "__node:=" in word]
+    return renamed[-1] if renamed else "samlite"
 
 
 def _make_node(segmenter_factory: SegmenterFactory, host: NetworkHost | None) -> SamliteNode:

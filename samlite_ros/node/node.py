@@ -28,13 +28,15 @@ from samlite_ros.live.stream_worker import StreamWorker
 from samlite_ros.messages.fill import RCLPY, query_status_array_message, stamp_ns
 from samlite_ros.messages.outputs import DIAGNOSTICS, QUERY_STATUS
 from samlite_ros.messages.read import read_frame, read_request, read_requests
-from samlite_ros.messages.topics import COMPRESSED_IMAGE, IMAGE, QUERY, QUERY_SET, QUERY_TEXT
+from samlite_ros.messages.topics import QUERY, QUERY_SET, QUERY_TEXT
 from samlite_ros.msg import QuerySet, TextQuery
 from samlite_ros.network.host import NetworkHost
 from samlite_ros.network.place import NetworkPlace
+from samlite_ros.node.console import Console, last_line
 from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
 from samlite_ros.node.diagnostics import NodeFacts, Report
-from samlite_ros.node.parameter_server import declare_parameters, values_of
+from samlite_ros.node.image_input import ImageInput
+from samlite_ros.node.parameter_server import check_qos_overrides, declare_parameters, unknown_parameters, values_of
 from samlite_ros.node.publishers import CameraPublishers
 from samlite_ros.node.qos import QosWatch
 from samlite_ros.parameters.table import Parameters, updated
@@ -85,19 +87,23 @@ class SamliteNode(LifecycleNode):
     def __init__(self, segmenter_factory: SegmenterFactory = load_segmenter, host: NetworkHost | None = None) -> None:
         super().__init__("samlite")
         self._values = declare_parameters(self)
+        check_qos_overrides(self)
         own_process = host if self._values.network_process else None
         self._place = NetworkPlace(segmenter_factory, own_process, self.get_logger().warning)
         self._registry = QueryRegistry(self._values.query_options())
         self._vocabulary = self._registry.vocabulary
         self._phase = "unconfigured"
         self._loading: Future[str] | None = None
-        self._model_id = ""
+        self._model_id = self._load_failure = ""
         self._tasks: deque[Callable[[], None]] = deque()
         self._tasks_guard = self.create_guard_condition(self._run_tasks)
         self._failure_log = FailureLog(self.get_logger().error)
         self._qos = QosWatch(self)
+        self._status_publisher = self._qos.publisher(QUERY_STATUS)
+        listened = self._status_publisher.get_subscription_count
         self._camera_publishers = [
-            CameraPublishers(self._qos, name, self._values.overlay_jpeg_quality) for name in self._values.camera_names
+            CameraPublishers(self._qos, name, self._values.overlay_jpeg_quality, listened)
+            for name in self._values.camera_names
         ]
         self._streams = [self._make_stream(publishers) for publishers in self._camera_publishers]
         self._network = NetworkWorker(
@@ -105,10 +111,11 @@ class SamliteNode(LifecycleNode):
             on_prompt=lambda prompt, error: self._post(lambda: self._on_prompt(prompt, error)),
             on_failure=partial(self._on_failure, "network"),
         )
-        self._report = Report(self._streams)
         self._told_revision = -1
         self._status_due_s = self._status_refresh_s = 0.0
         self._create_topics()
+        for line in unknown_parameters(self):
+            self.get_logger().warning(line)
         self._survive_wrong_transitions()
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._apply_parameters()
@@ -142,11 +149,14 @@ class SamliteNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         error = loading.exception()
         if error is not None:
-            self.get_logger().error(_in_words(error))
+            self._load_failure = _in_words(error)
+            self._registry.suspend(f"the model {self._values.model} cannot be loaded: {last_line(self._load_failure)}")
+            self.get_logger().error(self._load_failure)
             return TransitionCallbackReturn.FAILURE
         if self._values.opencv_threads:
             cv2.setNumThreads(self._values.opencv_threads)
-        self._model_id = loading.result()
+        self._model_id, self._load_failure = loading.result(), ""
+        self._registry.suspend("")
         settle_memory()
         self._phase = "inactive"
         self._on_queries_changed()
@@ -159,6 +169,8 @@ class SamliteNode(LifecycleNode):
         for stream in self._streams:
             stream.set_active(True)
         self._phase = "active"
+        for image_input in self._inputs:
+            self.get_logger().info(f"listens to {image_input.in_words()}")
         return TransitionCallbackReturn.SUCCESS
 
     @_told
@@ -188,13 +200,16 @@ class SamliteNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _create_topics(self) -> None:
-        self._status_publisher = self._qos.publisher(QUERY_STATUS)
         self._diagnostics_publisher = self._qos.publisher(DIAGNOSTICS)
         self._qos.subscription(QUERY, self._on_query)
         self._qos.subscription(QUERY_SET, self._on_query_set)
         self._qos.subscription(QUERY_TEXT, self._on_query_text)
-        for stream in self._streams:
-            self._subscribe_images(stream)
+        transport = self._values.image_transport
+        self._inputs = [
+            ImageInput(self, self._qos, stream.camera, transport, partial(self._on_image, stream))
+            for stream in self._streams
+        ]
+        self._report = Report(self.get_fully_qualified_name(), self._streams, self._inputs, Console(self.get_logger()))
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # timers on ROS time would stand still without /clock
         self.create_timer(TICK_S, self._on_tick, clock=steady)
         self.create_timer(1.0, self._on_diagnostics, clock=steady)
@@ -228,15 +243,6 @@ class SamliteNode(LifecycleNode):
             on_answer=self._on_answer,
             on_failure=partial(self._on_failure, f"camera {camera}".rstrip()),
         )
-
-    def _subscribe_images(self, stream: StreamWorker) -> None:
-        on_image = partial(self._on_image, stream)
-        if self._values.image_transport == "compressed":
-            # Below the resolved name, so that one remapping of `image` serves both transports.
-            resolved = self.resolve_topic_name(IMAGE.of(stream.camera))
-            self._qos.subscription(COMPRESSED_IMAGE, on_image, f"{resolved}/compressed")
-        else:
-            self._qos.subscription(IMAGE, on_image, IMAGE.of(stream.camera))
 
     def _on_image(self, stream: StreamWorker, message: Any) -> None:
         """Hand an image on; where its driver sets no stamp, the time of its arrival stands in for it."""
@@ -324,6 +330,8 @@ class SamliteNode(LifecycleNode):
         facts = NodeFacts(
             state=self._phase,
             model_id=self._model_id,
+            load_failure=last_line(self._load_failure),
+            loading=self._loading is not None,
             active=states.count(State.ACTIVE),
             pending=states.count(State.PENDING),
             mismatches=self._qos.mismatches(),

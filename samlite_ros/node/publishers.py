@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from samlite_ros.messages.fill import RCLPY
 from samlite_ros.messages.outputs import CAMERA_OUTPUTS, AnsweredFrame
 from samlite_ros.node.qos import QosWatch
@@ -15,9 +17,11 @@ class CameraPublishers:
         qos: Makes publishers.
         camera: Name of the camera; it becomes part of the topics where it is not empty.
         jpeg_quality: Of the compressed overlay, 1 to 100.
+        listened: Number of those who listen to what the searches find otherwise: to the statuses of queries.
     """
 
-    def __init__(self, qos: QosWatch, camera: str, jpeg_quality: int) -> None:
+    def __init__(self, qos: QosWatch, camera: str, jpeg_quality: int, listened: Callable[[], int]) -> None:
+        self._listened = listened
         self.camera, self.jpeg_quality = camera, jpeg_quality
         made = [(output, qos.publisher(output, camera)) for output in CAMERA_OUTPUTS]
         self._per_epoch = [(output.fill, publisher) for output, publisher in made if output.per_epoch]
@@ -26,7 +30,7 @@ class CameraPublishers:
 
     def wanted(self) -> bool:
         """Somebody subscribes to something that needs the network."""
-        return any(publisher.get_subscription_count() for _, publisher in self._on_demand)
+        return self._listened() > 0 or any(p.get_subscription_count() for _, p in self._on_demand)
 
     def publish(self, answer: Segmentation, frame: Frame) -> None:
         """Send an answer in every form that is asked for; before the first with other labels, what they mean.

@@ -5,7 +5,7 @@ The names of QoS events differ between ROS 2 distributions; this module is the o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from samlite_ros.messages.fill import message_class
 from samlite_ros.messages.topics import Qos, Topic
+from samlite_ros.node.parameter_server import given_parameters
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -73,11 +74,30 @@ class QosWatch:
             )
 
         events = PublisherEventCallbacks(incompatible_qos=lambda event: self._suspect(entity, True, event))
-        entity = _create_with_events(create, events)
+        entity = _create_with_events(create, [events])
         return entity
 
-    def subscription(self, topic: Topic, callback: Callable[[Any], None], name: str = "") -> Any:
-        """A subscription to a topic; `name` is another name of it."""
+    def subscription(
+        self,
+        topic: Topic,
+        callback: Callable[[Any], None],
+        name: str = "",
+        *,
+        profile: QoSProfile | None = None,
+        on_lost: Callable[[Any], None] | None = None,
+    ) -> Any:
+        """A subscription to a topic.
+
+        Args:
+            topic: The topic.
+            callback: Takes each message.
+            name: Another name of it; empty = its own.
+            profile: Instead of what its QoS and the parameters say.
+            on_lost: Called with the middleware's event where messages were lost on the way, where it tells.
+
+        Raises:
+            ParameterError: A parameter `qos_overrides...` has a value that there is not.
+        """
         entity: Any = None
 
         def create(callbacks: SubscriptionEventCallbacks | None) -> Any:
@@ -85,14 +105,20 @@ class QosWatch:
                 message_class(topic.type_name),
                 name or topic.of(),
                 callback,
-                profile_of(topic.qos),
+                profile or profile_of(topic.qos),
                 event_callbacks=callbacks,
-                qos_overriding_options=_overriding(topic.qos),
+                qos_overriding_options=None if profile else _overriding(topic.qos),
             )
 
-        events = SubscriptionEventCallbacks(incompatible_qos=lambda event: self._suspect(entity, False, event))
-        entity = _create_with_events(create, events)
+        def told(**lost: Any) -> SubscriptionEventCallbacks:
+            return SubscriptionEventCallbacks(incompatible_qos=lambda e: self._suspect(entity, False, e), **lost)
+
+        entity = _create_with_events(create, [told(message_lost=on_lost), told()] if on_lost else [told()])
         return entity
+
+    def is_overridden(self, topic: str, policy: str) -> bool:
+        """The parameters say what the subscription to this topic asks for in this policy."""
+        return f"qos_overrides.{topic}.subscription.{policy}" in given_parameters(self._node)
 
     def mismatches(self) -> list[str]:
         """A line for each peer that exchanges nothing with us now: topic, node, policy. To be called now and then."""
@@ -118,7 +144,7 @@ class QosWatch:
             pair = (ours, info.qos_profile) if suspect.is_publisher else (info.qos_profile, ours)
             compatibility, why = qos_check_compatible(*pair)
             if compatibility == QoSCompatibility.ERROR:
-                found.append((f"{info.node_namespace.rstrip('/')}/{info.node_name}", why.strip()))
+                found.append((endpoint_name(info), why.strip()))
         return found
 
 
@@ -136,9 +162,16 @@ def _overriding(qos: Qos) -> QoSOverridingOptions | None:
     return QoSOverridingOptions.with_default_policies() if qos.overridable else None
 
 
-def _create_with_events(create: Callable[[Any], Any], events: Any) -> Any:
-    """Some middlewares have no such events: then do without, and without the diagnosis."""
-    try:
-        return create(events)
-    except UnsupportedEventTypeError:
-        return create(None)
+def endpoint_name(info: Any) -> str:
+    """Full name of the node that an endpoint of the graph belongs to."""
+    return f"{info.node_namespace.rstrip('/')}/{info.node_name}"
+
+
+def _create_with_events(create: Callable[[Any], Any], choices: Sequence[Any]) -> Any:
+    """Some middlewares lack some events: then do without these, and without their diagnosis."""
+    for events in choices:
+        try:
+            return create(events)
+        except UnsupportedEventTypeError:
+            continue
+    return create(None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -25,17 +25,61 @@ def read_parameter_file(path: Path) -> Parameters:
     Raises:
         ParameterError: It is not such a file, or a value is wrong, or the node has no such parameter.
     """
-    content = read_yaml(path, "parameters")
-    nodes = content.items() if isinstance(content, dict) else ()
-    sections = [section for name, section in nodes if str(name).rpartition("/")[2] in PARAMETER_NODES]
+    values: dict[str, object] = {}
+    sections = [section for name, section in _sections(path) if name.rpartition("/")[2] in PARAMETER_NODES]
+    for section in sections:
+        values.update(section)
     if not sections:
         raise ParameterError(f"parameters {path}: no section /** or samlite")
-    values: dict[str, object] = {}
-    for section in sections:
-        if not isinstance(section, dict) or not isinstance(section.get("ros__parameters"), dict):
-            raise ParameterError(f"parameters {path}: no ros__parameters below the node's name")
-        values.update(section["ros__parameters"])
     _check_known(path, values)
+    return _to_parameters(path, values)
+
+
+def check_parameter_file(path: Path, node_name: str) -> str:
+    """Look at a file that the node is started with, before rcl does, whose errors name neither file nor remedy.
+
+    Args:
+        path: YAML with `ros__parameters` for any nodes.
+        node_name: Last part of the node's name.
+
+    Returns:
+        What is odd about it, in words; empty = nothing. Unknown names are the node's to tell.
+
+    Raises:
+        ParameterError: It is not such a file, or a value of the node's is wrong.
+    """
+    sections = _sections(path)
+    mine = [section for name, section in sections if name.rpartition("/")[2] in ("**", "*", node_name)]
+    for section in mine:
+        _to_parameters(path, section)
+    if mine or not sections:
+        return ""
+    names = ", ".join(name for name, _ in sections)
+    return f"parameters {path}: nothing in it is for this node, {node_name}: it has sections for {names}"
+
+
+def _sections(path: Path) -> list[tuple[str, dict[str, object]]]:
+    """Name, with its namespace, and parameters of each node in the file."""
+    content = read_yaml(path, "parameters")
+    if content is not None and not isinstance(content, dict):
+        raise ParameterError(f"parameters {path}: must have a section for each node, e.g. /**, got {content!r}")
+    return list(_walk(path, "", content or {}))
+
+
+def _walk(path: Path, prefix: str, content: dict[object, object]) -> Iterator[tuple[str, dict[str, object]]]:
+    for key, section in content.items():
+        name = f"{prefix}/{key}" if prefix else str(key)
+        if not isinstance(section, dict):
+            raise ParameterError(f"parameters {path}: no ros__parameters above {name!r}: nodes, then ros__parameters")
+        if "ros__parameters" not in section:
+            yield from _walk(path, name, section)
+        elif not isinstance(section["ros__parameters"], dict):
+            raise ParameterError(f"parameters {path}: no ros__parameters below {name}: they are names with values")
+        else:
+            yield name, section["ros__parameters"]
+
+
+def _to_parameters(path: Path, values: dict[str, object]) -> Parameters:
     try:
         return Parameters(**{name: value for name, value in values.items() if name in SPECS})  # type: ignore[arg-type]
     except ParameterError as error:

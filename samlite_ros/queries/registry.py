@@ -93,6 +93,7 @@ class QueryRegistry:
         self._ended: dict[QueryKey, _Ended] = {}
         self._ready: set[Prompt] = set()
         self._now_ns = 0
+        self._waits_for = ""
         self._vocabulary = Vocabulary()
         self.revision = 0
         """Grows with every change of a query's state or outcome."""
@@ -161,9 +162,14 @@ class QueryRegistry:
         self._changed()
         return bool(rejected)
 
-    def suspend(self) -> None:
-        """The model is gone: every query is PENDING again."""
+    def suspend(self, why: str = "") -> None:
+        """The model is gone: every query is PENDING again.
+
+        Args:
+            why: What they wait for, told in their statuses.
+        """
         self._ready.clear()
+        self._waits_for = why
         self._changed()
 
     def advance(self, now_ns: int) -> None:
@@ -286,6 +292,7 @@ class QueryRegistry:
             text=query.text,
             state=State.ACTIVE if query.prompt in self._ready else State.PENDING,
             outcome=self._outcome(standing),
+            message="" if query.prompt in self._ready else self._waits_for,
             class_id=query.class_id,
             presence=history.presence,
             last_searched_ns=history.last_searched_ns,

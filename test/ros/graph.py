@@ -124,6 +124,12 @@ class Client:
         self.node.create_subscription(kind, topic, callback or messages.append, qos)
         return messages
 
+    def stop_listening(self, topic: str) -> None:
+        """Whoever of us subscribes to a topic does no more."""
+        for subscription in list(self.node.subscriptions):
+            if subscription.topic_name == topic:
+                self.node.destroy_subscription(subscription)
+
     def listen_to_outputs(self, *names: str) -> dict[str, list[Any]]:
         """Collect outputs of the node (all without names); waits until the node sees us."""
         collected = {name: self.listen(self._prefix + name, *OUTPUTS[name]) for name in names or OUTPUTS}

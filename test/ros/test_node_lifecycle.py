@@ -92,11 +92,22 @@ def test_a_model_that_cannot_be_loaded_fails_the_transition_and_the_node_lives_o
         assert client.state() == "unconfigured"
         assert not client.change_state("configure")
         assert client.state() == "unconfigured"
-        client.wait_for_diagnostic("network", lambda status, _: status.message == "no model is loaded")
+        failed = lambda status, _: status.level == status.ERROR and "Type: pip install torch" in status.message  # noqa: E731
+        client.wait_for_diagnostic("network", failed)
+        message = client.wait_for_status("red thing", "parameters", state=QueryStatus.PENDING).message
+        assert message.startswith("the model missing cannot be loaded: ")
+        assert "Type: pip install torch" in message
         assert client.set_parameter("model", "there") == ""
         assert client.change_state("configure")
         assert client.change_state("activate")
-        client.wait_until_active("red thing", "parameters")
+        assert client.wait_until_active("red thing", "parameters").message == ""
+        client.wait_for_diagnostic("network", lambda status, _: status.level == status.OK)
+
+
+def test_a_node_that_waits_for_a_transition_says_so():
+    with graph(parameters={"autostart": False}) as (client, _):
+        waits = lambda status, _: "loaded when it is configured" in status.message  # noqa: E731
+        assert client.wait_for_diagnostic("network", waits).level == b"\x00"
 
 
 def test_services_are_served_while_the_model_loads():

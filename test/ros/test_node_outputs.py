@@ -167,16 +167,35 @@ def test_nothing_is_drawn_or_searched_without_subscribers():
     with graph(parameters={"propagate": False}) as (client, _):
         client.query("r", "red thing")
         client.wait_until_active("r")
+        client.stop_listening("/samlite/query_status")
         unwanted = client.diagnostic("camera", lambda status, values: int(values["images not wanted"]) > 3)
-        client.stream_until(scene("red"), unwanted, "unwanted images")
-        status = client.wait_for_diagnostic("network", lambda s, v: True)
-        assert {v.key: v.value for v in status.values}["images embedded"] == "0"
+        status = client.stream_until(scene("red"), unwanted, "unwanted images")
+        assert "nobody subscribes" in status.message
+        embedded = {v.key: v.value for v in client.wait_for_diagnostic("network", lambda *_: True).values}[
+            "images embedded"
+        ]
         assert client.set_parameter("search_always", True) == ""
-        client.stream_until(
-            scene("red"),
-            lambda: client.statuses["planner", "r"].outcome == QueryStatus.FOUND,
-            "search without listeners",
-        )
+        more = client.diagnostic("network", lambda _, values: int(values["images embedded"]) > int(embedded))
+        client.stream_until(scene("red"), more, "search without listeners")
+
+
+@pytest.mark.parametrize("cameras", [[], ["front", "rear"]], ids=["one camera", "two"])
+def test_a_listener_of_the_statuses_hears_what_became_of_a_query_on_every_camera(cameras):
+    """As README's two lines do: ask by text, echo the statuses, and nobody takes the masks."""
+    with graph(parameters={"propagate": False, "cameras": cameras}) as (client, _):
+        client.query_text("red thing, blue thing")
+        topics = [f"/{camera}/image" for camera in cameras] or ["/image"]
+
+        def became(phrase, outcome):
+            for topic in topics[1:]:
+                client.send_image(scene("red"), topic=topic)
+            return client.statuses["text", phrase].outcome == outcome
+
+        for phrase, outcome in (("red thing", QueryStatus.FOUND), ("blue thing", QueryStatus.NOT_FOUND)):
+            client.wait_until_active(phrase, "text")
+            client.stream_until(
+                scene("red"), lambda p=phrase, o=outcome: became(p, o), f"outcome of {phrase}", topic=topics[0]
+            )
 
 
 def test_one_listener_suffices():

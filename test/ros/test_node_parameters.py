@@ -1,0 +1,77 @@
+"""Parameters as people write them: what is wrong is said in a line, and refused where it was meant for the node."""
+
+import pytest
+from graph import FAKE_NODE, graph
+
+
+def started_with(tmp_path, text):
+    path = tmp_path / "my.yaml"
+    path.write_text(text)
+    return [*FAKE_NODE, "--ros-args", "--params-file", str(path)]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "samlite: {ros__parameters: {scoretreshold: 0.3}}",
+            "no parameter scoretreshold, did you mean score_threshold?",
+        ),
+        ("/**: {ros__parameters: {image_timout: 3}}", "no parameter image_timout, did you mean image_timeout?"),
+        ("/**: {ros__parameters: {queries: [red ball, 5]}}", "queries must be a list of texts, got ['red ball', 5]"),
+        ("/**: {ros__parameters: {score_threshold: high}}", "score_threshold must be a number, got 'high'"),
+        ("/**: {score_threshold: 0.3}", "my.yaml: no ros__parameters above '/**/score_threshold'"),
+        ("/**: {ros__parameters: [a, b]}", "my.yaml: no ros__parameters below /**"),
+        ("red ball", "must have a section for each node, e.g. /**, got 'red ball'"),
+        ("/**: {ros__parameters: {", "my.yaml: while parsing"),
+        (
+            "/**: {ros__parameters: {qos_overrides: {/image: {subscription: {reliability: maybe}}}}}",
+            "reliability must be one of reliable, best_effort, system_default, got 'maybe'",
+        ),
+    ],
+)
+def test_a_file_that_says_something_else_than_was_meant_is_refused_in_a_line(tmp_path, text, words):
+    with graph(started_with(tmp_path, text)) as (_, node):
+        assert node.process.wait(60.0) == 1
+        assert "wrong parameter: " in node.log()
+        assert words in node.log()
+        assert "Traceback" not in node.log()
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--params-file", "/nowhere/my.yaml"], "parameters /nowhere/my.yaml: "),
+        (["-p", "queries:=[red ball"], "queries"),
+        (["-p", "max_quries:=3"], "no parameter max_quries, did you mean max_queries?"),
+    ],
+)
+def test_a_command_line_that_cannot_be_meant_is_refused_in_a_line(words, line):
+    with graph([*FAKE_NODE, "--ros-args", *words]) as (_, node):
+        assert node.process.wait(60.0) == 1
+        assert "wrong parameter: " in node.log()
+        assert line in node.log()
+        assert "Traceback" not in node.log()
+
+
+def test_what_may_be_another_node_s_is_told_and_the_node_starts(tmp_path):
+    text = "/**: {ros__parameters: {use_sim_time: false, exposure: 3, queries: [red thing]}}"
+    with graph(started_with(tmp_path, text)) as (client, node):
+        client.wait_until_active("red thing", "parameters")
+        assert node.log().count("there is no parameter exposure") == 1
+
+
+def test_a_file_without_a_section_for_the_node_is_told(tmp_path):
+    text = "samlite_node: {ros__parameters: {queries: [red thing]}}"
+    with graph(started_with(tmp_path, text)) as (client, node):
+        client.wait_for_diagnostic("network", lambda *_: True)
+        assert "nothing in it is for this node, samlite: it has sections for samlite_node" in node.log()
+
+
+def test_a_section_in_a_namespace_of_another_name_is_read(tmp_path):
+    text = "robot1: {front: {ros__parameters: {queries: [red thing]}}}"
+    command = [*started_with(tmp_path, text), "-r", "__ns:=/robot1", "-r", "__node:=front"]
+    with graph(command) as (_, node):
+        while "listens to /robot1/image" not in node.log():
+            assert node.process.poll() is None
+        assert "nothing in it" not in node.log()
