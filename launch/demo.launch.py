@@ -3,6 +3,7 @@
 ros2 launch samlite_ros demo.launch.py queries:="red ball, green cone" rviz:=true
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from launch import LaunchDescription
@@ -16,7 +17,11 @@ RVIZ_LAYOUT = str(HERE.parent / "config" / "samlite.rviz")
 
 ARGUMENTS = (
     # name, default, description
-    ("queries", "red ball, ball, blue box", "Phrases to search for from the start, comma-separated."),
+    (
+        "queries",
+        "",
+        "Phrases to search for from the start, comma-separated; empty: things of the scene.",
+    ),
     ("motion", "fly", "How the rendered camera moves: still, pan, fly."),
     ("seed", "1", "Which scene."),
     ("rate", "30.0", "Frames a second [Hz]."),
@@ -24,8 +29,8 @@ ARGUMENTS = (
 )
 
 
-def start_camera(context):
-    """The rendered camera, and RViz if asked for."""
+def start_all(context):
+    """The rendered camera, the node, and RViz if asked for."""
 
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
@@ -38,20 +43,28 @@ def start_camera(context):
         remappings=[("image", "/scene_camera/image")],
         output="screen",
     )
-    if value("rviz").lower() != "true":
-        return [camera]
-    return [camera, Node(package="rviz2", executable="rviz2", name="rviz", arguments=["-d", RVIZ_LAYOUT])]
-
-
-def generate_launch_description():
-    declared = [DeclareLaunchArgument(name, default_value=value, description=text) for name, value, text in ARGUMENTS]
     samlite = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(HERE / "samlite.launch.py")),
         launch_arguments={
             "image": "/scene_camera/image",
             "reliability": "reliable",
             "model": "demo",
-            "queries": LaunchConfiguration("queries"),
+            "queries": value("queries") or ", ".join(phrases_in(value("motion"), int(value("seed")))),
         }.items(),
     )
-    return LaunchDescription([*declared, OpaqueFunction(function=start_camera), samlite])
+    if value("rviz").lower() != "true":
+        return [camera, samlite]
+    return [camera, samlite, Node(package="rviz2", executable="rviz2", name="rviz", arguments=["-d", RVIZ_LAYOUT])]
+
+
+def phrases_in(motion: str, seed: int) -> tuple[str, ...]:
+    """Names of the most visible things of the scene."""
+    from samlite_ros.demo.phrases import visible_phrases
+    from samlite_ros.demo.scene_camera import DEFAULTS
+
+    return visible_phrases(replace(DEFAULTS, motion=motion, seed=seed).sequence(), 3)
+
+
+def generate_launch_description():
+    declared = [DeclareLaunchArgument(name, default_value=value, description=text) for name, value, text in ARGUMENTS]
+    return LaunchDescription([*declared, OpaqueFunction(function=start_all)])

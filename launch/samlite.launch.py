@@ -1,14 +1,17 @@
 """Start the samlite node on a camera.
 
     ros2 launch samlite_ros samlite.launch.py image:=/camera/color/image_raw queries:="red mug, exit sign"
+    ros2 launch samlite_ros samlite.launch.py cameras:=front,rear image:=/front/color,/rear/color
 
 An argument that is left empty leaves the value of the parameter file in force.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -17,11 +20,24 @@ DEFAULT_PARAMS_FILE = str(Path(__file__).resolve().parents[1] / "config" / "saml
 
 ARGUMENTS = (
     # name, default, description
-    ("image", "image", "Camera topic; with image_transport:=compressed its /compressed sibling is read."),
+    (
+        "image",
+        "",
+        "Camera topic, image if empty; with image_transport:=compressed its /compressed sibling is read. "
+        "With cameras: a topic for each, comma-separated, in their order; <camera>/image if empty.",
+    ),
+    ("cameras", "", "Names of several cameras, comma-separated: front,rear."),
     ("image_transport", "", "raw or compressed."),
-    ("reliability", "", "reliable: ask for lost parts of images again, where the camera offers it; else best_effort."),
+    (
+        "reliability",
+        "",
+        "reliable: ask for lost parts of images again, which a best-effort camera never answers; best_effort. "
+        "Empty: best effort, and reliable where images are lost and the camera offers it.",
+    ),
     ("model", "", "Checkpoint: demo, a local folder, or a hub id such as vil-uob/sam3-litetext-s0."),
     ("device", "", "auto, cuda, cuda:1, cpu."),
+    ("dtype", "", "auto, float32, bfloat16, float16."),
+    ("image_size", "", "Side of the network's square input [px]; 0: the checkpoint's own."),
     ("params_file", DEFAULT_PARAMS_FILE, "Parameter file (YAML)."),
     ("namespace", "", "Namespace of the node."),
     ("queries", "", "Phrases to search for from the start, comma-separated."),
@@ -37,32 +53,93 @@ def start_node(context):
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
+    if not Path(value("params_file")).is_file():
+        raise ValueError(f"launch argument params_file: there is no file {value('params_file')!r}")
     # Typed values: launch_ros would otherwise read a phrase like "yes" as YAML and send a bool.
-    texts = ("image_transport", "model", "device")
+    texts = ("image_transport", "model", "device", "dtype")
     parameters: dict = {name: ParameterValue(value(name), value_type=str) for name in texts if value(name)}
-    phrases = [phrase.strip() for phrase in value("queries").split(",") if phrase.strip()]
-    if phrases:
-        parameters["queries"] = ParameterValue(phrases, value_type=list[str])
+    for name in ("queries", "cameras"):
+        if items := to_list(value(name)):
+            parameters[name] = ParameterValue(items, value_type=list[str])
+    if value("image_size"):
+        parameters["image_size"] = to_number("image_size", value("image_size"))
     if value("autostart"):
         parameters["autostart"] = is_true("autostart", value("autostart"))
-    if value("reliability"):
-        topic = value("image") if value("image").startswith("/") else f"{value('namespace')}/{value('image')}"
-        for name in (f"/{topic.lstrip('/')}", f"/{topic.lstrip('/')}/compressed"):
-            parameters[f"qos_overrides.{name}.subscription.reliability"] = value("reliability")
+    topics = camera_topics(to_list(value("cameras")), to_list(value("image")))
+    parameters.update(reliability_of(topics.values(), value("namespace"), value("reliability")))
     parameters["use_sim_time"] = is_true("use_sim_time", value("use_sim_time"))
     return [
+        *notes_on_slips(context),
         Node(
             package="samlite_ros",
             executable="samlite_node",
             name="samlite",
             namespace=value("namespace"),
             parameters=[value("params_file"), parameters],
-            remappings=[("image", value("image"))],
+            remappings=list(topics.items()),
             arguments=["--ros-args", "--log-level", value("log_level")],
             output="screen",
             sigterm_timeout="15",  # a busy computer takes its time to unload torch
-        )
+        ),
     ]
+
+
+def to_list(text: str) -> list[str]:
+    """Read 'a, b', '[a, b]' or "['a', 'b']"."""
+    inside = text.strip().removeprefix("[").removesuffix("]")
+    return [item for item in (part.strip().strip("'\"").strip() for part in inside.split(",")) if item]
+
+
+def camera_topics(cameras: list[str], images: list[str]) -> dict[str, str]:
+    """The topic of each camera, by the node's own name for it.
+
+    Raises:
+        ValueError: There are not as many topics as cameras.
+    """
+    names = [f"{camera}/image" for camera in cameras] or ["image"]
+    if images and len(images) != len(names):
+        which = f"{len(names)} cameras ({', '.join(cameras) or 'without a name'})"
+        raise ValueError(
+            f"launch argument image must name a topic for each of {which}, "
+            f"comma-separated, or be left out; got {', '.join(images)}"
+        )
+    return dict(zip(names, images or names, strict=True))
+
+
+def reliability_of(topics: Iterable[str], namespace: str, reliability: str) -> dict[str, str]:
+    """Parameters that make subscriptions to these topics so.
+
+    Raises:
+        ValueError: There is no such reliability.
+    """
+    if reliability not in ("", "reliable", "best_effort"):
+        raise ValueError(f"launch argument reliability must be reliable or best_effort, got {reliability!r}")
+    full = [f"/{(t if t.startswith('/') else f'{namespace}/{t}').lstrip('/')}" for t in topics]
+    both = [name for topic in full for name in (topic, f"{topic}/compressed")]
+    return {f"qos_overrides.{name}.subscription.reliability": reliability for name in both if reliability}
+
+
+def notes_on_slips(context) -> list[LogInfo]:
+    """A line for each argument that is none of ours but reads like one: launch ignores what it does not know."""
+    ours = [name for name, *_ in ARGUMENTS]
+    given = [name for name in context.launch_configurations if name not in ours]
+    alike = {name: get_close_matches(name, ours, 1, 0.75) for name in given}
+    return [
+        LogInfo(msg=f"samlite.launch.py has no argument {name}, did you mean {found[0]}?")
+        for name, found in alike.items()
+        if found
+    ]
+
+
+def to_number(name: str, text: str) -> int:
+    """Read a launch argument as a whole number.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not text.isdecimal():
+        raise ValueError(f"launch argument {name} must be a whole number, got {text!r}")
+    return int(text)
 
 
 def is_true(name: str, text: str) -> bool:

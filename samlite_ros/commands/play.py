@@ -37,6 +37,7 @@ def add_parser(parser: ArgumentParser) -> None:
         help="wait at most so long for subscribers of every topic [s]",
     )
     parser.add_argument("--delay", type=number(float, 0, 1e9), default=0.0, metavar="S", help="then wait so long [s]")
+    parser.add_argument("--reliable", action="store_true", help="offer reliably also what was recorded as best effort")
 
 
 def run(args: Namespace) -> int:
@@ -52,7 +53,7 @@ def run(args: Namespace) -> int:
     except ModuleNotFoundError as error:
         print(ONLY_WITH_ROS.format(error.name), file=sys.stderr)
         return 1
-    options = PlayOptions(tuple(args.topic), args.rate, args.loop, args.clock, args.wait, args.delay)
+    options = PlayOptions(tuple(args.topic), args.rate, args.loop, args.clock, args.wait, args.delay, args.reliable)
     with BagReader(args.bag) as reader:
         published = play(reader, options)
         faults = reader.faults

@@ -1,11 +1,11 @@
-"""Which phrases the demo asks for: one that names the scene's most visible thing, and one that names nothing in it."""
+"""Which phrases the demo asks for: names of the most visible things of its scene, and one of nothing in it."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from samlite_ros.errors import SamliteError
-from samlite_ros.scenes import COLOURS, SHAPES, Scene, Sequence
+from samlite_ros.scenes import COLOURS, SHAPES, Sequence
 from samlite_ros.scenes.vocabulary import Meaning
 
 _SAMPLES = 12
@@ -21,19 +21,27 @@ def choose_phrases(sequence: Sequence) -> tuple[str, str]:
     Raises:
         SamliteError: The sequence shows no object, or all pairs of colour and shape.
     """
-    scenes = [sequence[i] for i in range(0, len(sequence), max(len(sequence) // _SAMPLES, 1))]
-    area = _area_by_meaning(scenes)
-    if not area:
-        raise SamliteError("the sequence shows no object: choose another seed")
+    area = _area_by_meaning(sequence)
     target = area.most_common(1)[0][0]
     return target.plain_phrase, _absent(target, set(area)).plain_phrase
 
 
-def _area_by_meaning(scenes: list[Scene]) -> Counter[Meaning]:
+def visible_phrases(sequence: Sequence, count: int) -> tuple[str, ...]:
+    """Colour and shape of so many things of the sequence at most, those that cover most pixels first.
+
+    Raises:
+        SamliteError: The sequence shows no object.
+    """
+    return tuple(meaning.plain_phrase for meaning, _ in _area_by_meaning(sequence).most_common(count))
+
+
+def _area_by_meaning(sequence: Sequence) -> Counter[Meaning]:
     area: Counter[Meaning] = Counter()
-    for scene in scenes:
+    for scene in (sequence[i] for i in range(0, len(sequence), max(len(sequence) // _SAMPLES, 1))):
         for thing in scene.objects:
             area[Meaning(thing.colour, thing.shape)] += thing.area_px
+    if not area:
+        raise SamliteError("the sequence shows no object: choose another seed")
     return area
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from samlite_ros.client import PlannerClient, QueryOutcome, Verdict
 from samlite_ros.demo.observer import Arrival, Observer
-from samlite_ros.demo.phrases import choose_phrases
+from samlite_ros.demo.phrases import choose_phrases, visible_phrases
 from samlite_ros.demo.scene_camera import SceneDescription
 from samlite_ros.demo.score import score_frame
 from samlite_ros.errors import SamliteError
@@ -28,8 +28,8 @@ from samlite_ros.node.processes import private_graph, running
 
 START_TIMEOUT_S = 120.0
 ANSWER_TIMEOUT_S = 20.0
-GALLERY = ("red object", "ball", "box", "cone")
-"""Asked for in the end, all at once, for the pictures."""
+GALLERY = 5
+"""So many of the scene's things are asked for in the end, all at once, for the pictures."""
 GALLERY_S = 6.0
 
 
@@ -103,14 +103,15 @@ def run_demo(options: DemoOptions) -> DemoResult:
         SamliteError: Something did not start, did not answer, or did not end well.
     """
     options.out.mkdir(parents=True, exist_ok=True)
-    phrase, absent_phrase = choose_phrases(options.scene.sequence())
+    sequence = options.scene.sequence()
+    phrase, absent_phrase = choose_phrases(sequence)
     with _graph() as observer, running(*_camera(options)), running(*_node(options)):
         observer.wait_for_scene(START_TIMEOUT_S)
         observer.planner.ask(phrase)
         _verdict(observer, phrase, START_TIMEOUT_S)
         answers, rate_hz = _measure(observer, options.seconds)
         absent = _ask_absent(observer, absent_phrase)
-        gallery = _ask_many(observer)
+        gallery = _ask_many(observer, visible_phrases(sequence, GALLERY))
         scene = observer.scene
     if scene is None or not answers:
         raise SamliteError(f"no frame was answered in {options.seconds} s; the logs are in {options.out}")
@@ -175,10 +176,10 @@ def _ask_absent(observer: Observer, phrase: str) -> Absent:
     return Absent(phrase, outcome.verdict is Verdict.FOUND, outcome.presence, time.monotonic() - start_s)
 
 
-def _ask_many(observer: Observer) -> list[Arrival]:
-    for phrase in GALLERY:
+def _ask_many(observer: Observer, phrases: Sequence[str]) -> list[Arrival]:
+    for phrase in phrases:
         observer.planner.ask(phrase)
-    for phrase in GALLERY:
+    for phrase in phrases:
         _verdict(observer, phrase, ANSWER_TIMEOUT_S)
     return _measure(observer, GALLERY_S)[0]
 

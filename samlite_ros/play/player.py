@@ -79,7 +79,7 @@ class _Player:
         ):  # the last of a name that is none, such as of another encoding
             self._reader.add_fault(f"{topic.name} is not played: {topic.type_name or 'its type'} is not installed")
             return
-        self._publishers[topic.name] = node.create_publisher(kind, topic.name, _qos_of(topic))
+        self._publishers[topic.name] = node.create_publisher(kind, topic.name, _qos_of(topic, self._options.reliable))
 
     def wait_for_subscribers(self) -> None:
         """Wait until every topic has a subscriber, at most as long as the options say, and then their delay."""
@@ -116,11 +116,11 @@ class _Player:
         return 0
 
 
-def _qos_of(topic: Topic) -> QoSProfile:
-    """As it was offered when it was recorded; reliable and volatile where the bag does not say."""
+def _qos_of(topic: Topic, reliable: bool) -> QoSProfile:
+    """As it was offered when it was recorded, or reliable; reliable and volatile where the bag does not say."""
     offered = topic.qos[0] if topic.qos else None
     qos = QoSProfile(depth=DEPTH)
-    if offered is not None and offered.reliability is QosReliability.BEST_EFFORT:
+    if not reliable and offered is not None and offered.reliability is QosReliability.BEST_EFFORT:
         qos.reliability = ReliabilityPolicy.BEST_EFFORT
     if offered is not None and offered.durability is QosDurability.TRANSIENT_LOCAL:
         qos.durability = DurabilityPolicy.TRANSIENT_LOCAL

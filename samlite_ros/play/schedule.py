@@ -21,6 +21,7 @@ class PlayOptions:
         clock_hz: Ticks of /clock per recorded second [Hz]; 0 = none.
         wait_s: Wait at most so long for the first subscriber of each topic [s].
         delay_s: Then wait so long [s]: a subscriber may be seen before it can hear.
+        reliable: Offer every topic reliably, also what was recorded as best effort.
 
     Raises:
         ValueError: The rate is not positive, or the clock's is negative.
@@ -32,6 +33,7 @@ class PlayOptions:
     clock_hz: float = 0.0
     wait_s: float = 0.0
     delay_s: float = 0.0
+    reliable: bool = False
 
     def __post_init__(self) -> None:
         if self.rate <= 0 or self.clock_hz < 0:

@@ -41,6 +41,14 @@ class OpaqueFunction:
         return self.function(context)
 
 
+class LogInfo:
+    def __init__(self, *, msg):
+        self.msg = msg
+
+    def visit(self, context):
+        return []
+
+
 class ExecuteProcess:
     def __init__(self, *, cmd, **how_to_run):
         self.cmd = cmd
@@ -116,7 +124,8 @@ def _as_yaml(value):
 _MODULES = {
     "launch": {"LaunchDescription": LaunchDescription},
     "launch.actions": {
-        c.__name__: c for c in (DeclareLaunchArgument, OpaqueFunction, IncludeLaunchDescription, ExecuteProcess)
+        c.__name__: c
+        for c in (DeclareLaunchArgument, OpaqueFunction, IncludeLaunchDescription, ExecuteProcess, LogInfo)
     },
     "launch.substitutions": {"LaunchConfiguration": LaunchConfiguration},
     "launch.launch_description_sources": {"PythonLaunchDescriptionSource": PythonLaunchDescriptionSource},
@@ -145,15 +154,29 @@ def load(path: str | Path) -> LaunchDescription:
                 sys.modules[name] = module
 
 
+def notes(path: str | Path, **arguments: str) -> list[str]:
+    """What `ros2 launch path name:=value ...` would log beside starting processes."""
+    context = Context(arguments)
+    return [action.msg for action in _visited([load(path)], context) if isinstance(action, LogInfo)]
+
+
 def command_lines(path: str | Path, **arguments: str) -> list[list[str]]:
     """The command lines that `ros2 launch path name:=value ...` would start."""
-    return _walk([load(path)], dict(arguments))
+    visited = _visited([load(path)], Context(arguments))
+    return [action.command_line() for action in visited if isinstance(action, Node | ExecuteProcess)]
 
 
-def _walk(actions, context):
-    lines = []
+class Context(dict):
+    """The launch configurations."""
+
+    @property
+    def launch_configurations(self):
+        return self
+
+
+def _visited(actions, context):
+    """All actions, in the order in which they are reached."""
+    found = []
     for action in actions:
-        if isinstance(action, Node | ExecuteProcess):
-            lines.append(action.command_line())
-        lines += _walk(action.visit(context), context)
-    return lines
+        found += [action, *_visited(action.visit(context), context)]
+    return found

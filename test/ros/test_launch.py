@@ -3,12 +3,16 @@
 import contextlib
 import importlib.util
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
 from graph import graph
-from launch_standin import command_lines
+from launch_standin import command_lines, notes
 from node_process import NodeProcess
 from ros_install import find_in_ros
+
+from samlite_ros.scenes import Sequence, SequenceOptions, matches
 
 SHARE = find_in_ros("share/samlite_ros")
 SAMLITE = SHARE / "launch/samlite.launch.py"
@@ -40,12 +44,22 @@ def start_of(words):
         ({}, ["--params-file", str(SHARE / "config/samlite.yaml")]),
         ({}, ["-p", "use_sim_time:=false"]),
         ({"use_sim_time": "true"}, ["-p", "use_sim_time:=true"]),
-        ({"params_file": "/my.yaml"}, ["--params-file", "/my.yaml"]),
+        ({"params_file": __file__}, ["--params-file", __file__]),
         ({"namespace": "robot1"}, ["-r", "__ns:=/robot1"]),
         ({"image": "/front/color"}, ["-r", "image:=/front/color"]),
         ({"image_transport": "compressed"}, ["-p", "image_transport:=compressed"]),
         ({"model": "123"}, ["-p", "model:='123'"]),
         ({"device": "cpu"}, ["-p", "device:=cpu"]),
+        ({"dtype": "float16"}, ["-p", "dtype:=float16"]),
+        ({"image_size": "504"}, ["-p", "image_size:=504"]),
+        ({"cameras": "[front,rear]"}, ["-p", "cameras:=[front, rear]"]),
+        ({"cameras": "front, rear"}, ["-r", "rear/image:=rear/image"]),
+        ({"cameras": "front,rear", "image": "/f/color,/r/color"}, ["-r", "rear/image:=/r/color"]),
+        (
+            {"cameras": "front,rear", "reliability": "reliable", "namespace": "r1"},
+            ["-p", "qos_overrides./r1/rear/image.subscription.reliability:=reliable"],
+        ),
+        ({"queries": "['red mug', \"exit sign\"]"}, ["-p", "queries:=[red mug, exit sign]"]),
         ({"queries": "red mug, exit sign,"}, ["-p", "queries:=[red mug, exit sign]"]),
         ({"queries": "yes, 2"}, ["-p", "queries:=['yes', '2']"]),
         ({"autostart": "false"}, ["-p", "autostart:=false"]),
@@ -66,7 +80,9 @@ def test_arguments_reach_the_command_line(arguments, expected):
     assert any(words[i : i + 2] == expected for i in range(len(words))), words
 
 
-@pytest.mark.parametrize("name", ["model", "queries", "autostart", "image_transport", "device"])
+@pytest.mark.parametrize(
+    "name", ["model", "queries", "cameras", "autostart", "image_transport", "device", "dtype", "image_size"]
+)
 def test_an_argument_left_empty_leaves_the_parameter_file_in_force(name):
     (words,) = command_lines(SAMLITE)
     assert not any(word.startswith(f"{name}:=") for word in words)
@@ -83,22 +99,55 @@ def test_a_truth_value_that_is_none_is_refused():
         command_lines(SAMLITE, autostart="maybe")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"params_file": "/nowhere/my.yaml"}, "params_file: there is no file '/nowhere/my.yaml'"),
+        ({"reliability": "maybe"}, "reliability must be reliable or best_effort, got 'maybe'"),
+        ({"image_size": "big"}, "image_size must be a whole number, got 'big'"),
+        ({"cameras": "front,rear", "image": "/cam"}, r"a topic for each of 2 cameras \(front, rear\)"),
+        ({"image": "/a,/b"}, "image must name a topic for each of 1 cameras"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        command_lines(SAMLITE, **arguments)
+
+
+def test_an_argument_that_is_like_one_of_ours_is_named():
+    assert notes(SAMLITE, querys="red ball", frame="x") == [
+        "samlite.launch.py has no argument querys, did you mean queries?"
+    ]
+    assert notes(DEMO, rviz="true") == []
+
+
 def test_the_demo_opens_rviz_on_demand():
     assert [words[0] for words in command_lines(DEMO)] == ["scene_camera", "samlite_node"]
-    assert [words[0] for words in command_lines(DEMO, rviz="true")] == ["scene_camera", "rviz2", "samlite_node"]
+    assert [words[0] for words in command_lines(DEMO, rviz="true")] == ["scene_camera", "samlite_node", "rviz2"]
+
+
+def test_the_demo_asks_for_what_is_in_its_scene():
+    _, node = command_lines(DEMO, motion="still", seed="2")
+    (queries,) = [word for word in node if word.startswith("queries:=")]
+    scene = Sequence("still", 2, SequenceOptions())[0]
+    for phrase in yaml.safe_load(queries.removeprefix("queries:=")):
+        assert any(matches(phrase, thing) for thing in scene.objects), phrase
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ({}, ["ros2", "bag", "play", "/b", "--clock", "100", "--rate", "1.0", "--delay", "5.0"]),
         (
-            {"loop": "true", "rate": "2.0", "delay": "0"},
+            {"reliability": "best_effort"},
+            ["ros2", "bag", "play", "/b", "--clock", "100", "--rate", "1.0", "--delay", "5.0"],
+        ),
+        (
+            {"loop": "true", "rate": "2.0", "delay": "0", "reliability": "best_effort"},
             ["ros2", "bag", "play", "/b", "--clock", "100", "--rate", "2.0", "--loop"],
         ),
         (
             {"player": "samlite", "delay": "9"},
-            ["samlite", "play", "/b", "--clock", "100", "--rate", "1.0", "--delay", "9"],
+            ["samlite", "play", "/b", "--clock", "100", "--rate", "1.0", "--delay", "9", "--reliable"],
         ),
     ],
 )
@@ -107,6 +156,16 @@ def test_replay_plays_the_bag_with_its_clock(arguments, expected):
     assert player == expected
     for words in (["-p", "use_sim_time:=true"], ["-r", "image:=/cam"], ["-p", "queries:=[red ball]"]):
         assert any(node[i : i + 2] == words for i in range(len(node))), node
+
+
+def test_replay_asks_for_every_image_and_has_the_player_offer_it_so():
+    node, player = command_lines(REPLAY, bag="/b", image="cam", namespace="r1")
+    assert "qos_overrides./r1/cam.subscription.reliability:=reliable" in node
+    path = Path(player[player.index("--qos-profile-overrides-path") + 1])
+    with contextlib.closing(path.open()) as file:
+        overrides = yaml.safe_load(file)
+    path.unlink()
+    assert overrides["/r1/cam"] == {"reliability": "reliable", "history": "keep_last", "depth": 10}
 
 
 def test_replay_needs_a_bag_and_a_player_that_it_knows():

@@ -71,7 +71,6 @@ def test_a_file_without_a_section_for_the_node_is_told(tmp_path):
 def test_a_section_in_a_namespace_of_another_name_is_read(tmp_path):
     text = "robot1: {front: {ros__parameters: {queries: [red thing]}}}"
     command = [*started_with(tmp_path, text), "-r", "__ns:=/robot1", "-r", "__node:=front"]
-    with graph(command) as (_, node):
-        while "listens to /robot1/image" not in node.log():
-            assert node.process.poll() is None
+    with graph(command) as (client, node):
+        client.wait_for(lambda: "listens to /robot1/image" in node.log(), "line")
         assert "nothing in it" not in node.log()
