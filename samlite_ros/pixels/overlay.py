@@ -12,11 +12,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.types import Instance, Query, QueryResult, Segmentation
+from samlite_ros.types import Instance, Prompt, Query, QueryResult, Segmentation
 
 _GOLDEN = 0.618034  # steps of the golden ratio around the colour circle keep neighbours apart, however many there are
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
+_LEAST_TINT, _MOST_TINT = 0.06, 0.16
+"""Share of the class's colour inside of a mask: more would hide the colour that was asked for."""
+_OLD_S = 2.0
+"""A mask of this age is as dim as it gets [s]."""
+_DIMMEST = 0.4
+"""What an old mask keeps of its colour."""
+_AGE_WRITTEN_S = 0.5
+"""The age of masks is written from here on [s]."""
+_MOST_COVERED = 0.25
+"""A label that would cover more of the image is left out."""
 
 Rectangle = tuple[int, int, int, int]
 
@@ -33,11 +43,11 @@ def draw_overlay(image: NDArray[np.uint8], answer: Segmentation | Sequence[Insta
     """Draw instances over the image they belong to.
 
     Colours belong to classes. A mask that the network saw in this very image has a solid outline, one that was carried
-    here a dashed one, and the less it is trusted, the fainter its colour.
+    here a dashed one; the less it is trusted, the fainter its tint, and the older, the dimmer its colour.
 
     Args:
         image: uint8 (H, W, 3), RGB; stays as it is.
-        answer: A whole answer, or its instances.
+        answer: A whole answer, or its instances, of which no age is known.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -45,18 +55,23 @@ def draw_overlay(image: NDArray[np.uint8], answer: Segmentation | Sequence[Insta
     Raises:
         ValueError: A mask is of another size than the image.
     """
-    instances = answer.instances if isinstance(answer, Segmentation) else answer
+    if isinstance(answer, Segmentation):
+        instances: Sequence[Instance] = answer.instances
+        ages = [max((answer.stamp_ns - i.keyframe_stamp_ns) / 1e9, 0.0) for i in instances]
+    else:
+        instances, ages = answer, [0.0] * len(answer)
     out = np.array(image, order="C")
     style = _style(out.shape[0], out.shape[1])
     for instance in instances:
         if instance.mask.size != out.shape[:2]:
             raise ValueError(f"a mask of {instance.mask.size} does not belong to an image of {out.shape[:2]}")
         _fill(out, instance)
-    for instance in instances:
-        _outline(out, instance, style)
+    colors = [_aged(class_color(i.matches[0].query.class_id), age) for i, age in zip(instances, ages, strict=True)]
+    for instance, color in zip(instances, colors, strict=True):
+        _outline(out, instance, color, style)
     taken: list[Rectangle] = []
-    for instance in instances:
-        taken.append(_label(out, instance, style, taken))
+    for instance, age, color in zip(instances, ages, colors, strict=True):
+        _label(out, instance, _label_text(instance, age), color, style, taken)
     return out
 
 
@@ -64,20 +79,29 @@ def draw_legend(image: NDArray[np.uint8], results: Sequence[QueryResult]) -> Non
     """Write what became of each query into the image's lower left corner: how many were found, or not there.
 
     Args:
-        image: uint8 (H, W, 3), RGB; written to. Lines that do not fit are left out.
-        results: One line each, in their order.
+        image: uint8 (H, W, 3), RGB; written to. Lines that do not fit into its lower half are left out.
+        results: One line for each prompt, in their order; of several queries for one, the most that were found.
     """
     style = _style(image.shape[0], image.shape[1])
     thickness = max(1, round(style.font_scale * 1.6))
     (_, ascent), descent = cv2.getTextSize("Mg", _FONT, style.font_scale, thickness)
     step = ascent + 2 * descent
-    lines = results[: image.shape[0] // step]
+    lines = _once_each(results)[: image.shape[0] // 2 // step]
     y = image.shape[0] - descent - step * (len(lines) - 1)
     for result in lines:
         text = _result_text(result)
         for ink, extra in ((_BLACK, 2), (class_color(result.query.class_id), 0)):  # a dark rim keeps it legible
             cv2.putText(image, text, (descent, y), _FONT, style.font_scale, ink, thickness + extra, cv2.LINE_AA)
         y += step
+
+
+def _once_each(results: Sequence[QueryResult]) -> list[QueryResult]:
+    by_prompt: dict[Prompt, QueryResult] = {}
+    for result in results:
+        known = by_prompt.setdefault(result.query.prompt, result)
+        if result.count > known.count or math.isnan(known.presence):
+            by_prompt[result.query.prompt] = result
+    return list(by_prompt.values())
 
 
 def _result_text(result: QueryResult) -> str:
@@ -97,11 +121,14 @@ def class_color(class_id: int) -> tuple[int, int, int]:
 def _style(height: int, width: int) -> _Style:
     size = min(height, width)
     line = max(1, round(size / 300))
-    return _Style(line, max(3, round(size / 80)), min(max(size / 1000, 0.35), 2.5))
+    return _Style(line, max(3, round(size / 80)), max(size / 1000, 0.35))
 
 
-def _color(instance: Instance) -> tuple[int, int, int]:
-    return class_color(instance.matches[0].query.class_id)
+def _aged(color: tuple[int, int, int], age_s: float) -> tuple[int, int, int]:
+    """Dimmer with age."""
+    kept = 1 - (1 - _DIMMEST) * min(age_s / _OLD_S, 1.0)
+    red, green, blue = (round(value * kept) for value in color)
+    return red, green, blue
 
 
 def _fill(out: NDArray[np.uint8], instance: Instance) -> None:
@@ -109,12 +136,12 @@ def _fill(out: NDArray[np.uint8], instance: Instance) -> None:
     window, inside = out[instance.mask.window], instance.mask.inside
     if not inside.size:
         return
-    weight = 0.15 + 0.3 * min(max(instance.confidence, 0.0), 1.0)
-    color = np.full_like(window, _color(instance))
+    weight = _LEAST_TINT + (_MOST_TINT - _LEAST_TINT) * min(max(instance.confidence, 0.0), 1.0)
+    color = np.full_like(window, class_color(instance.matches[0].query.class_id))
     cv2.copyTo(cv2.addWeighted(window, 1 - weight, color, weight, 0), inside.view(np.uint8), window)
 
 
-def _outline(out: NDArray[np.uint8], instance: Instance, style: _Style) -> None:
+def _outline(out: NDArray[np.uint8], instance: Instance, color: tuple[int, int, int], style: _Style) -> None:
     mask = instance.mask
     contours, _ = cv2.findContours(
         mask.inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=(mask.x0, mask.y0)
@@ -122,31 +149,39 @@ def _outline(out: NDArray[np.uint8], instance: Instance, style: _Style) -> None:
     if instance.propagated:
         step = style.dash_px
         dashes = [c[i : i + step] for c in contours for i in range(0, len(c), 2 * step)]
-        cv2.polylines(out, dashes, False, _color(instance), style.line_px)
+        cv2.polylines(out, dashes, False, color, style.line_px)
     else:
-        cv2.polylines(out, list(contours), True, _color(instance), style.line_px)
+        cv2.polylines(out, list(contours), True, color, style.line_px)
 
 
-def _label(out: NDArray[np.uint8], instance: Instance, style: _Style, taken: Sequence[Rectangle]) -> Rectangle:
-    """Write phrase, confidence and track above the box, or below where another label is; returns what it covers."""
-    text = _label_text(instance)
+def _label(
+    out: NDArray[np.uint8],
+    instance: Instance,
+    text: str,
+    color: tuple[int, int, int],
+    style: _Style,
+    taken: list[Rectangle],
+) -> None:
+    """Write phrase, confidence and track above the box, or below where another label is; adds what it covers."""
     thickness = max(1, round(style.font_scale * 1.6))
     (width, ascent), descent = cv2.getTextSize(text, _FONT, style.font_scale, thickness)
     pad = max(2, ascent // 4)
     size = width + 2 * pad, ascent + descent + 2 * pad
+    if min(size[0], out.shape[1]) * min(size[1], out.shape[0]) > _MOST_COVERED * out.shape[0] * out.shape[1]:
+        return
     place = _free_place(instance.box_xyxy, size, (out.shape[1], out.shape[0]), taken)
     x0, y0, x1, y1 = place
-    color = _color(instance)
+    taken.append(place)
     cv2.rectangle(out, (x0, y0), (x1 - 1, y1 - 1), color, cv2.FILLED)
     ink = _BLACK if 0.3 * color[0] + 0.59 * color[1] + 0.11 * color[2] > 110 else _WHITE
     cv2.putText(out, text, (x0 + pad, y0 + pad + ascent), _FONT, style.font_scale, ink, thickness, cv2.LINE_AA)
-    return place
 
 
-def _label_text(instance: Instance) -> str:
+def _label_text(instance: Instance, age_s: float) -> str:
     best = instance.matches[0]
     track = f" #{instance.track_id}" if instance.track_id else ""
-    return f"{_ascii(best.query)} {instance.confidence:.2f}{track}"
+    age = f" {age_s:.1f} s old" if age_s >= _AGE_WRITTEN_S else ""
+    return f"{_ascii(best.query)} {instance.confidence:.2f}{track}{age}"
 
 
 def _ascii(query: Query) -> str:

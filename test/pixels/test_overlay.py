@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import colorsys
+
 import numpy as np
 import pytest
 
 from samlite_ros.pixels.masks import mask_from_array
-from samlite_ros.pixels.overlay import _result_text, class_color, draw_legend, draw_overlay
+from samlite_ros.pixels.overlay import _label_text, _result_text, class_color, draw_legend, draw_overlay
 from samlite_ros.types import Instance, Mask, Prompt, Query, QueryKey, QueryMatch, QueryResult, Segmentation
 
 SIZE = (120, 160)
@@ -144,3 +146,54 @@ def test_the_legend_has_a_line_for_each_query():
 def test_a_legend_that_is_too_long_is_cut(count):
     query = Query(QueryKey("c", "q"), Prompt("x" * 90), 1)
     draw_legend(np.zeros((60, 50, 3), np.uint8), [QueryResult(query, 1, 0.5, 1)] * count)
+
+
+@pytest.mark.parametrize("class_id", range(8))
+@pytest.mark.parametrize("paint", [(220, 30, 30), (40, 170, 60), (50, 60, 210), (230, 210, 40)])
+def test_the_colour_that_was_asked_for_is_still_seen_inside_of_the_mask(paint, class_id):
+    image = np.full((*SIZE, 3), paint, np.uint8)
+    seen = draw_overlay(image, [make_instance(disc(70, 80, 30), class_id, confidence=1.0)])[70, 80]
+    hue, before = (colorsys.rgb_to_hsv(*(c / 255 for c in color)) for color in (seen, paint))
+    assert abs((hue[0] - before[0] + 0.5) % 1 - 0.5) < 30 / 360
+    assert hue[1] > 0.6 * before[1]
+
+
+def test_old_masks_look_old():
+    mask, drawn = disc(80, 80, 25), []
+    for age_s in (0.0, 0.5, 1.5, 9.0):
+        answer = Segmentation(
+            1 + round(age_s * 1e9), "", "", SIZE, "demo", 1, 1, (), (make_instance(mask, propagated=True),)
+        )
+        drawn.append(int(draw_overlay(gray(), answer)[55].max()))
+    assert drawn[0] > drawn[1] > drawn[2] > drawn[3] > 100
+    assert _label_text(make_instance(mask), 0.4) == "ball 0.90"
+    assert _label_text(make_instance(mask), 1.46) == "ball 0.90 1.5 s old"
+
+
+def test_a_phrase_of_two_planners_stands_in_the_legend_once():
+    one, other = (
+        QueryResult(Query(QueryKey(client, "q"), Prompt("mug"), 0), 1, 0.9, count)
+        for client, count in (("a", 1), ("b", 2))
+    )
+    both, alone = np.zeros((240, 320, 3), np.uint8), np.zeros((240, 320, 3), np.uint8)
+    draw_legend(both, [one, other])
+    draw_legend(alone, [other])
+    assert np.array_equal(both, alone)
+
+
+def test_labels_grow_with_the_image():
+    """Seen on one screen, a large image's labels are as high as a small one's."""
+    heights = []
+    for scale in (1, 8):
+        size = (480 * scale, 640 * scale)
+        out = draw_overlay(gray(size), [make_instance(disc(240 * scale, 320 * scale, 20 * scale, size))])
+        column = boxes_drawn(out, 0)[: 219 * scale, 302 * scale : 304 * scale].all(1)
+        heights.append(column.sum() / size[0])
+    assert heights[1] > 0.8 * heights[0]
+
+
+def test_a_tiny_image_is_not_covered_by_its_labels():
+    size = (20, 20)
+    image = draw_overlay(gray(size), [make_instance(disc(10, 10, 4, size), confidence=0.9)])
+    draw_legend(image, [QueryResult(Query(QueryKey("c", "q"), Prompt("ball"), 0), 1, 0.9, 1)])
+    assert (image == 100).all(-1).mean() > 0.5
