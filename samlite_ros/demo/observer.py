@@ -1,10 +1,15 @@
-"""The demo's planner: keeps every answer with the time that it took, and knows what the camera renders."""
+"""The demo's planner: keeps every answer with the time of its arrival, and knows what the camera renders, and when."""
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
 from samlite_ros.client import PlannerClient
@@ -20,11 +25,24 @@ class Arrival:
 
     Args:
         message: The Segmentation.
-        latency_s: From the frame's stamp to the arrival of its answer [s].
+        arrived_ns: When it came [ns].
     """
 
     message: Segmentation
-    latency_s: float
+    arrived_ns: int
+
+
+@dataclass(frozen=True)
+class Way:
+    """What messages take between processes, without a network between.
+
+    Args:
+        there_s: A camera image to another process [s].
+        back_s: A short message [s].
+    """
+
+    there_s: float
+    back_s: float
 
 
 class Observer:
@@ -40,6 +58,8 @@ class Observer:
         self.scene: SceneDescription | None = None
         self._node: Node = planner.node
         self._node.create_subscription(String, "/scene_camera/scene", self._on_scene, QOS_SCENE)
+        self._published_ns: dict[int, int] = {}  # by stamp [ns]
+        self._node.create_subscription(String, "/scene_camera/published", self._on_published, 100)
         planner.on_answer(self._on_answer)
 
     def wait_for_scene(self, timeout_s: float) -> None:
@@ -51,9 +71,66 @@ class Observer:
         if not self.planner.spin_until(lambda: self.scene, timeout_s):
             raise SamliteError(f"waited {timeout_s:.0f} s for the camera, in vain")
 
+    def latencies_s(self, arrivals: Iterable[Arrival]) -> list[float]:
+        """From publishing the frame to the arrival of its answer [s], of those whose publishing was heard of."""
+        stamped = [(a.arrived_ns, self._published_ns.get(stamp_ns(a.message.header.stamp))) for a in arrivals]
+        return [(arrived - published) / 1e9 for arrived, published in stamped if published is not None]
+
+    def measure_way(self, count: int, timeout_s: float) -> Way:
+        """Take part as the node does: hear images, and have short messages sent back, some of each.
+
+        Raises:
+            SamliteError: They did not come within the time.
+        """
+        there, back = self._hear_images(count, timeout_s), self._ping(count, timeout_s)
+        return Way(statistics.median(there), statistics.median(back))
+
+    def _hear_images(self, count: int, timeout_s: float) -> list[float]:
+        heard: list[tuple[int, int]] = []
+
+        def on_image(message: Any) -> None:
+            heard.append((stamp_ns(message.header.stamp), self._now_ns()))
+
+        def known() -> list[float]:
+            return [(at - self._published_ns[stamp]) / 1e9 for stamp, at in heard if stamp in self._published_ns]
+
+        listener = self._node.create_subscription(Image, "/scene_camera/image", on_image, QoSProfile(depth=1))
+        came = self.planner.spin_until(lambda: len(known()) >= count, timeout_s)
+        self._node.destroy_subscription(listener)
+        if not came:
+            raise SamliteError(f"waited {timeout_s:.0f} s for {count} images, {len(known())} came")
+        return known()
+
+    def _ping(self, count: int, timeout_s: float) -> list[float]:
+        """Half of the time there and back, each."""
+        took: list[float] = []
+        publisher = self._node.create_publisher(String, "/scene_camera/ping", 10)
+
+        def on_pong(message: Any) -> None:
+            took.append((self._now_ns() - int(message.data)) / 2e9)
+
+        listener = self._node.create_subscription(String, "/scene_camera/pong", on_pong, 10)
+        for _ in range(100 * count):
+            before = len(took)
+            publisher.publish(String(data=str(self._now_ns())))
+            self.planner.spin_until(lambda before=before: len(took) > before, timeout_s / count)  # type: ignore[misc]
+            if len(took) >= count:
+                break
+        self._node.destroy_subscription(listener)
+        self._node.destroy_publisher(publisher)
+        if len(took) < count:
+            raise SamliteError(f"{count} messages were to come back, {len(took)} did")
+        return took
+
+    def _on_published(self, message: String) -> None:
+        stamp, published = message.data.split()
+        self._published_ns[int(stamp)] = int(published)
+
+    def _now_ns(self) -> int:
+        return int(self._node.get_clock().now().nanoseconds)
+
     def _on_scene(self, message: String) -> None:
         self.scene = SceneDescription.from_json(message.data)
 
     def _on_answer(self, message: Segmentation) -> None:
-        now_ns = self._node.get_clock().now().nanoseconds
-        self.arrivals.append(Arrival(message, (now_ns - stamp_ns(message.header.stamp)) / 1e9))
+        self.arrivals.append(Arrival(message, self._now_ns()))

@@ -49,6 +49,7 @@ def to_figures(result: DemoResult) -> dict[str, object]:
         "answered_frames": len(result.answers),
         "answered_hz": round(result.rate_hz, 2),
         "latency_ms": {"p50": round(p50_ms, 1), "p95": round(p95_ms, 1)},
+        "way_ms": {"there": round(result.way.there_s * 1e3, 1), "back": round(result.way.back_s * 1e3, 1)},
         "knowledge_age_ms_p50": round(float(np.median([_age_ms(answer) for answer in result.answers])), 1),
         "mean_iou": round(result.scores.mean_iou, 4),
         "recall": round(result.scores.recall, 4),
@@ -62,12 +63,13 @@ def to_figures(result: DemoResult) -> dict[str, object]:
 
 def to_table(figures: dict[str, object]) -> str:
     """The figures for people."""
-    latency = figures["latency_ms"]
+    latency, way = figures["latency_ms"], figures["way_ms"]
     return (
         "\n  camera           {size} at {camera_hz:g} Hz, rendered scene {scene}, network {model}\n"
         "  asked            {phrase!r}\n"
         "  answered         {answered_frames} frames, {answered_hz} a second\n"
-        f"  latency          {latency['p50']} ms (p95 {latency['p95']} ms) from a frame's stamp to its answer\n"  # type: ignore[index]
+        f"  latency          {latency['p50']} ms (p95 {latency['p95']} ms) from publishing a frame to its answer\n"  # type: ignore[index]
+        f"  of it, messages  {way['there']} ms an image on its way there, {way['back']} ms a short message back\n"  # type: ignore[index]
         "  knowledge        {knowledge_age_ms_p50} ms old in the median: the image that the network saw\n"
         "  masks            mean IoU {mean_iou:.3f} of those matched; recall {recall:.3f}, precision {precision:.3f}\n"
         "  asked            {absent_phrase!r}, which is not there\n"

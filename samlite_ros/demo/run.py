@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from samlite_ros.client import PlannerClient, QueryOutcome, Verdict
-from samlite_ros.demo.observer import Arrival, Observer
+from samlite_ros.demo.observer import Arrival, Observer, Way
 from samlite_ros.demo.phrases import choose_phrases, visible_phrases
 from samlite_ros.demo.scene_camera import SceneDescription
 from samlite_ros.demo.score import score_frame
@@ -31,6 +31,8 @@ ANSWER_TIMEOUT_S = 20.0
 GALLERY = 5
 """So many of the scene's things are asked for in the end, all at once, for the pictures."""
 GALLERY_S = 6.0
+WAY_MESSAGES = 30
+"""So many images and short messages are timed on their way."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class DemoResult:
         scene: What the camera rendered.
         phrase: What was asked for.
         answers: Every answer of the measured time.
+        latencies_s: From publishing a frame to the arrival of its answer [s].
+        way: What of that messages take.
         scores: Over all answers.
         rate_hz: Answers a second [Hz].
         absent: The other phrase.
@@ -84,6 +88,8 @@ class DemoResult:
     scene: SceneDescription
     phrase: str
     answers: list[Arrival]
+    latencies_s: list[float]
+    way: Way
     scores: DetectionCounts
     rate_hz: float
     absent: Absent
@@ -91,8 +97,8 @@ class DemoResult:
 
     @property
     def latencies_ms(self) -> tuple[float, float]:
-        """p50 and p95 of the time from a frame's stamp to its answer's arrival [ms]."""
-        p50, p95 = np.percentile([answer.latency_s for answer in self.answers], (50, 95)) * 1e3
+        """p50 and p95 of the time from publishing a frame to its answer's arrival [ms]."""
+        p50, p95 = np.percentile(self.latencies_s, (50, 95)) * 1e3
         return float(p50), float(p95)
 
 
@@ -110,12 +116,15 @@ def run_demo(options: DemoOptions) -> DemoResult:
         observer.planner.ask(phrase)
         _verdict(observer, phrase, START_TIMEOUT_S)
         answers, rate_hz = _measure(observer, options.seconds)
+        latencies_s = observer.latencies_s(answers)
+        way = observer.measure_way(WAY_MESSAGES, ANSWER_TIMEOUT_S)
         absent = _ask_absent(observer, absent_phrase)
         gallery = _ask_many(observer, visible_phrases(sequence, GALLERY))
         scene = observer.scene
-    if scene is None or not answers:
+    if scene is None or not latencies_s:
         raise SamliteError(f"no frame was answered in {options.seconds} s; the logs are in {options.out}")
-    return DemoResult(scene, phrase, answers, _score(scene, phrase, answers), rate_hz, absent, gallery)
+    scores = _score(scene, phrase, answers)
+    return DemoResult(scene, phrase, answers, latencies_s, way, scores, rate_hz, absent, gallery)
 
 
 @contextmanager

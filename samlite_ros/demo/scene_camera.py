@@ -1,6 +1,7 @@
 """A camera that renders: publishes a sequence of `samlite_ros.scenes` as a camera driver would, with its truth known.
 
-Frame k has the stamp start + k / rate, so that whoever reads `~/scene` can look up the truth of every frame.
+Frame k has the stamp start + k / rate, so that whoever reads `~/scene` can look up the truth of every frame. It is
+rendered and published after that time, and `~/published` says when.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from samlite_ros.node.ending import quiet_after_shutdown
 from samlite_ros.scenes import KINDS, Scene, Sequence, SequenceOptions
 
 QOS_SCENE = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+TICK_AFTER_NS = 1_000_000
+"""The timer's ticks come so long after frames are due [ns]: at the very time it would be chance which frame is."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,11 @@ class SceneDescription:
         """Stamp of the frame with this running index [ns]."""
         return self.start_ns + round(index * 1e9 / self.rate)
 
+    def due_at(self, now_ns: int) -> int:
+        """Running index of the newest frame that is due: its stamp is never in the future."""
+        index = int((now_ns - self.start_ns) * self.rate / 1e9)
+        return index - 1 if self.stamp_of(index) > now_ns else index
+
     def to_json(self) -> str:
         """The message's text."""
         return json.dumps(asdict(self))
@@ -86,21 +94,27 @@ class SceneCamera(Node):
             for f in fields(DEFAULTS)
             if f.name != "start_ns"
         }
-        now_ns = self.get_clock().now().nanoseconds
-        self.scene = SceneDescription(**given, start_ns=now_ns)
+        start_ns = self.get_clock().now().nanoseconds - TICK_AFTER_NS
+        self.scene = SceneDescription(**given, start_ns=start_ns)
         self._sequence = self.scene.sequence()
-        self._next = 0
+        self._last = -1
         self._images = self.create_publisher(Image, "image", 1)
         self._scenes = self.create_publisher(String, "~/scene", QOS_SCENE)
         self._scenes.publish(String(data=self.scene.to_json()))
+        self._published = self.create_publisher(String, "~/published", 100)
+        self._pong = self.create_publisher(String, "~/pong", 10)
+        self.create_subscription(String, "~/ping", self._pong.publish, 10)
         self.create_timer(1 / self.scene.rate, self._on_timer)
 
     def _on_timer(self) -> None:
-        elapsed_ns = self.get_clock().now().nanoseconds - self.scene.start_ns
-        self._next = max(self._next, int(elapsed_ns * self.scene.rate / 1e9))
-        scene = self._sequence[self._next % self.scene.frames]
-        self._images.publish(to_image(scene, self.scene.stamp_of(self._next)))
-        self._next += 1
+        due = self.scene.due_at(self.get_clock().now().nanoseconds)
+        if due <= self._last:
+            return
+        self._last = due
+        stamp_ns = self.scene.stamp_of(due)
+        image = to_image(self._sequence[due % self.scene.frames], stamp_ns)
+        self._published.publish(String(data=f"{stamp_ns} {self.get_clock().now().nanoseconds}"))
+        self._images.publish(image)
 
 
 def to_image(scene: Scene, stamp_ns: int) -> Image:

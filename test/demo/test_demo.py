@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from samlite_ros.demo.phrases import choose_phrases
+from samlite_ros.demo.phrases import choose_phrases, visible_phrases
+from samlite_ros.demo.scene_camera import DEFAULTS
 from samlite_ros.demo.score import score_frame
 from samlite_ros.evaluation.measures.detection import DetectionCounts, pooled
 from samlite_ros.pixels.masks import mask_from_array
@@ -48,3 +51,21 @@ def test_frames_are_pooled():
 
 def test_nothing_to_average_is_not_a_number():
     assert np.isnan(pooled([]).mean_iou)
+
+
+@pytest.mark.parametrize("rate", [30.0, 29.97, 7.0])
+def test_a_frame_is_stamped_when_it_is_due_and_never_in_the_future(rate):
+    """Whatever ticks come late, and however often."""
+    scene = replace(DEFAULTS, rate=rate, start_ns=10**18)
+    late = np.random.default_rng(0).choice([0.0, 0.0, 0.3, 0.9, 2.7], 2000)
+    ticks = 10**18 + np.sort(((np.arange(2000) + late) * 1e9 / rate).astype(np.int64)) + 1000
+    for now_ns in map(int, ticks):
+        due = scene.due_at(now_ns)
+        assert 0 <= now_ns - scene.stamp_of(due) <= 1e9 / rate + 1
+        assert scene.index_of(scene.stamp_of(due)) == due % scene.frames
+
+
+def test_the_gallery_names_things_of_the_scene(sequence):
+    phrases = visible_phrases(sequence, 4)
+    assert len(set(phrases)) == len(phrases) == 4
+    assert all(any(matches(phrase, thing) for thing in sequence[0].objects) for phrase in phrases)
