@@ -1,7 +1,8 @@
 """Parameters as people write them: what is wrong is said in a line, and refused where it was meant for the node."""
 
 import pytest
-from graph import FAKE_NODE, graph
+from graph import graph
+from node_process import FAKE_NODE
 
 
 def started_with(tmp_path, text):
