@@ -72,13 +72,19 @@ def unknown_parameters(node: Node) -> list[str]:
         ParameterError: One is so much like one of ours that it was meant.
     """
     known = {*SPECS, *node._parameters}
+    transports = {_of_any_transport(name) for name in known}
     lines = []
     for name in given_parameters(node):
-        if name in known:
+        if _of_any_transport(name) in transports:
             continue
         alike = get_close_matches(name, known, 1)
         line = f"there is no parameter {name}" + (f", did you mean {alike[0]}?" if alike else "; it is ignored")
-        if get_close_matches(name, known, 1, SLIP_OF_THE_PEN):
+        if not name.startswith("qos_overrides.") and get_close_matches(name, SPECS, 1, SLIP_OF_THE_PEN):
             raise ParameterError(line)
         lines.append(line)
     return lines
+
+
+def _of_any_transport(name: str) -> str:
+    """QoS for a camera's raw and compressed images is often given for both at once."""
+    return name.replace("/compressed.", ".") if name.startswith("qos_overrides.") else name
