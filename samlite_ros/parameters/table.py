@@ -150,7 +150,7 @@ class Parameters:
         unit="s",
     )
     search_always: bool = _param(
-        False, "Search although nobody subscribes to a result, to keep ~/query_status alive.", Change.RUN
+        False, "Search although nobody subscribes to a result or to ~/query_status.", Change.RUN
     )
     propagate: bool = _param(
         True,
