@@ -94,17 +94,17 @@ class SceneCamera(Node):
             for f in fields(DEFAULTS)
             if f.name != "start_ns"
         }
-        start_ns = self.get_clock().now().nanoseconds - TICK_AFTER_NS
-        self.scene = SceneDescription(**given, start_ns=start_ns)
-        self._sequence = self.scene.sequence()
+        self._sequence = SceneDescription(**given).sequence()
         self._last = -1
         self._images = self.create_publisher(Image, "image", 1)
         self._scenes = self.create_publisher(String, "~/scene", QOS_SCENE)
-        self._scenes.publish(String(data=self.scene.to_json()))
         self._published = self.create_publisher(String, "~/published", 100)
         self._pong = self.create_publisher(String, "~/pong", 10)
         self.create_subscription(String, "~/ping", self._pong.publish, 10)
+        start_ns = self.get_clock().now().nanoseconds - TICK_AFTER_NS  # all else is made: ticks begin now
+        self.scene = SceneDescription(**given, start_ns=start_ns)
         self.create_timer(1 / self.scene.rate, self._on_timer)
+        self._scenes.publish(String(data=self.scene.to_json()))
 
     def _on_timer(self) -> None:
         due = self.scene.due_at(self.get_clock().now().nanoseconds)
