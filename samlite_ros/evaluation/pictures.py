@@ -98,15 +98,13 @@ def draw_answer(image: NDArray[np.uint8] | None, answer: Segmentation) -> NDArra
     return draw_overlay(blank(answer.size) if image is None else image, answer)
 
 
-def outline(
-    picture: NDArray[np.uint8], masks: Sequence[Mask], color: tuple[int, int, int] = _WHITE
-) -> NDArray[np.uint8]:
-    """A copy with the masks' outlines, in a colour (RGB) on black."""
+def outline(picture: NDArray[np.uint8], masks: Sequence[Mask]) -> NDArray[np.uint8]:
+    """A copy with the masks' outlines, white on black."""
     out = np.ascontiguousarray(picture).copy()
     for mask in masks:
         contours, _ = cv2.findContours(mask.full().astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(out, contours, -1, _BLACK, 3)
-        cv2.drawContours(out, contours, -1, color, 1)
+        cv2.drawContours(out, contours, -1, _WHITE, 1)
     return out
 
 

@@ -20,7 +20,7 @@ from samlite_ros.evaluation.measures.streaming_accuracy import (
     judged_frames,
     score_run,
 )
-from samlite_ros.evaluation.pictures import Tile, outline
+from samlite_ros.evaluation.pictures import Tile
 from samlite_ros.scenes.hard_sequences import TruthFrame
 from samlite_ros.streaming.answer import Published
 from samlite_ros.types import Segmentation
@@ -114,9 +114,12 @@ def _bound(truth: Sequence[TruthFrame], usual: Sequence[Published]) -> float:
 
 def _drawn(truth: TruthFrame, standing: dict[str, Segmentation]) -> NDArray[np.uint8]:
     """uint8 (H, W, 3): the image with the outlines of what is shown and what is there, and which is which."""
-    picture = outline(truth.frame.image, list(truth.masks.values()), COLORS["truth"])
-    for way, answer in standing.items():
-        picture = outline(picture, [i.mask for i in answer.instances], COLORS[way])
+    picture = truth.frame.image.copy()
+    masks = {"truth": truth.masks.values(), **{way: [i.mask for i in a.instances] for way, a in standing.items()}}
+    for way, of_way in masks.items():
+        for mask in of_way:
+            edges, _ = cv2.findContours(mask.full().astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+            cv2.drawContours(picture, edges, -1, COLORS[way], 2)
     x = 6
     for way, color in COLORS.items():
         cv2.putText(picture, way, (x, picture.shape[0] - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 3)
