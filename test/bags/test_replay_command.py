@@ -88,3 +88,13 @@ def test_command_carries_masks_only_when_asked_or_late(recording: Recording, tmp
     assert not carried("exact")
     assert carried("asked", "--propagate")
     assert not carried("late", "--latency", "200", "--no-propagate")
+
+
+@pytest.mark.usefixtures("colours_for_a_network")
+def test_commas_separate_phrases_as_in_a_topic(
+    recording: Recording, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queries = ["--query", "red thing, blue thing,", "--query", "green thing"]
+    assert main(["replay", str(recording.path), *queries, "-o", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert all(f"  {colour} thing: in " in said for colour in ("red", "blue", "green"))
