@@ -16,7 +16,7 @@ from matplotlib.patches import FancyBboxPatch
 ROOT = Path(__file__).resolve().parent.parent
 SUBJECTS = {
     "commands": "samlite segment, replay ...",
-    "bench": "what reuse buys",
+    "bench": "what reuse buys; some need torch, rclpy",
     "demo": "rendered camera, planner",
     "play": "publish a bag",
     "training": "of the demo network",
@@ -88,7 +88,7 @@ def draw_threads(axes: Axes) -> None:
     draw_box(axes, 10.0, 1.0, 1.7, 1.4, COLORS["torch"], "network's process", "embed, decode")
     for x0, x1, y, text in (
         (2.2, 3.4, 2.1, "newest image,\nvocabulary"),
-        (3.4, 2.2, 1.3, "answers"),
+        (3.4, 2.2, 1.3, "answers: found or not"),
         (7.0, 5.8, 1.3, "results"),
         (5.8, 7.0, 2.1, "job: frame,\nprompts"),
         (8.9, 10.0, 2.1, "image in\nshared memory"),

@@ -28,6 +28,8 @@ _ANSWERS = QoSProfile(depth=5)
 _KEPT_ANSWERS, _KEPT_ENDED = 32, 1000
 _SLICE_S = 0.1
 """Waits are cut into pieces of this length [s], between which Python notices an interrupt."""
+_SILENCE_S = 5.0
+"""The node tells statuses at least once a second; after so long without [s] they count no more."""
 _FAREWELL_S = 1.0
 """So long a client that leaves waits until the node has its last word [s]."""
 
@@ -105,7 +107,7 @@ class PlannerClient:
         self._executor = SingleThreadedExecutor(context=self.node.context)
         self._asks: dict[str, _Ask] = {}
         self._ended: dict[str, QueryOutcome] = {}
-        self._statuses = QueryStatusArray()
+        self._statuses, self._heard_s = QueryStatusArray(), 0.0
         self._answers: deque[Segmentation] = deque(maxlen=_KEPT_ANSWERS)
         self._callbacks: list[Callable[[Segmentation], None]] = []
         self._newest_ns = 0
@@ -202,6 +204,9 @@ class PlannerClient:
         if not self.node.count_publishers(self._status_topic):
             self._statuses = QueryStatusArray()
             return QueryOutcome(Verdict.UNKNOWN, f"no node {self.samlite} is there")
+        silent_s = time.monotonic() - self._heard_s
+        if self._statuses.queries and silent_s > _SILENCE_S:  # one that has ended stays in the graph for a while
+            return QueryOutcome(Verdict.UNKNOWN, f"nothing was heard of the node for {silent_s:.0f} s")
         stamp = self._asks[id].message.header.stamp
         for status in self._statuses.queries:
             if (status.client, status.id, status.request_stamp) == (self.client, id, stamp):
@@ -334,7 +339,7 @@ class PlannerClient:
         return bool(self.node.context.ok())
 
     def _on_statuses(self, message: QueryStatusArray) -> None:
-        self._statuses = message
+        self._statuses, self._heard_s = message, time.monotonic()
         for status in message.queries:
             asked = self._asks.get(status.id)
             is_over = status.state > QueryStatus.ACTIVE and status.client == self.client

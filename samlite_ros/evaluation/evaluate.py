@@ -57,7 +57,7 @@ class EvaluateOptions:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Evaluated:
     """The outcome.
 
     Args:
@@ -78,7 +78,7 @@ class Verdict:
         return tuple(self.content["faults"])
 
 
-def evaluate_bag(result: Path, truth_path: Path, options: EvaluateOptions) -> Verdict:
+def evaluate_bag(result: Path, truth_path: Path, options: EvaluateOptions) -> Evaluated:
     """Evaluate a bag with answers.
 
     Raises:
@@ -104,7 +104,7 @@ def evaluate_bag(result: Path, truth_path: Path, options: EvaluateOptions) -> Ve
         folder.mkdir(parents=True, exist_ok=True)
         (folder / REPORT_NAME).write_text(text, encoding="utf-8")
         _draw(result, truth, content, baseline, options, folder)
-    return Verdict(content, tuple(failures), folder, tuple(changes(content, baseline)) if baseline else ())
+    return Evaluated(content, tuple(failures), folder, tuple(changes(content, baseline)) if baseline else ())
 
 
 def _notes(evaluation: Evaluation, truth: Truth) -> list[str]:

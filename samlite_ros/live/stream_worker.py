@@ -15,7 +15,7 @@ from samlite_ros.live.mailbox import Mailbox
 from samlite_ros.streaming.companions import Companions
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.streaming.pipeline import KeyframeResult, StreamingCounters, StreamingOptions, StreamingPipeline
-from samlite_ros.streaming.stamps import Stamp, Verdict
+from samlite_ros.streaming.stamps import Stamp, StampOrder
 from samlite_ros.streaming.turns import Busy
 from samlite_ros.types import NO_STAMP, Frame, Segmentation, Vocabulary
 
@@ -231,7 +231,7 @@ class StreamWorker:
             return
         verdict = stamp.after(self.counters.last_stamp_ns)
         try:
-            if verdict is Verdict.NO_TIME:
+            if verdict is StampOrder.NO_TIME:
                 raise ImageDecodeError(verdict.value)
             frame = self._decode(message, stamp.ns)
         except ImageDecodeError as error:
@@ -239,10 +239,10 @@ class StreamWorker:
             self.counters.last_rejection = str(error)
             self._on_failure(str(error))
             return
-        if verdict is Verdict.REPEATED:
+        if verdict is StampOrder.REPEATED:
             self.counters.repeated += 1
             return
-        if verdict is Verdict.OLDER:
+        if verdict is StampOrder.OLDER:
             self._flush()
         self._step(frame)
 

@@ -38,7 +38,7 @@ class Embed:
 
 
 @dataclass(frozen=True, eq=False)
-class Search:
+class SearchImage:
     """See `Network.search`; the answer is `Found`. Its image's features are kept under the request's number."""
 
     frame: Frame
@@ -61,7 +61,7 @@ class Decode:
     options: tuple[DecodeOptions, ...]
 
 
-Call = Load | Embed | Search | Decode
+Call = Load | Embed | SearchImage | Decode
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from samlite_ros.errors import NetworkEndedError
 from samlite_ros.network.link import Link, LinkClosedError
 from samlite_ros.network.local import Between, Found
-from samlite_ros.network.protocol import Call, Cancel, Decode, Embed, Load, Loaded, Reply, Request, Search
+from samlite_ros.network.protocol import Call, Cancel, Decode, Embed, Load, Loaded, Reply, Request, SearchImage
 from samlite_ros.segmenter.contract import ImageEmbedding
 from samlite_ros.types import DecodeOptions, Frame, Prompt
 
@@ -108,7 +108,7 @@ class RemoteNetwork:
         between: Between | None = None,
     ) -> Found:
         """See `Network`."""
-        reply = self._answer(Search(frame.alone(), tuple(prompts), tuple(options)), between)
+        reply = self._answer(SearchImage(frame.alone(), tuple(prompts), tuple(options)), between)
         found: Found = reply.value
         image = replace(found.image, features=self._kept(reply.number))
         return replace(found, image=image, refused=_refused(reply))

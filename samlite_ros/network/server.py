@@ -11,7 +11,7 @@ from typing import Any
 from samlite_ros.errors import Cancelled, NetworkError
 from samlite_ros.network.link import Link, LinkBrokenError, LinkClosedError
 from samlite_ros.network.local import Between, Found, LocalNetwork
-from samlite_ros.network.protocol import Call, Cancel, Decode, Embed, Failure, Load, Loaded, Reply, Request, Search
+from samlite_ros.network.protocol import Call, Cancel, Decode, Embed, Failure, Load, Loaded, Reply, Request, SearchImage
 from samlite_ros.segmenter.contract import ImageEmbedding, Segmenter
 from samlite_ros.types import Prompt
 
@@ -93,12 +93,12 @@ class NetworkServer:
         if isinstance(call, Embed):
             return None, self._network.embed(call.prompts)
         found = self._find(self._network, call, self._between(number) if in_parts else None)
-        if isinstance(call, Search):
+        if isinstance(call, SearchImage):
             self._kept[number] = found.image.features
         return replace(found, image=replace(found.image, features=None), refused={}), found.refused
 
-    def _find(self, network: LocalNetwork, call: Search | Decode, between: Between | None) -> Found:
-        if isinstance(call, Search):
+    def _find(self, network: LocalNetwork, call: SearchImage | Decode, between: Between | None) -> Found:
+        if isinstance(call, SearchImage):
             return network.search(call.frame, call.prompts, call.options, between)
         image: ImageEmbedding = replace(call.image, features=self._kept[call.image.features])
         return network.decode(image, call.prompts, call.options, between)

@@ -16,7 +16,7 @@ from samlite_ros.streaming.carry.tracker import Tracker
 from samlite_ros.streaming.image.work_image import prepare
 from samlite_ros.streaming.jobs import JobBook, KeyframeJob
 from samlite_ros.streaming.keyframes import KeyframeSchedule
-from samlite_ros.streaming.stamps import Stamp, Verdict
+from samlite_ros.streaming.stamps import Stamp, StampOrder
 from samlite_ros.streaming.tuning import Tuning
 from samlite_ros.types import Frame, Prompt, PromptResult, Query, Segmentation, Vocabulary
 
@@ -137,7 +137,7 @@ class StreamingPipeline:
             ValueError: The frame is not newer. Where time really jumped back, call `reset` first.
         """
         last_ns = self._jobs.now_ns
-        if last_ns is not None and Stamp(frame.stamp_ns).after(last_ns) is not Verdict.NEWER:
+        if last_ns is not None and Stamp(frame.stamp_ns).after(last_ns) is not StampOrder.NEWER:
             raise ValueError(
                 f"frame of stamp {frame.stamp_ns} ns after one of {last_ns} ns: stamps must grow; "
                 "call reset() where time jumped back"

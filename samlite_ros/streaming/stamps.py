@@ -8,7 +8,7 @@ from enum import Enum
 from samlite_ros.types import NO_STAMP
 
 
-class Verdict(Enum):
+class StampOrder(Enum):
     """On an image, by its stamp."""
 
     NEWER = "image follows on the one before"
@@ -34,10 +34,10 @@ class Stamp:
         """The header's stamp, or else the time of arrival [ns]."""
         return cls(header_ns) if header_ns > NO_STAMP else cls(arrival_ns, True)
 
-    def after(self, last_ns: int) -> Verdict:
+    def after(self, last_ns: int) -> StampOrder:
         """What it says after an image of this stamp [ns]; NO_STAMP = it is the first one."""
         if self.ns <= NO_STAMP:
-            return Verdict.NO_TIME
+            return StampOrder.NO_TIME
         if last_ns == NO_STAMP or self.ns > last_ns:
-            return Verdict.NEWER
-        return Verdict.REPEATED if self.ns == last_ns else Verdict.OLDER
+            return StampOrder.NEWER
+        return StampOrder.REPEATED if self.ns == last_ns else StampOrder.OLDER

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from samlite_ros.scenes.vocabulary import COLOURS, SHAPES
+from samlite_ros.training.assignment import Matches, generalised_iou, match, to_cxcywh, to_xyxy
 from samlite_ros.training.batches import Batch
 from samlite_ros.training.forward import Outputs, TokenHeads
-from samlite_ros.training.matching import Matches, generalised_iou, match, to_cxcywh, to_xyxy
 from samlite_ros.training.recipe import LossWeights
 
 _FOCAL_ALPHA = 0.4

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
+from samlite_ros.training.assignment import Matches
 from samlite_ros.training.batches import Batch
 from samlite_ros.training.forward import forward
 from samlite_ros.training.losses import mask_logits
-from samlite_ros.training.matching import Matches
 
 _SCORE = 0.5
 _IOU = 0.5

@@ -11,7 +11,7 @@ from bag_world import (
 )
 from fake_segmenter import FakeSegmenter
 
-from samlite_ros.evaluation.evaluate import EvaluateOptions, Verdict
+from samlite_ros.evaluation.evaluate import Evaluated, EvaluateOptions
 from samlite_ros.types import DecodeOptions, Frame, Prompt, PromptResult
 
 NUMBERS = EvaluateOptions(worst=0)
@@ -29,7 +29,7 @@ def wrong_segmenter() -> FakeSegmenter:
     return wrong
 
 
-def overall(verdict: Verdict) -> dict[str, float | None]:
+def overall(verdict: Evaluated) -> dict[str, float | None]:
     return verdict.content["overall"]
 
 

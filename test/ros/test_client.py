@@ -123,6 +123,16 @@ def test_a_node_that_is_not_there_is_named(session):
         assert str(planner.wait_for_outcome("red thing", 0.2)) == "UNKNOWN: no node /elsewhere is there"
 
 
+def test_a_verdict_of_a_node_that_fell_silent_counts_no_more(planner, camera):
+    planner.ask("red thing", "r")
+    assert planner.wait_for_outcome("r", TIMEOUT_S).verdict is Verdict.FOUND
+    later_s = time.monotonic() + 6.0
+    with patch("samlite_ros.client.time.monotonic", lambda: later_s):  # its publisher may stay in the graph so long
+        outcome = planner.outcome("r")
+    assert outcome.verdict is Verdict.UNKNOWN and "nothing was heard" in outcome.reason
+    assert planner.outcome("r").verdict is Verdict.FOUND
+
+
 def test_answers_are_this_client_s_alone(planner, camera, session):
     with PlannerClient("other", session.node) as other:
         other.ask("blue thing", "target")

@@ -1,6 +1,6 @@
 import pytest
 
-from samlite_ros.streaming.stamps import Stamp, Verdict
+from samlite_ros.streaming.stamps import Stamp, StampOrder
 from samlite_ros.types import NO_STAMP
 
 
@@ -12,13 +12,13 @@ def test_the_drivers_stamp_counts_and_the_arrival_where_there_is_none():
 @pytest.mark.parametrize(
     ("stamp", "last_ns", "verdict"),
     [
-        (Stamp.of(5, 9), NO_STAMP, Verdict.NEWER),
-        (Stamp.of(5, 9), 4, Verdict.NEWER),
-        (Stamp.of(5, 9), 5, Verdict.REPEATED),
-        (Stamp.of(5, 9), 6, Verdict.OLDER),
-        (Stamp.of(0, 9), 8, Verdict.NEWER),
-        (Stamp.of(0, 0), 8, Verdict.NO_TIME),
-        (Stamp.of(-1, 0), NO_STAMP, Verdict.NO_TIME),
+        (Stamp.of(5, 9), NO_STAMP, StampOrder.NEWER),
+        (Stamp.of(5, 9), 4, StampOrder.NEWER),
+        (Stamp.of(5, 9), 5, StampOrder.REPEATED),
+        (Stamp.of(5, 9), 6, StampOrder.OLDER),
+        (Stamp.of(0, 9), 8, StampOrder.NEWER),
+        (Stamp.of(0, 0), 8, StampOrder.NO_TIME),
+        (Stamp.of(-1, 0), NO_STAMP, StampOrder.NO_TIME),
     ],
 )
 def test_what_an_image_is_after_another(stamp, last_ns, verdict):

@@ -11,12 +11,12 @@ from transformers import AutoTokenizer, Sam3LiteTextModel
 
 from samlite_ros.errors import TrainingError
 from samlite_ros.scenes.render import TRAINING_STREAM, render_scene
+from samlite_ros.training.assignment import generalised_iou, match, to_cxcywh, to_xyxy
 from samlite_ros.training.batches import Batch, Batches
 from samlite_ros.training.dataset import SceneSet, pack_scene
 from samlite_ros.training.export import export
 from samlite_ros.training.forward import Outputs, TokenHeads, forward
 from samlite_ros.training.losses import losses
-from samlite_ros.training.matching import generalised_iou, match, to_cxcywh, to_xyxy
 from samlite_ros.training.network import build_network, build_tokenizer
 from samlite_ros.training.optimizer import Optimizer
 from samlite_ros.training.recipe import LossWeights, Recipe, Size

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from samlite_ros.bench.figures import Figure, row
-from samlite_ros.bench.streaming.both_ways import Outcome, error_ratio, mean_iou, run_sequence
+from samlite_ros.bench.streaming.both_ways import SequenceOutcome, error_ratio, mean_iou, run_sequence
 from samlite_ros.bench.streaming.options import MAIN, Progress, StreamingBenchOptions
 from samlite_ros.bench.streaming.oracle import PERFECT, Imperfection
 from samlite_ros.evaluation.measures.causes import CAUSES
@@ -62,7 +62,7 @@ class Run(NamedTuple):
     set_name: str
     variant: str
     profile_ms: float
-    outcome: Outcome
+    outcome: SequenceOutcome
 
 
 def run(options: StreamingBenchOptions, progress: Progress) -> list[Figure]:
@@ -91,7 +91,7 @@ def chosen_sequences(options: StreamingBenchOptions) -> list[tuple[str, StreamSe
 
 def _run_variant(
     sequence: StreamSequence, truth: Sequence[TruthFrame], variant: Variant, profile_ms: float, charge_s: float | None
-) -> Outcome:
+) -> SequenceOutcome:
     return run_sequence(
         sequence.difficulty.name,
         [grayed(t) for t in truth] if variant.gray else truth,
@@ -144,7 +144,9 @@ def _pass_ms(variant: str, profile_ms: float) -> float:
     return 1e3 * (profile.encode_s + VARIANTS[variant].phrase_count * profile.decode_s)
 
 
-def figures_of_outcomes(name: str, outcomes: Sequence[Outcome], pass_ms: float, with_work: bool = True) -> list[Figure]:
+def figures_of_outcomes(
+    name: str, outcomes: Sequence[SequenceOutcome], pass_ms: float, with_work: bool = True
+) -> list[Figure]:
     """The figures of some sequences under one profile.
 
     Args:
@@ -185,7 +187,7 @@ def figures_of_outcomes(name: str, outcomes: Sequence[Outcome], pass_ms: float, 
     return figures
 
 
-def figures_of_errors(case: str, outcomes: Sequence[Outcome]) -> list[Figure]:
+def figures_of_errors(case: str, outcomes: Sequence[SequenceOutcome]) -> list[Figure]:
     """What the errors of both sides are: identities, masks of nothing, and overlap lost, by its cause.
 
     Args:

@@ -41,7 +41,7 @@ CARRIED = StreamingOptions(propagate=True, max_mask_age_s=MAX_MASK_AGE_S)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SequenceOutcome:
     """One sequence under one profile.
 
     Args:
@@ -70,7 +70,7 @@ def run_sequence(
     imperfection: Imperfection = PERFECT,
     options: StreamingOptions = CARRIED,
     charge_s: float | None = None,
-) -> Outcome:
+) -> SequenceOutcome:
     """Both ways over one sequence.
 
     Args:
@@ -89,7 +89,7 @@ def run_sequence(
     with undisturbed():
         ours = list(run.run(frames))
     matched = with_matched_ids(peers)
-    return Outcome(
+    return SequenceOutcome(
         name,
         score_run(truth, ours),
         score_run(truth, matched),
@@ -147,7 +147,7 @@ def mean_iou(scores: Sequence[StreamScore], whole_only: bool = False) -> float:
     return float(np.mean(kept)) if kept else float("nan")
 
 
-def error_ratio(outcomes: Sequence[Outcome], whole_only: bool = False) -> float:
+def error_ratio(outcomes: Sequence[SequenceOutcome], whole_only: bool = False) -> float:
     """Our error over the usual way's."""
     ours, peers = (mean_iou([getattr(o, side) for o in outcomes], whole_only) for side in ("ours", "peers"))
     return (1 - ours) / max(1 - peers, 1e-6)

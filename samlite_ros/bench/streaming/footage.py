@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from samlite_ros.bench.figures import Figure
-from samlite_ros.bench.streaming.judge import Verdict, figures_of_verdicts, judge_sequence
+from samlite_ros.bench.streaming.judge import Judgement, figures_of_verdicts, judge_sequence
 from samlite_ros.bench.streaming.options import FootageOptions, Progress
 from samlite_ros.bench.streaming.oracle import Imperfection
 from samlite_ros.errors import FootageError
@@ -81,7 +81,7 @@ def _read(frames: int, sequence: LabelledSequence) -> list[TruthFrame]:
     return sequence.read(frames)
 
 
-def save_worst(verdicts: list[Verdict], folder: Path) -> None:
+def save_worst(verdicts: list[Judgement], folder: Path) -> None:
     """Draw the worst frame of the worst sequences, a sheet a profile: footage_worst_250ms.jpg and so on."""
     for profile_ms in dict.fromkeys(v.profile_ms for v in verdicts):
         worst = sorted((v for v in verdicts if v.profile_ms == profile_ms), key=lambda v: v.worst_iou)[:WORST]

@@ -35,7 +35,7 @@ COLORS = {"truth": (255, 255, 255), "ours": (255, 90, 230), "peers": (255, 220, 
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """One sequence under one profile.
 
     Args:
@@ -65,7 +65,7 @@ def judge_sequence(
     profile_ms: float,
     imperfection: Imperfection = PERFECT,
     charge_s: float | None = None,
-) -> Verdict | None:
+) -> Judgement | None:
     """Run all ways over one sequence.
 
     Args:
@@ -97,7 +97,7 @@ def judge_sequence(
     worst_iou = float(np.mean(by_frame[worst]))
     standing = {way: dict(judged_frames(truth, published[way]))[worst] for way in ("ours", "peers")}
     tile = Tile(f"{name}, {profile_ms:g} ms, frame {worst}: ours {worst_iou:.2f}", _drawn(truth[worst], standing))
-    return Verdict(name, profile_ms, scores, _bound(truth, published["peers"]), tile, worst_iou)
+    return Judgement(name, profile_ms, scores, _bound(truth, published["peers"]), tile, worst_iou)
 
 
 def _bound(truth: Sequence[TruthFrame], usual: Sequence[Published]) -> float:
@@ -128,7 +128,7 @@ def _drawn(truth: TruthFrame, standing: dict[str, Segmentation]) -> NDArray[np.u
     return picture
 
 
-def figures_of_verdicts(table: str, verdicts: Sequence[Verdict], with_work: bool) -> list[Figure]:
+def figures_of_verdicts(table: str, verdicts: Sequence[Judgement], with_work: bool) -> list[Figure]:
     """Overlaps and errors by sequence and in the mean, and what they are made of by way; each sequence counts the same.
 
     Args:
@@ -149,7 +149,7 @@ def figures_of_verdicts(table: str, verdicts: Sequence[Verdict], with_work: bool
     return figures
 
 
-def _overlaps(verdicts: Sequence[Verdict]) -> dict[str, float]:
+def _overlaps(verdicts: Sequence[Judgement]) -> dict[str, float]:
     ious = {way: float(np.mean([v.iou(way) for v in verdicts])) for way in (*WAYS, BOUND)}
     usual_error = max(1 - ious["peers"], 1e-6)
     ratios = {way: (1 - iou) / usual_error for way, iou in ious.items() if way != "peers"}

@@ -7,7 +7,7 @@ from itertools import product
 
 from samlite_ros.bench.figures import Figure, row
 from samlite_ros.bench.streaming.accuracy import chosen_sequences
-from samlite_ros.bench.streaming.both_ways import PARTS, Outcome, error_ratio, mean_iou, run_sequence, without
+from samlite_ros.bench.streaming.both_ways import PARTS, SequenceOutcome, error_ratio, mean_iou, run_sequence, without
 from samlite_ros.bench.streaming.options import Progress, StreamingBenchOptions
 from samlite_ros.scenes.hard_sequences import TruthFrame
 from samlite_ros.virtual.latency import LatencyProfile
@@ -17,7 +17,7 @@ def run(options: StreamingBenchOptions, progress: Progress) -> list[Figure]:
     """By part and profile: the error over the usual way's, of all things and of those in sight, and the overlap."""
     clip = lru_cache(maxsize=1)(list[TruthFrame])
     chosen = [sequence for name, sequence in chosen_sequences(options) if name == "development"]
-    outcomes: dict[tuple[str, float], list[Outcome]] = {}
+    outcomes: dict[tuple[str, float], list[SequenceOutcome]] = {}
     for sequence, part, profile_ms in progress(list(product(chosen, PARTS, options.profiles_ms)), "parts"):
         profile = LatencyProfile.of_total_ms(profile_ms)
         name = sequence.difficulty.name
@@ -26,7 +26,7 @@ def run(options: StreamingBenchOptions, progress: Progress) -> list[Figure]:
     return [f for (part, p), found in outcomes.items() for f in _figures(f"parts/{p:g} ms, without {part}", found)]
 
 
-def _figures(name: str, outcomes: list[Outcome]) -> list[Figure]:
+def _figures(name: str, outcomes: list[SequenceOutcome]) -> list[Figure]:
     ours = [o.ours for o in outcomes]
     values = {
         "error_ratio": error_ratio(outcomes),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from samlite_ros.bench.figures import Figure, row
-from samlite_ros.bench.streaming.both_ways import Outcome, run_sequence
+from samlite_ros.bench.streaming.both_ways import SequenceOutcome, run_sequence
 from samlite_ros.bench.streaming.options import Progress, StreamingBenchOptions
 from samlite_ros.bench.streaming.oracle import OracleSegmenter, oracle_vocabulary
 from samlite_ros.pixels.masks import mask_iou
@@ -56,7 +56,7 @@ def still_scene(options: StreamingBenchOptions, sensor: str) -> list[Figure]:
     return figures
 
 
-def _figures_of_still(name: str, outcome: Outcome, with_work: bool) -> list[Figure]:
+def _figures_of_still(name: str, outcome: SequenceOutcome, with_work: bool) -> list[Figure]:
     values = {
         "frames": outcome.frames,
         "embeddings": outcome.embeddings,

@@ -6,7 +6,7 @@ from moving_square import answer, truth_frames
 from samlite_ros.bench.figures import Report, tables
 from samlite_ros.bench.plots import draw_report
 from samlite_ros.bench.streaming.accuracy import Run, figures_of_errors, figures_of_outcomes, figures_of_runs
-from samlite_ros.bench.streaming.both_ways import Outcome, run_sequence, with_matched_ids
+from samlite_ros.bench.streaming.both_ways import SequenceOutcome, run_sequence, with_matched_ids
 from samlite_ros.bench.streaming.options import MAIN
 from samlite_ros.evaluation.measures.streaming_accuracy import score_run
 from samlite_ros.streaming.pipeline import StreamingCounters
@@ -55,7 +55,7 @@ def test_a_sequence_that_ends_before_the_first_result_has_no_figures():
 
 
 def test_report_has_a_table_and_pictures(tmp_path):
-    outcome = Outcome("square", *(2 * [perfect()]), 6, 2, StreamingCounters())
+    outcome = SequenceOutcome("square", *(2 * [perfect()]), 6, 2, StreamingCounters())
     figures = figures_of_runs([Run("development", MAIN, 126.0, outcome)], with_work=True)
     text = tables(figures)
     assert "126 ms, all" in text and "126 ms, square" in text
