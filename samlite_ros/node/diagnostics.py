@@ -207,7 +207,7 @@ class StreamReport:
         counters = self._stream.counters
         repeated = self._repeated.update(counters.repeated) > 0
         unstamped = self._unstamped.update(counters.unstamped) > 0
-        lost = self._losses.update(counters.received, self._input.lost)
+        lost = self._losses.update(counters.received, self._input.lost, self._input.surely_lost)
         if counters.received != self._last_count or facts.state != "active":
             self._last_count, self._last_image_s = counters.received, time.monotonic()
         silent_s = time.monotonic() - self._last_image_s
@@ -231,24 +231,30 @@ class Losses:
     """Whether many images are lost on the way; told on for a while, so that it does not come and go."""
 
     def __init__(self) -> None:
-        self._received, self._lost = 0, 0
+        self._received, self._lost, self._surely_lost = 0, 0, 0
         self._until_s = 0.0
         self._line = ""
 
-    def update(self, received: int, lost: int) -> str:
+    def update(self, received: int, lost: int, surely_lost: int) -> str:
         """Look at the counts.
 
         Args:
             received: Images that came, in all.
             lost: Images that did not, in all.
+            surely_lost: Of these, images that the middleware told of.
 
         Returns:
             What was lost since the last look that lost many, in words; empty = few.
         """
-        came, gone = received - self._received, lost - self._lost
-        self._received, self._lost = received, lost
+        came, gone, told = received - self._received, lost - self._lost, surely_lost - self._surely_lost
+        self._received, self._lost, self._surely_lost = received, lost, surely_lost
         if gone >= FEWEST_LOST and gone > LOST_SHARE * (came + gone):
-            self._line = f"{gone} of {came + gone} images were lost on the way"
+            what = (
+                "were lost on the way"
+                if told
+                else "are missing by their stamps: lost on the way, or left out by the camera"
+            )
+            self._line = f"{gone} of {came + gone} images {what}"
             self._until_s = time.monotonic() + LOSSES_TOLD_S
         return self._line if time.monotonic() < self._until_s else ""
 

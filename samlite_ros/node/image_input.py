@@ -58,6 +58,11 @@ class ImageInput:
         """Images that were published and did not arrive: as the middleware tells, or as gaps in their stamps show."""
         return max(self._lost_events, self._rhythm.missing)
 
+    @property
+    def surely_lost(self) -> int:
+        """Those that the middleware told of; by gaps alone a camera may have left them out."""
+        return self._lost_events
+
     def in_words(self) -> str:
         """Topic, transport and reliability."""
         return f"{self.topic} ({self.transport}, {self.reliability})"

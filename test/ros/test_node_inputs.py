@@ -171,14 +171,14 @@ def test_lost_images_are_counted_told_and_asked_for_again(given, ends):
             if next(count) < 20 or stamp_ns // 33_000_000 % 3 == 0:
                 publisher.publish(image_message(RCLPY, scene("red"), "rgb8", stamp_ns, "optical"))
 
-        warned = client.diagnostic("camera", lambda status, _: "were lost on the way" in status.message)
+        warned = client.diagnostic("camera", lambda status, _: "are missing by their stamps" in status.message)
         status = client.act_until(lambda: [publish() for _ in range(6)], warned, "warning")
         assert status.level == status.WARN
         assert "config/fastdds.xml" in status.message and "image_transport:=compressed" in status.message
         client.wait_for_diagnostic("camera", lambda _, values: values["reliability"] == ends)
         answers = client.listen_to_outputs("segmentation")["segmentation"]
         client.stream_until(scene("red"), lambda: answers and answers[-1].instances, "answer")
-        assert node.log().count("were lost on the way") == 1
+        assert node.log().count("are missing by their stamps") == 1
 
 
 def test_a_bag_that_loops_is_answered_again_at_once():
