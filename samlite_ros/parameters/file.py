@@ -62,7 +62,7 @@ def _sections(path: Path) -> list[tuple[str, dict[str, object]]]:
     """Name, with its namespace, and parameters of each node in the file."""
     content = read_yaml(path, "parameters")
     if content is not None and not isinstance(content, dict):
-        raise ParameterError(f"parameters {path}: must have a section for each node, e.g. /**, got {content!r}")
+        raise ParameterError(f"parameters {path}: no section for a node, e.g. /**, but {content!r}")
     return list(_walk(path, "", content or {}))
 
 

@@ -23,7 +23,7 @@ def started_with(tmp_path, text):
         ("/**: {ros__parameters: {score_threshold: high}}", "score_threshold must be a number, got 'high'"),
         ("/**: {score_threshold: 0.3}", "my.yaml: no ros__parameters above '/**/score_threshold'"),
         ("/**: {ros__parameters: [a, b]}", "my.yaml: no ros__parameters below /**"),
-        ("red ball", "must have a section for each node, e.g. /**, got 'red ball'"),
+        ("red ball", "no section for a node, e.g. /**, but 'red ball'"),
         ("/**: {ros__parameters: {", "my.yaml: while parsing"),
         (
             "/**: {ros__parameters: {qos_overrides: {/image: {subscription: {reliability: maybe}}}}}",
