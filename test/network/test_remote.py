@@ -21,7 +21,7 @@ from samlite_ros.network import host as network_host
 from samlite_ros.network import remote as remote_network
 from samlite_ros.network.host import NetworkHost
 from samlite_ros.network.local import LocalNetwork
-from samlite_ros.network.protocol import Failure, Search
+from samlite_ros.network.protocol import Failure, SearchImage
 from samlite_ros.segmenter.contract import ImageEmbedding
 from samlite_ros.types import DecodeOptions, DepthImage, Frame, Prompt
 
@@ -62,7 +62,7 @@ def test_a_frames_companions_stay_here(host):
     shown = replace(frame(), depth=DepthImage(np.ones((6, 8), np.float32), 7))
     with patch.object(remote, "_answer", wraps=remote._answer) as asked:
         image = embed(remote, shown)
-    (call,) = (args[0] for args, _ in asked.call_args_list if isinstance(args[0], Search))
+    (call,) = (args[0] for args, _ in asked.call_args_list if isinstance(args[0], SearchImage))
     assert call.frame.depth is None and call.frame.image is shown.image
     assert image.stamp_ns == shown.stamp_ns
 
