@@ -18,7 +18,7 @@ pytest := cd test && python3 -m pytest
 TRANSFORMERS ?= 5.6.2 5.20.2 newest
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint format bench bench-streaming bench-tools bag golden train-demo acceptance test-transformers test-oldest clean
+.PHONY: help env demo test lint format bench bench-streaming bench-tools bag golden train-demo train-refiner acceptance test-transformers test-oldest clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -55,6 +55,9 @@ golden: env  ## make the golden result of the replay test anew, after a meant ch
 
 train-demo: env  ## train the demo checkpoint (hours on a CPU)
 	@$(in_env) samlite train-demo $(TRAIN_ARGS)
+
+train-refiner: env  ## train the refiner of carried masks: TRAIN_ARGS="DATA ..." (hours on a CPU)
+	@$(in_env) samlite train-refiner $(TRAIN_ARGS)
 
 acceptance: env  ## the long tests
 	@$(in_env) $(pytest) -m acceptance $(TEST_ARGS)

@@ -59,7 +59,7 @@ if __name__ == "__main__":
         packages=find_packages(include=["samlite_ros", "samlite_ros.*"]) + list(MESSAGE_TEXTS),
         package_dir=MESSAGE_TEXTS,
         package_data={
-            "samlite_ros": ["py.typed", "models/demo/*", "scenes/photographs/*"],
+            "samlite_ros": ["py.typed", "models/demo/*", "models/refiner/*", "scenes/photographs/*"],
             **{package: ["*.msg"] for package in MESSAGE_TEXTS},
         },
         install_requires=LIBRARY,

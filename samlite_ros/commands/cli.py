@@ -36,6 +36,7 @@ COMMANDS: dict[str, Command] = {
     "play": Command("samlite_ros.commands.play", "publish a bag on a ROS graph, without `ros2 bag`"),
     "make-bag": Command("samlite_ros.commands.make_bag", "a small bag with ground truth, from rendered scenes"),
     "train-demo": Command("samlite_ros.commands.train_demo", "train the demo checkpoint from scratch"),
+    "train-refiner": Command("samlite_ros.commands.train_refiner", "train the refiner of carried masks"),
     "bench": Command("samlite_ros.commands.bench", "what reuse buys and what it costs, on this machine"),
 }
 

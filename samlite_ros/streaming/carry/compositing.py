@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import cv2
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.streaming.carry.tracks import Track
+from samlite_ros.streaming.carry.ways import Claim, paste
+from samlite_ros.streaming.image.frame_images import Window
 from samlite_ros.streaming.image.geometry import Poses, corner_shift_px, invert, moved_box, scale_of, window_pose
 from samlite_ros.streaming.image.work_image import WorkImage
 from samlite_ros.streaming.model.appearance import FAR_OUTSIDE
@@ -21,6 +24,7 @@ MOST_DRAWN, LEVELS_PER_UNIT = 10.0, 12.7
 """Masks are drawn from log-odds in levels from 1 to 255: 128 = undecided, so many levels per unit."""
 PROBABILITY_OF_LEVEL = np.rint(255 / (1 + np.exp((128 - np.arange(256)) / LEVELS_PER_UNIT))).astype(np.uint8)
 THIRDS = np.full((1, 3), 1 / 3, np.float32)
+NO_SHAPES: Mapping[int, Claim] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,12 @@ class Layer:
     x0: int
     y0: int
     log_odds: NDArray[np.float32]
+
+    def claim(self, image: WorkImage) -> Claim:
+        """The same at the camera's resolution."""
+        sy, sx = image.camera_scale
+        h, w = self.log_odds.shape
+        return Claim(Window(self.x0 * sx, self.y0 * sy, w * sx, h * sy), self.log_odds)
 
     @property
     def window(self) -> tuple[slice, slice]:
@@ -66,9 +76,43 @@ class _Place:
         return x1 - x0, y1 - y0
 
 
-def render_layers(tracks: Sequence[Track], image: WorkImage, tuning: CompositingTuning) -> list[Layer]:
-    """What shape, colours and template say of objects at their poses; those outside the image or not there at all are
-    left out."""
+def render_layers(
+    tracks: Sequence[Track], image: WorkImage, tuning: CompositingTuning, shapes: Mapping[int, Claim] = NO_SHAPES
+) -> list[Layer]:
+    """What is known of objects; those outside the image or not there at all are left out.
+
+    Args:
+        tracks: The objects.
+        image: The frame.
+        tuning: How.
+        shapes: What was carried and refined of them, by their ids; of the others, and of those that stand still, shape,
+            colours and template are looked at where their poses say.
+    """
+    by_template = [t for t in tracks if t.track_id not in shapes or t.still]
+    by_shape = [t for t in tracks if t.track_id in shapes and not t.still]
+    carried = [_of_shape(t, shapes[t.track_id], image, tuning) for t in by_shape]
+    by_id = {x.track.track_id: x for x in (*carried, *_of_templates(by_template, image, tuning)) if x is not None}
+    return [by_id[t.track_id] for t in tracks if t.track_id in by_id]
+
+
+def template_claims(tracks: Sequence[Track], image: WorkImage, tuning: CompositingTuning) -> dict[int, Claim]:
+    """What objects' templates say, by their ids, at the camera's resolution."""
+    return {layer.track.track_id: layer.claim(image) for layer in _of_templates(tracks, image, tuning)}
+
+
+def _of_shape(track: Track, claim: Claim, image: WorkImage, tuning: CompositingTuning) -> Layer | None:
+    """What was carried and refined of an object."""
+    sy, sx = image.camera_scale
+    x0, y0, log_odds = paste(claim, image.size, (sx, sy))
+    if min(log_odds.shape) < tuning.least_window_px:
+        return None
+    if track.misses:
+        log_odds = np.minimum(log_odds, np.float32(tuning.missed_limit)) - np.float32(tuning.missed_penalty)
+    return Layer(track, x0, y0, log_odds)
+
+
+def _of_templates(tracks: Sequence[Track], image: WorkImage, tuning: CompositingTuning) -> list[Layer]:
+    """What shape, colours and template say of objects at their poses."""
     if not tracks:
         return []
     placed = zip(tracks, _places(tracks, image.size, tuning), strict=True)
@@ -310,7 +354,7 @@ def to_mask(margin: NDArray[np.float32], x0: int, y0: int, image: WorkImage) -> 
     top, left = max(top - 2, 0), max(left - 2, 0)
     part = margin[top : top + height + 4, left : left + width + 4]
     x0, y0 = x0 + left, y0 + top
-    scale_y, scale_x = image.camera_size[0] / image.size[0], image.camera_size[1] / image.size[1]
+    scale_y, scale_x = image.camera_scale
     h, w = part.shape
     cam_x0, cam_x1 = int(x0 * scale_x), min(int(np.ceil((x0 + w) * scale_x)), image.camera_size[1])
     cam_y0, cam_y1 = int(y0 * scale_y), min(int(np.ceil((y0 + h) * scale_y)), image.camera_size[0])

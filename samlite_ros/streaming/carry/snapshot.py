@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from samlite_ros.streaming.carry.compositing import Composite
 from samlite_ros.streaming.carry.detections import KeyframeDetection
+from samlite_ros.streaming.carry.reference import Moment
 from samlite_ros.streaming.carry.tracks import Track
 from samlite_ros.streaming.image.change import change_map, is_still, most_are_in
 from samlite_ros.streaming.image.geometry import Poses, compose, invert, transform
@@ -28,6 +29,7 @@ class Snapshot:
         tracks: All tracks at that moment.
         composite: Who owned which pixel then; None = nothing known.
         others: Earlier keyframes that are still in use.
+        moment: The same frame for carrying shapes; None = they are not carried.
         tuning: How.
     """
 
@@ -38,10 +40,11 @@ class Snapshot:
         tracks: Sequence[Track],
         composite: Composite | None,
         others: Sequence[Snapshot],
+        moment: Moment | None,
         tuning: Tuning,
     ) -> None:
         self._tuning = tuning
-        self.frame, self.image, self.composite = frame, image, composite
+        self.frame, self.image, self.composite, self.moment = frame, image, composite, moment
         self.grid = point_grid(image.size, tuning.image)
         self.points = self.grid
         self.poses: dict[int, Poses] = {t.track_id: t.pose for t in tracks}

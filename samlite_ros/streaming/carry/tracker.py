@@ -8,10 +8,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.streaming.carry.compositing import Composite, composite_of, duplicates_among, render_layers, to_mask
+from samlite_ros.streaming.carry.compositing import Composite, composite_of, duplicates_among, to_mask
 from samlite_ros.streaming.carry.detections import KeyframeDetection, merge_matches, nested_with
 from samlite_ros.streaming.carry.model_update import ModelAligner, ModelUpdate, UpdateQueue, relocalise, updated_track
 from samlite_ros.streaming.carry.reidentification import ReIdentifier
+from samlite_ros.streaming.carry.shapes import CarriedShapes
 from samlite_ros.streaming.carry.snapshot import Snapshot
 from samlite_ros.streaming.carry.tracks import Track, TrackBatch
 from samlite_ros.streaming.image.change import change_map, most_are_in
@@ -36,6 +37,7 @@ class Tracker:
     def __init__(self, merge_prompts: bool, period_s: float, max_age_s: float, tuning: Tuning) -> None:
         self._tuning = tuning
         self._reidentifier = ReIdentifier(merge_prompts, tuning)
+        self._shapes = CarriedShapes(tuning)
         self._period_s, self._max_age_s = period_s, max_age_s
         self.reset()
 
@@ -50,12 +52,14 @@ class Tracker:
         self._updates = UpdateQueue(self._tuning.model_update)
         self._background: NDArray[np.float32] | None = None
         self._reidentifier.reset()
+        self._shapes.reset()
 
     def advance(self, image: WorkImage) -> None:
         """Carry all tracks to the next frame."""
         before, self.image = self.image, image
         if before is not None:
             self._rate_hz = 1e9 / max(image.stamp_ns - before.stamp_ns, 1)
+        self._shapes.advance(image)
         if before is None or not self.snapshots:
             return
         for snapshot in self.snapshots:
@@ -79,7 +83,8 @@ class Tracker:
             raise ValueError(
                 f"only the newest frame can become a keyframe: got stamp {frame.stamp_ns}, newest {newest}"
             )
-        snapshot = Snapshot(frame, self.image, self.tracks, self._composite, self.snapshots, self._tuning)
+        moment = self._shapes.submit(self.tracks, self.image)
+        snapshot = Snapshot(frame, self.image, self.tracks, self._composite, self.snapshots, moment, self._tuning)
         self.snapshots.append(snapshot)
         return snapshot
 
@@ -87,6 +92,7 @@ class Tracker:
         """Forget the other keyframes, except those by which tracks are known to stand still."""
         still = {t.keyframe_ns for t in self.tracks if t.still}
         self.snapshots = [s for s in self.snapshots if s in snapshots or s.stamp_ns in still]
+        self._shapes.forget_before(min((s.stamp_ns for s in self.snapshots), default=0))
 
     def deliver(self, snapshot: Snapshot, detections: Sequence[KeyframeDetection], searched: frozenset[Prompt]) -> None:
         """Take over what the network found in a keyframe; the models are learnt with the next frames.
@@ -123,6 +129,8 @@ class Tracker:
         for track in tracks:
             self._reidentifier.archive(track, self._rate_hz)
         gone = {t.track_id for t in tracks}
+        for track_id in gone:
+            self._shapes.end(track_id)
         self.tracks = [t for t in self.tracks if t.track_id not in gone]
         self._batch = TrackBatch(self.tracks, self._tuning)
 
@@ -131,7 +139,7 @@ class Tracker:
         image = self.image
         if image is None:
             return []
-        layers = render_layers(self.tracks, image, self._tuning.compositing)
+        layers = self._shapes.layers(self.tracks, image)
         duplicates = duplicates_among(layers, self._tuning.compositing)
         if duplicates:
             self.end([layer.track for layer in duplicates])
@@ -196,6 +204,7 @@ class Tracker:
         ModelAligner(image, self._occlusion, self._tuning).align(updated, [x.snapshot for x in updates])
         for update, (new, old) in zip(updates, updated, strict=True):
             self._replace(new, old, update.snapshot)
+            self._shapes.deliver(update)
         self._backfill([(x, new) for x, (new, old) in zip(updates, updated, strict=True) if old is None])
         self._batch = TrackBatch(self.tracks, self._tuning)
 

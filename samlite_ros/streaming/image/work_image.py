@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from samlite_ros.streaming.image.frame_images import NO_MAP, FrameImages
 from samlite_ros.streaming.tuning import ImageTuning, MotionTuning, Tuning
 from samlite_ros.types import Frame
 
@@ -20,8 +21,6 @@ FINE = 2
 """Fine pixels per work pixel."""
 GRID_START_PX = 1
 """Place of the first of the advected grid points [work px]."""
-NO_MAP = np.empty((0, 0), np.float32)
-"""Second map of cv2.remap where the first has x and y."""
 COLOR_BITS = 4
 COLORS = 1 << (3 * COLOR_BITS)
 """Number of bins of the colour index."""
@@ -40,6 +39,7 @@ class WorkImage:
         color_index: uint16 (h, w): bin of the colour, 4 bits per channel.
         gray: uint8 (h / `MotionTuning.shrink`, w / the same): input of the dense flow.
         smooth: float32 (h / 2, w / 2, 3): blurred, for noticing change.
+        camera: The frame itself, and its halves.
     """
 
     stamp_ns: int
@@ -48,11 +48,17 @@ class WorkImage:
     color_index: NDArray[np.uint16]
     gray: NDArray[np.uint8]
     smooth: NDArray[np.float32]
+    camera: FrameImages
 
     @property
     def size(self) -> tuple[int, int]:
         """(h, w) [work px]."""
         return self.color.shape[0], self.color.shape[1]
+
+    @property
+    def camera_scale(self) -> tuple[float, float]:
+        """Camera pixels per work pixel, (y, x)."""
+        return self.camera_size[0] / self.size[0], self.camera_size[1] / self.size[1]
 
 
 def work_size(camera_size: tuple[int, int], tuning: ImageTuning) -> tuple[int, int]:
@@ -65,7 +71,8 @@ def work_size(camera_size: tuple[int, int], tuning: ImageTuning) -> tuple[int, i
 def prepare(frame: Frame, tuning: Tuning) -> WorkImage:
     """Shrink, blur and index one frame."""
     h, w = work_size(frame.size, tuning.image)
-    shrunk = cv2.resize(frame.image, (w, h), interpolation=cv2.INTER_AREA)
+    camera = FrameImages(frame.image)
+    shrunk = camera.shrunk((h, w))
     color = np.asarray(cv2.GaussianBlur(shrunk, (3, 3), tuning.image.blur_sigma_px), np.uint8)
     red, green, blue = (np.asarray(channel, np.uint8) >> (8 - COLOR_BITS) for channel in cv2.split(color))
     color_index = np.asarray((red.astype(np.uint16) << (2 * COLOR_BITS)) | ((green << COLOR_BITS) | blue), np.uint16)
@@ -73,7 +80,7 @@ def prepare(frame: Frame, tuning: Tuning) -> WorkImage:
     flow_size = max(1, round(w / tuning.motion.shrink)), max(1, round(h / tuning.motion.shrink))
     gray = cv2.resize(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), flow_size, interpolation=cv2.INTER_AREA)
     smooth = np.asarray(cv2.blur(small.astype(np.float32), (3, 3)), np.float32)
-    return WorkImage(frame.stamp_ns, frame.size, color, color_index, np.asarray(gray, np.uint8), smooth)
+    return WorkImage(frame.stamp_ns, frame.size, color, color_index, np.asarray(gray, np.uint8), smooth, camera)
 
 
 @dataclass(frozen=True, eq=False)

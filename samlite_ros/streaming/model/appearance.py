@@ -6,6 +6,7 @@ Signed distances are in fine pixels (half a work pixel), positive inside.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -78,6 +79,11 @@ class AppearanceModel:
             return self.alignment.center
         x0, y0, x1, y1 = self.box_xyxy
         return np.array([(x0 + x1) / 2, (y0 + y1) / 2], np.float32)
+
+    @cached_property
+    def area_px(self) -> int:
+        """Its area in the keyframe [work px]."""
+        return int(np.count_nonzero(self.distance > 0))
 
     @property
     def inner_points(self) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ from samlite_ros.streaming.tuning.model import (
     SearchTuning,
     TemplateTuning,
 )
+from samlite_ros.streaming.tuning.shape import ShapeTuning
 from samlite_ros.streaming.tuning.stream import ConfidenceTuning, KeyframeTuning
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "MotionTuning",
     "ReidentificationTuning",
     "SearchTuning",
+    "ShapeTuning",
     "TemplateTuning",
     "TrackLifeTuning",
     "TrackingTuning",
@@ -68,6 +70,7 @@ class Tuning:
     initial_pose: InitialPoseTuning = field(default_factory=InitialPoseTuning)
     tracking: TrackingTuning = field(default_factory=TrackingTuning)
     compositing: CompositingTuning = field(default_factory=CompositingTuning)
+    shapes: ShapeTuning = field(default_factory=ShapeTuning)
     detection: DetectionTuning = field(default_factory=DetectionTuning)
     association: AssociationTuning = field(default_factory=AssociationTuning)
     reidentification: ReidentificationTuning = field(default_factory=ReidentificationTuning)

@@ -1,0 +1,112 @@
+"""Whether a track is drawn as its shape was carried, or as its template says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from samlite_ros.streaming.carry.compositing import Layer, render_layers, template_claims
+from samlite_ros.streaming.carry.model_update import ModelUpdate
+from samlite_ros.streaming.carry.reference import Moment
+from samlite_ros.streaming.carry.refiner import Refiner, shipped_refiner
+from samlite_ros.streaming.carry.shape_carrier import ShapeCarrier
+from samlite_ros.streaming.carry.tracks import Track
+from samlite_ros.streaming.carry.ways import Claim
+from samlite_ros.streaming.image.geometry import scale_of
+from samlite_ros.streaming.image.work_image import WorkImage
+from samlite_ros.streaming.tuning import Tuning
+
+
+class CarriedShapes:
+    """The shapes of all tracks of one camera; without a refiner tracks are drawn by their templates alone.
+
+    Args:
+        tuning: How.
+        refiner: The judge of pixels; None = the one that the package ships, if it is enabled and there.
+    """
+
+    def __init__(self, tuning: Tuning, refiner: Refiner | None = None) -> None:
+        self._tuning = tuning
+        if refiner is None and tuning.shapes.enabled:
+            refiner = shipped_refiner()
+        self._carrier = None if refiner is None else ShapeCarrier(refiner, tuning)
+        self._by_template: set[int] = set()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._by_template = set()
+        if self._carrier is not None:
+            self._carrier.reset()
+
+    def advance(self, image: WorkImage) -> None:
+        """Take the next frame."""
+        if self._carrier is not None:
+            self._carrier.advance(image.camera, image.stamp_ns)
+
+    def submit(self, tracks: Sequence[Track], image: WorkImage) -> Moment | None:
+        """The newest frame goes to the network."""
+        if self._carrier is None:
+            return None
+        refined = self._carrier.refined_now
+        asked = [t for t in tracks if t.track_id in refined]
+        return self._carrier.submit(template_claims(asked, image, self._tuning.compositing))
+
+    def deliver(self, update: ModelUpdate) -> None:
+        """An object's model was learnt from a keyframe: its shape is carried from there."""
+        moment = update.snapshot.moment
+        if self._carrier is not None and moment is not None:
+            self._carrier.deliver(update.track_id, update.detection.mask.full(), moment)
+
+    def end(self, track_id: int) -> None:
+        """A track ended."""
+        if self._carrier is not None:
+            self._carrier.end(track_id)
+
+    def forget_before(self, stamp_ns: int) -> None:
+        """No keyframe older than this [ns] will be answered."""
+        if self._carrier is not None:
+            self._carrier.forget_before(stamp_ns)
+
+    def layers(self, tracks: Sequence[Track], image: WorkImage) -> list[Layer]:
+        """What each track claims: as its shape was carried, or, where no points tell how it moved and its template
+        fits, as that says, and its shape is carried on from there."""
+        carrier, compositing = self._carrier, self._tuning.compositing
+        if carrier is None:
+            return render_layers(tracks, image, compositing)
+        fitting = {t.track_id for t in tracks if self._fits(t)}
+        shapes = carrier.claims(self._by_template & fitting)
+        aligned = {
+            t.track_id for t in tracks if t.track_id in shapes and self._is_better_aligned(t, shapes[t.track_id], image)
+        }
+        unseen = {t.track_id for t in tracks if self._is_out_of_sight(t, image)}
+        known = {i: claim for i, claim in shapes.items() if i not in aligned | unseen}
+        self._by_template = {t.track_id for t in tracks} - known.keys()
+        layers = render_layers(tracks, image, compositing, known)
+        for layer in layers:
+            if layer.track.track_id in aligned:
+                carrier.start_from(layer.track.track_id, layer.claim(image))
+        return layers
+
+    def _fits(self, track: Track) -> bool:
+        return not track.misses and track.inlier_share >= self._tuning.shapes.fitting_share
+
+    def _surety(self, track: Track) -> float:
+        return 0.0 if self._carrier is None else self._carrier.surety(track.track_id)
+
+    def _is_better_aligned(self, track: Track, claim: Claim, image: WorkImage) -> bool:
+        """Whether a template that fits is to be believed: no points tell the motion, or it is elsewhere or larger."""
+        tuning = self._tuning.shapes
+        if not self._fits(track):
+            return False
+        if self._surety(track) < tuning.least_surety or track.cost < tuning.fitting_cost:
+            return True
+        area_px, center = claim.in_image(image.camera_scale[1])
+        expected_px = track.model.area_px * float(scale_of(track.pose)) ** 2
+        is_far = float(np.hypot(*(center - track.center))) > tuning.most_apart * np.sqrt(expected_px)
+        return bool(is_far or area_px < tuning.least_shown * expected_px)
+
+    def _is_out_of_sight(self, track: Track, image: WorkImage) -> bool:
+        """No points of it are left, and it went out of the image."""
+        (x, y), (height, width) = track.center, image.size
+        return self._surety(track) < self._tuning.shapes.no_surety and not (0 <= x < width and 0 <= y < height)

@@ -1,0 +1,246 @@
+"""Clips that are made: things of real sequences over others, cut-outs of photographs with known motions and bends,
+rigid and camouflaged things, gloss, changes of light, blur; and the package's own rendered scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from samlite_ros.training.refiner.clips import Clip
+
+SIZE = (544, 306)
+"""Width and height of clips made of photographs [px]."""
+FRAMES = 36
+PHOTOS = {
+    "skimage": ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "retina.jpg",
+                "ihc.png", "hubble_deep_field.jpg", "brick.png", "grass.png", "gravel.png", "camera.png"),
+    "sklearn": ("china.jpg", "flower.jpg"),
+}  # fmt: skip
+"""Photographs that Python packages ship; the model card tells their licences."""
+Rng = np.random.Generator
+
+
+def read_photos() -> dict[str, NDArray[np.uint8]]:
+    """Photographs of scikit-image and scikit-learn by name, uint8 (H, W, 3) RGB; those not installed are left out."""
+    folders: dict[str, Path] = {}
+    try:
+        import skimage
+
+        folders["skimage"] = Path(skimage.__file__).parent / "data"
+    except ImportError:
+        pass
+    try:
+        import sklearn
+
+        folders["sklearn"] = Path(sklearn.__file__).parent / "datasets" / "images"
+    except ImportError:
+        pass
+    out = {}
+    for package, folder in folders.items():
+        for name in PHOTOS[package]:
+            image = cv2.imread(str(folder / name), cv2.IMREAD_COLOR)
+            if image is not None:
+                out[name] = np.ascontiguousarray(image[..., ::-1])
+    return out
+
+
+def composite(rng: Rng, thing: Clip, scene: Clip) -> Clip:
+    """A thing of one sequence, moving as it did, over the moving frames of another."""
+    step = int(rng.choice([1, 1, 1, 2]))
+    images, labels = thing.images[::step], thing.labels[::step]
+    scenes = scene.images[::-1] if rng.random() < 0.5 else scene.images
+    count = min(len(images), len(scenes), 48)
+    first = int(rng.integers(0, len(images) - count + 1))
+    h, w = labels[0].shape
+    scale, turn, flip = rng.uniform(0.5, 1.1), rng.normal(0, 8), rng.random() < 0.5
+    shift, drift = rng.uniform(-60, 60, 2), rng.normal(0, 0.8, 2)
+    gain, tint = rng.uniform(0.7, 1.3), rng.uniform(0.85, 1.15, 3)
+    light = _light(rng, count)
+    out, masks = [], []
+    for k in range(count):
+        matrix = cv2.getRotationMatrix2D((w / 2, h / 2), turn, scale)
+        matrix[:, 2] += shift + drift * k
+        image, label = images[first + k], labels[first + k]
+        if flip:
+            image, label = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(label[:, ::-1])
+        alpha = cv2.warpAffine(cv2.GaussianBlur((label > 0).astype(np.float32), (0, 0), 0.7), matrix, (w, h))
+        front = cv2.warpAffine(image, matrix, (w, h), borderMode=cv2.BORDER_REPLICATE).astype(np.float32) * gain * tint
+        back = cv2.resize(scenes[k], (w, h)).astype(np.float32)
+        mixed = front * alpha[..., None] + back * (1 - alpha[..., None])
+        out.append(_seen(rng, mixed * light[k]))
+        masks.append((alpha > 0.5).astype(np.uint8))
+    return Clip("mixed", out, masks, sources=thing.sources | scene.sources)
+
+
+def cut_out(rng: Rng, photos: Sequence[NDArray[np.uint8]], shapes: Sequence[NDArray[np.bool_]]) -> Clip:
+    """Parts of photographs, cut out by the shapes of things or by blobs, moving over another photograph.
+
+    One in three bends, one in three is camouflaged (of the same photograph as what is behind it).
+
+    Args:
+        rng: Chance.
+        photos: uint8 (H, W, 3) each.
+        shapes: bool (h, w) each: cropped masks of things; may be empty.
+    """
+    back = photos[int(rng.integers(len(photos)))]
+    camera = _path(rng, FRAMES, shift=rng.uniform(0, 60), zoom=0.12, turn=4)
+    base = float(np.exp(rng.uniform(0, 0.5))) * max(SIZE[0] / back.shape[1], SIZE[1] / back.shape[0])
+    things = []
+    for _ in range(int(rng.choice([1, 1, 2, 3]))):
+        front = back if rng.random() < 0.3 else photos[int(rng.integers(len(photos)))]
+        things.append(_thing(rng, front, shapes))
+    light = _light(rng, FRAMES)
+    blur = int(rng.choice([0, 0, 0, 3, 5]))
+    out, masks = [], []
+    for k in range(FRAMES):
+        matrix = camera[k].copy()
+        matrix[:2, :2] *= base
+        matrix = _centered(matrix, back.shape)
+        image = cv2.warpAffine(back, matrix, SIZE, borderMode=cv2.BORDER_REFLECT).astype(np.float32)
+        label = np.zeros(SIZE[::-1], np.uint8)
+        for number, (texture, alpha, path, bends, gloss) in enumerate(things, 1):
+            a, front = _drawn(texture, alpha, path[k], bends, k, gloss)
+            image = front * a[..., None] + image * (1 - a[..., None])
+            label[a > 0.5] = number
+        if blur:
+            image = cv2.filter2D(image, -1, _streak(rng, blur))
+        out.append(_seen(rng, image * light[k]))
+        masks.append(label)
+    return Clip("photos", out, masks)
+
+
+def _thing(
+    rng: Rng, photo: NDArray[np.uint8], shapes: Sequence[NDArray[np.bool_]]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], list[NDArray[np.float64]], NDArray[np.float32] | None, float]:
+    """Texture (h, w, 3), opacity (h, w), places over time, bends (T, 4, 4, 2) or none, and gloss of one cut-out."""
+    height = int(rng.uniform(50, 170))
+    if len(shapes) and rng.random() < 0.6:
+        shape = shapes[int(rng.integers(len(shapes)))]
+        shape = shape[:, ::-1] if rng.random() < 0.5 else shape
+        width = int(np.clip(height * shape.shape[1] / shape.shape[0], 20, 300))
+        alpha = cv2.resize(shape.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    else:
+        width = int(height * np.exp(rng.normal(0, 0.4)))
+        alpha = _blob(rng, height, width)
+    pad = 12
+    alpha = cv2.copyMakeBorder(alpha, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
+    h, w = alpha.shape
+    factor = max(w / photo.shape[1], h / photo.shape[0]) * float(np.exp(rng.uniform(0.05, 1.2)))
+    large = cv2.resize(
+        photo, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    )
+    y, x = int(rng.integers(0, large.shape[0] - h + 1)), int(rng.integers(0, large.shape[1] - w + 1))
+    texture = large[y : y + h, x : x + w].astype(np.float32) * rng.uniform(0.8, 1.2)
+    path = _path(rng, FRAMES, shift=rng.uniform(10, 130), zoom=rng.choice([0.05, 0.25]), turn=rng.choice([3, 25]))
+    start = np.array([rng.uniform(0.2, 0.8) * SIZE[0], rng.uniform(0.25, 0.75) * SIZE[1]])
+    middle = np.array([[1, 0, -w / 2], [0, 1, -h / 2], [0, 0, 1]])
+    places = [
+        np.array([[1, 0, start[0]], [0, 1, start[1]], [0, 0, 1]]) @ np.vstack([p, [0, 0, 1]]) @ middle for p in path
+    ]
+    bends = None
+    if rng.random() < 0.4:
+        ways = np.stack([_wave(rng, FRAMES, 1.0) for _ in range(32)], 1).reshape(FRAMES, 4, 4, 2)
+        bends = (ways * rng.uniform(1, 0.12 * min(h, w))).astype(np.float32)
+    gloss = float(rng.uniform(30, 110)) if rng.random() < 0.35 else 0.0
+    return texture, alpha, places, bends, gloss
+
+
+def _drawn(
+    texture: NDArray[np.float32],
+    alpha: NDArray[np.float32],
+    place: NDArray[np.float64],
+    bends: NDArray[np.float32] | None,
+    frame: int,
+    gloss: float,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Opacity and colours of a cut-out in one frame of size SIZE."""
+    h, w = alpha.shape
+    if bends is not None:
+        field = cv2.resize(bends[frame] - bends[0], (w, h), interpolation=cv2.INTER_CUBIC)
+        x, y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
+        at = np.dstack([x, y]) + field
+        alpha = cv2.remap(alpha, at, None, cv2.INTER_LINEAR)
+        texture = cv2.remap(texture, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if gloss:  # a light that does not move with the thing
+        x, y = np.meshgrid(np.linspace(-1, 1, w), np.linspace(-1, 1, h))
+        middle = 1.2 * np.sin(frame / 14)
+        shine = np.exp(-(((x - middle) * 2.5) ** 2 + ((y + 0.5 * middle) * 1.5) ** 2)).astype(np.float32)
+        texture = texture + gloss * shine[..., None]
+    matrix = place[:2]
+    a = cv2.warpAffine(alpha, matrix, SIZE)
+    return a, cv2.warpAffine(texture, matrix, SIZE, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _blob(rng: Rng, height: int, width: int) -> NDArray[np.float32]:
+    """A random round shape, a few corners in it at times, float32 (height, width)."""
+    angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+    radius = 1 + sum(rng.normal(0, 0.22 / k) * np.cos(k * angles + rng.uniform(0, 6.3)) for k in range(1, 6))
+    if rng.random() < 0.3:
+        corners = np.linspace(0, 60, int(rng.integers(3, 7)), endpoint=False).astype(int)
+        angles, radius = angles[corners], radius[corners]
+    radius = np.clip(radius, 0.3, None)
+    x, y = radius * np.cos(angles), radius * np.sin(angles)
+    x, y = (x - x.min()) / np.ptp(x) * (width - 1), (y - y.min()) / np.ptp(y) * (height - 1)
+    drawn = np.zeros((height * 2, width * 2), np.uint8)
+    cv2.fillPoly(drawn, [np.int32(np.stack([x, y], 1) * 2)], 255)
+    return cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+
+
+def _wave(rng: Rng, count: int, size: float) -> NDArray[np.float64]:
+    """A smooth path of one number."""
+    t = np.arange(count)
+    return sum(size / k * np.sin(2 * np.pi * t * k / rng.uniform(50, 110) + rng.uniform(0, 6.3)) for k in (1, 2, 3))
+
+
+def _path(rng: Rng, count: int, shift: float, zoom: float, turn: float) -> list[NDArray[np.float64]]:
+    """Similarity transforms (2, 3) of a smooth motion."""
+    x, y = _wave(rng, count, shift), _wave(rng, count, 0.6 * shift)
+    x, y = x + rng.normal(0, 0.4, count), y + rng.normal(0, 0.4, count)
+    scale, angle = np.exp(_wave(rng, count, zoom)), np.radians(_wave(rng, count, turn))
+    c, s = np.cos(angle) * scale, np.sin(angle) * scale
+    return [np.array([[c[k], -s[k], x[k]], [s[k], c[k], y[k]]]) for k in range(count)]
+
+
+def _centered(matrix: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """A transform about the middle of a photograph to about the middle of the clip."""
+    out = matrix.copy()
+    out[:, 2] += np.array(SIZE) / 2 - matrix[:, :2] @ np.array([shape[1] / 2, shape[0] / 2])
+    return out
+
+
+def _light(rng: Rng, count: int) -> NDArray[np.float64]:
+    """Brightness over time: mostly steady, now and then a change of exposure or flicker."""
+    kind = rng.random()
+    if kind < 0.6:
+        return np.ones(count)
+    if kind < 0.8:
+        return np.exp(_wave(rng, count, 0.25))
+    return np.exp(rng.normal(0, 0.06, count))
+
+
+def _streak(rng: Rng, length: int) -> NDArray[np.float32]:
+    """Kernel of a motion blur."""
+    kernel = np.zeros((length, length), np.float32)
+    kernel[length // 2] = 1
+    turn = cv2.getRotationMatrix2D(((length - 1) / 2,) * 2, float(rng.uniform(0, 180)), 1)
+    kernel = cv2.warpAffine(kernel, turn, (length, length)) + 1e-4
+    return kernel / kernel.sum()
+
+
+def _seen(rng: Rng, image: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """With a camera's noise, as bytes."""
+    noise = rng.standard_normal(image.shape[:2], np.float32) * np.float32(rng.uniform(0.5, 3))
+    return np.clip(image + noise[..., None], 0, 255).astype(np.uint8)
+
+
+def rendered(seed: int, index: int, frames: int = 40) -> Clip:
+    """One of the package's own scenes; those held out for the benchmark are not among them."""
+    from samlite_ros.scenes.hard_sequences import DEVELOPMENT, StreamSequence
+
+    one = DEVELOPMENT[index % len(DEVELOPMENT)]
+    truth = list(StreamSequence(one, seed, frames))
+    return Clip("rendered", [t.frame.image for t in truth], [t.ids for t in truth], 30.0)

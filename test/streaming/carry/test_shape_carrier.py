@@ -1,0 +1,136 @@
+"""Shapes carried from a late mask to every frame."""
+
+import cv2
+import numpy as np
+import pytest
+
+from samlite_ros.streaming.carry.planes import PLANES
+from samlite_ros.streaming.carry.refiner import OnnxRefiner
+from samlite_ros.streaming.carry.shape_carrier import ShapeCarrier
+from samlite_ros.streaming.carry.ways import paste
+from samlite_ros.streaming.image.frame_images import FrameImages
+from samlite_ros.streaming.tuning import Tuning
+
+SIZE = (240, 320)
+PERIOD_NS = 33_333_333
+TUNING = Tuning()
+
+
+def no_correction(planes: np.ndarray) -> np.ndarray:
+    return np.zeros(planes.shape[1:], np.float32)
+
+
+def texture(seed: int, size: tuple[int, int]) -> np.ndarray:
+    noise = np.random.default_rng(seed).uniform(0, 255, (size[0] // 4, size[1] // 4, 3)).astype(np.float32)
+    return cv2.resize(noise, size[::-1], interpolation=cv2.INTER_CUBIC).clip(0, 255).astype(np.uint8)
+
+
+BACK, FRONT = texture(0, SIZE), texture(1, (80, 80))
+
+
+def frame(number: int) -> tuple[np.ndarray, np.ndarray]:
+    """A textured square that moves 3 px a frame over a textured wall, and its mask."""
+    image, mask = BACK.copy(), np.zeros(SIZE, bool)
+    x = 40 + 3 * number
+    image[80:160, x : x + 80] = FRONT
+    mask[80:160, x : x + 80] = True
+    return image, mask
+
+
+def drawn(carrier: ShapeCarrier, thing: int) -> np.ndarray:
+    out = np.zeros(SIZE, bool)
+    claim = carrier.claims().get(thing)
+    if claim is not None:
+        x, y, values = paste(claim, SIZE)
+        out[y : y + values.shape[0], x : x + values.shape[1]] = values > 0
+    return out
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    return np.count_nonzero(a & b) / max(np.count_nonzero(a | b), 1)
+
+
+def run(carrier: ShapeCarrier, frames: int, late: int) -> list[float]:
+    """Overlap in each frame from when the first frame's mask, `late` frames old, was delivered."""
+    found, moment = [], None
+    for number in range(frames):
+        image, mask = frame(number)
+        carrier.advance(FrameImages(image), number * PERIOD_NS)
+        if number == 0:
+            moment = carrier.submit()
+        if number == late:
+            carrier.deliver(7, frame(0)[1], moment)
+        if number >= late:
+            found.append(overlap(drawn(carrier, 7), mask))
+    return found
+
+
+@pytest.mark.parametrize("late", [3, 14])
+def test_a_late_mask_is_carried_to_now_and_on(late):
+    assert min(run(ShapeCarrier(no_correction, TUNING), late + 10, late)) > 0.85
+
+
+def test_the_refiner_is_shown_the_planes_and_believed():
+    shown = []
+
+    class Eraser:
+        def __call__(self, planes):
+            shown.append(planes.shape)
+            return np.full(planes.shape[1:], -100, np.float32)
+
+    found = run(ShapeCarrier(Eraser(), TUNING), 4, 2)
+    assert set(shown) == {(PLANES, 96, 96)}
+    assert found == [0.0, 0.0]
+
+
+def test_a_thing_that_the_refiner_spoils_is_drawn_without_it_after_keyframes():
+    class Eraser:
+        def __call__(self, planes):
+            return np.full(planes.shape[1:], -100, np.float32)
+
+    carrier, moment, last = ShapeCarrier(Eraser(), TUNING), None, 0.0
+    for number in range(20):
+        image, mask = frame(number)
+        carrier.advance(FrameImages(image), number * PERIOD_NS)
+        last = overlap(drawn(carrier, 7), mask)
+        if number % 4 == 3 and moment is not None:
+            carrier.deliver(7, frame(number - 3)[1], moment)
+        if number % 4 == 0:
+            moment = carrier.submit()
+    assert last > 0.9
+
+
+def test_more_things_than_are_refined_at_once_are_all_shown():
+    carrier = ShapeCarrier(no_correction, TUNING)
+    image, _ = frame(0)
+    masks = []
+    for k in range(6):
+        mask = np.zeros(SIZE, bool)
+        mask[20 + 30 * k : 45 + 30 * k, 200:240] = True
+        masks.append(mask)
+    carrier.advance(FrameImages(image), 0)
+    moment = carrier.submit()
+    for k, mask in enumerate(masks):
+        carrier.deliver(k, mask, moment)
+    for number in range(1, 8):
+        carrier.advance(FrameImages(image), number * PERIOD_NS)
+        claims = carrier.claims()
+    assert set(claims) == set(range(6))
+    assert all(overlap(drawn(carrier, k), m) > 0.85 for k, m in enumerate(masks))
+
+
+def test_a_thing_that_ended_is_not_shown():
+    carrier = ShapeCarrier(no_correction, TUNING)
+    run(carrier, 5, 2)
+    carrier.end(7)
+    assert carrier.claims() == {}
+
+
+def test_missing_weights_are_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no weights of the refiner at"):
+        OnnxRefiner(tmp_path / "none.onnx")
+
+
+def test_there_is_no_keyframe_before_the_first_frame():
+    with pytest.raises(ValueError, match="no frame yet"):
+        ShapeCarrier(no_correction, TUNING).submit()
