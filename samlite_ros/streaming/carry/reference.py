@@ -66,18 +66,16 @@ class Reference:
 
     def seen_at(self, cells: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Signed distance [px] and colours at places among the window's cells, (h, w, 2)."""
-        border = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": FAR_PX}
-        distance = cv2.remap(self.distance, cells, NO_MAP, cv2.INTER_LINEAR, **border)
+        mode = cv2.BORDER_CONSTANT
+        distance = cv2.remap(self.distance, cells, NO_MAP, cv2.INTER_LINEAR, borderMode=mode, borderValue=FAR_PX)
         colors = cv2.remap(self.colors, cells, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(distance, np.float32), np.asarray(colors, np.uint8)
 
     def distance_at(self, places: NDArray[np.float32]) -> NDArray[np.float32]:
         """Signed distance at pixel places (h, w, 2), (h, w) [px]."""
         at = self.window.to_cells(places, self.distance.shape[0])
-        outside = FAR_PX
-        found = cv2.remap(
-            self.distance, at, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=outside
-        )
+        mode = cv2.BORDER_CONSTANT
+        found = cv2.remap(self.distance, at, NO_MAP, cv2.INTER_LINEAR, borderMode=mode, borderValue=FAR_PX)
         return np.asarray(found, np.float32)
 
     def _inner_px(self, unit_px: float, tuning: ShapeTuning) -> float:
@@ -138,7 +136,8 @@ def _shrunk(part: NDArray[np.uint8], corner: tuple[int, int], window: Window, ce
     values = part * np.uint8(255)
     cell = window.cell_px(cells)
     if cell > 1.5:
-        values = cv2.blur(values, (int(cell + 0.5), int(cell + 0.5)), borderType=cv2.BORDER_CONSTANT)
+        side = int(cell + 0.5)
+        values = np.asarray(cv2.blur(values, (side, side), borderType=cv2.BORDER_CONSTANT), np.uint8)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return np.asarray(cv2.warpAffine(values, matrix, (cells, cells), flags=flags) > 127)
 
@@ -179,7 +178,7 @@ def _outline(cells: NDArray[np.uint8]) -> NDArray[np.float32]:
     places = np.concatenate([c[:, 0] for c in contours]).astype(np.float32)
     chosen = np.linspace(0, len(places) - 1, min(OUTLINE_POINTS, len(places))).astype(np.intp)
     extremes = [int(f(places[:, axis])) for axis in (0, 1) for f in (np.argmin, np.argmax)]
-    return places[np.concatenate([chosen, extremes])]
+    return np.asarray(places[np.concatenate([chosen, extremes])], np.float32)
 
 
 def window_of(reference: Reference, bend: Bend, size: tuple[int, int], tuning: ShapeTuning) -> Window | None:

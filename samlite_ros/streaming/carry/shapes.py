@@ -95,10 +95,13 @@ class CarriedShapes:
         return 0.0 if self._carrier is None else self._carrier.surety(track.track_id)
 
     def _is_better_aligned(self, track: Track, claim: Claim, image: WorkImage) -> bool:
-        """Whether a template that fits is to be believed: no points tell the motion, or it is elsewhere or larger."""
+        """Whether a template that fits is to be believed: no points tell the motion, or it is elsewhere or larger.
+
+        What was drawn by its template and has no points stays so while something passes in front of it."""
         tuning = self._tuning.shapes
         if not self._fits(track):
-            return False
+            is_hidden = track.track_id in self._by_template and self._surety(track) < tuning.no_surety
+            return is_hidden and not track.misses
         if self._surety(track) < tuning.least_surety or track.cost < tuning.fitting_cost:
             return True
         area_px, center = claim.in_image(image.camera_scale[1])

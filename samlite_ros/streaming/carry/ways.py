@@ -122,8 +122,8 @@ class Shape:
         """Area of the refined shape over that of the carried one, and the overlap of both."""
         carried = self.distance > 0
         refined = self.claim(1.0).logits > 0
-        before, after = np.count_nonzero(carried), np.count_nonzero(refined)
-        both = np.count_nonzero(carried & refined)
+        before, after = int(np.count_nonzero(carried)), int(np.count_nonzero(refined))
+        both = int(np.count_nonzero(carried & refined))
         return after / max(before, 1), both / max(before + after - both, 1)
 
     def claim(self, trust: float) -> Claim:

@@ -7,6 +7,7 @@ that a mark knows are the first of the pool, in the same order, so what moved ho
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from samlite_ros.streaming.tuning import ShapeTuning
 
 NO_POINTS = np.zeros((0, 2), np.float32)
+NO_GUESS: Any = None  # OpenCV takes it, its stubs do not
 CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 15, 0.03)
 CORNER_SHRINK = 2
 """Corners are looked for in an image so many times smaller: their exact place does not matter, and the time does."""
@@ -46,9 +48,9 @@ class PointPool:
         if not len(self.now):
             return
         size = (self._tuning.patch_px,) * 2
-        ask = {"winSize": size, "maxLevel": self._tuning.levels, "criteria": CRITERIA}
-        moved, found, _ = cv2.calcOpticalFlowPyrLK(before, gray, self.now[:, None], None, **ask)
-        back, found_back, _ = self._return(before, gray, moved)
+        ask: dict[str, Any] = {"winSize": size, "maxLevel": self._tuning.levels, "criteria": CRITERIA}
+        moved, found, _ = cv2.calcOpticalFlowPyrLK(before, gray, self.now[:, None], NO_GUESS, **ask)
+        back, found_back, _ = self._return(before, gray, np.asarray(moved))
         moved, off = moved[:, 0], np.abs(back[:, 0] - self.now).max(1)
         good = (found[:, 0] == 1) & (found_back[:, 0] == 1) & (off < self._tuning.most_return_px)
         limit = np.array(gray.shape[::-1], np.float32)
@@ -59,12 +61,14 @@ class PointPool:
             mark.places = mark.places[good[: len(mark.places)]]
 
     def _return(
-        self, before: NDArray[np.uint8], gray: NDArray[np.uint8], moved: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32]]:
+        self, before: NDArray[np.uint8], gray: NDArray[np.uint8], moved: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Back again, at full size only, from near where the points were: what is there must look the same."""
         size = (self._tuning.patch_px,) * 2
-        ask = {"winSize": size, "maxLevel": 0, "criteria": CRITERIA, "flags": cv2.OPTFLOW_USE_INITIAL_FLOW}
-        return cv2.calcOpticalFlowPyrLK(gray, before, moved, self.now[:, None].copy(), **ask)
+        flags = cv2.OPTFLOW_USE_INITIAL_FLOW
+        ask: dict[str, Any] = {"winSize": size, "maxLevel": 0, "criteria": CRITERIA, "flags": flags}
+        back, found, error = cv2.calcOpticalFlowPyrLK(gray, before, moved, self.now[:, None].copy(), **ask)
+        return back, found, error
 
     def mark(self) -> Mark:
         """Remember where all points are."""
@@ -92,7 +96,7 @@ class PointPool:
         rows, columns, strength = _corners(gray, owner.shape, (x, y), t.least_corner)
         numbers = owner[rows, columns]
         have = np.bincount(owner[y, x], minlength=256)
-        things = np.count_nonzero(np.bincount(numbers, minlength=256)[1:] + have[1:])
+        things = int(np.count_nonzero(np.bincount(numbers, minlength=256)[1:] + have[1:]))
         quota = np.full(256, min(t.most_points_thing, int(t.most_points * t.points_on_things / max(things, 1))))
         quota[0] = t.most_points if not things else int(t.most_points * (1 - t.points_on_things))
         in_turn = np.where(numbers == 0, _rank(_fields(rows, columns), -strength), 0)
@@ -132,8 +136,8 @@ def _corners(
     strength = np.asarray(cv2.cornerMinEigenVal(small, 3), np.float32)
     free = np.ones(size, np.uint8)
     free[taken[1], taken[0]] = 0
-    free = cv2.erode(free, np.ones((APART, APART), np.uint8))
-    peak = (strength >= cv2.dilate(strength, np.ones((3, 3), np.uint8))) & (free > 0)
+    apart = cv2.erode(free, np.ones((APART, APART), np.uint8))
+    peak = (strength >= cv2.dilate(strength, np.ones((3, 3), np.uint8))) & (apart > 0)
     peak &= strength > least * float(strength.max())
     rows, columns = np.nonzero(peak)
     return rows, columns, strength[rows, columns]

@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from samlite_ros.streaming.image.frame_images import NO_MAP
 from samlite_ros.streaming.image.geometry import Poses, compose, invert, scale_of, transform
-from samlite_ros.streaming.image.work_image import NO_MAP, WorkImage
+from samlite_ros.streaming.image.work_image import WorkImage
 from samlite_ros.streaming.model.alignment_points import TEMPLATE_POINTS
 from samlite_ros.streaming.model.appearance import AppearanceModel
 from samlite_ros.streaming.tuning import AlignmentTuning

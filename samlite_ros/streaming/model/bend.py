@@ -91,10 +91,10 @@ def fit_bend(
         return Bend(back, none, none, 1.0, tuning.bend_prior, len(then), agreeing, tuning.many_points)
     off = then - (now @ back[:, :2].T + back[:, 2])
     length = np.hypot(off[:, 0], off[:, 1])
-    near = length < tuning.most_bend * root
+    is_near = length < tuning.most_bend * root
     if camera is not None:
-        near &= ~_behind(then, now, length, camera, tuning.behind_px * unit_px)
-    near = np.flatnonzero(near)
+        is_near &= ~_behind(then, now, length, camera, tuning.behind_px * unit_px)
+    near = np.flatnonzero(is_near)
     prior = tuning.bend_prior
     if len(near) > tuning.bend_points:
         prior *= tuning.bend_points / len(near)
@@ -115,11 +115,11 @@ def _affine(
         if matrix is not None:
             area = abs(float(np.linalg.det(matrix[:, :2])))
             if tuning.least_scale < area < tuning.most_scale:
-                return matrix.astype(np.float32), inliers[:, 0] > 0
-    matrix = np.eye(2, 3, dtype=np.float32)
+                return np.asarray(matrix, np.float32), np.asarray(inliers[:, 0] > 0)
+    shift = np.eye(2, 3, dtype=np.float32)
     if count:
-        matrix[:, 2] = np.median(now - then, 0)
-    return matrix, np.zeros(count, bool)
+        shift[:, 2] = np.median(now - then, 0)
+    return shift, np.zeros(count, bool)
 
 
 def _behind(
@@ -132,7 +132,7 @@ def _behind(
     """Which points moved as the camera did, and are so far off [px] the thing's own motion, bool (N,)."""
     at = now @ camera[:, :2].T + camera[:, 2]
     off_camera = np.linalg.norm(at[:, :2] / at[:, 2:] - then, axis=1)
-    return (off_camera < behind_px) & (off_px > 2 * off_camera) & (off_px > behind_px)
+    return np.asarray((off_camera < behind_px) & (off_px > 2 * off_camera) & (off_px > behind_px))
 
 
 def camera_motion(

@@ -44,12 +44,12 @@ def learn_colors(rgb: NDArray[np.uint8], distance: NDArray[np.float32], tuning: 
 
     Args:
         rgb: uint8 (n, n, 3).
-        distance: float32 (n, n): signed distance to the thing's border [cells]; NaN outside the image.
+        distance: float32 (n, n): signed distance to the thing's border [cells]; -inf outside the image.
         tuning: How.
     """
     bins = color_bins(rgb)
     inside = distance > 0
-    wide = max(RING_SHARE * float(np.sqrt(max(np.count_nonzero(inside), 1))), 6.0)
+    wide = max(RING_SHARE * float(np.sqrt(max(int(np.count_nonzero(inside)), 1))), 6.0)
     own, ring = histogram(bins[inside]), histogram(bins[(distance < 0) & (distance > -wide)])
     limit = tuning.log_odds_limit
     odds = np.clip(np.log((own + tuning.prior) / (ring + tuning.prior)), -limit, limit).astype(np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -50,11 +51,11 @@ def _read(name: str, paths: list[Path], labels: Path) -> Clip:
     """A sequence; images are shrunk to LONG_SIDE_PX, masks of 0 and 255 become 0 and 1."""
     images, masks = [], []
     for path in paths:
-        image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-        label = cv2.imread(str(labels / f"{path.stem}.png"), cv2.IMREAD_UNCHANGED)
+        image = _pixels(path, cv2.IMREAD_COLOR)[..., ::-1]
+        label = _pixels(labels / f"{path.stem}.png", cv2.IMREAD_UNCHANGED)
         label = label if label.ndim == 2 else label.max(2)
         if label.max() == 255 and len(np.unique(label)) == 2:
-            label = (label > 0).astype(np.uint8)
+            label = np.asarray(label > 0, np.uint8)
         factor = LONG_SIDE_PX / max(image.shape[:2])
         if factor < 1:
             size = round(image.shape[1] * factor), round(image.shape[0] * factor)
@@ -63,3 +64,15 @@ def _read(name: str, paths: list[Path], labels: Path) -> Clip:
         images.append(np.ascontiguousarray(image, np.uint8))
         masks.append(np.ascontiguousarray(label, np.uint8))
     return Clip(name, images, masks, sources=frozenset([name]))
+
+
+def _pixels(path: Path, flags: int) -> NDArray[Any]:
+    """An image file.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    image = cv2.imread(str(path), flags)
+    if image is None:
+        raise OSError(f"cannot read {path}")
+    return image

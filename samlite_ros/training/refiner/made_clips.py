@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,9 +23,11 @@ PHOTOS = {
 }  # fmt: skip
 """Photographs that Python packages ship; the model card tells their licences."""
 Rng = np.random.Generator
+Array = NDArray[Any]
+"""What cv2 gives: it does not tell which type."""
 
 
-def read_photos() -> dict[str, NDArray[np.uint8]]:
+def read_photos() -> dict[str, Array]:
     """Photographs of scikit-image and scikit-learn by name, uint8 (H, W, 3) RGB; those not installed are left out."""
     folders: dict[str, Path] = {}
     try:
@@ -76,7 +79,7 @@ def composite(rng: Rng, thing: Clip, scene: Clip) -> Clip:
     return Clip("mixed", out, masks, sources=thing.sources | scene.sources)
 
 
-def cut_out(rng: Rng, photos: Sequence[NDArray[np.uint8]], shapes: Sequence[NDArray[np.bool_]]) -> Clip:
+def cut_out(rng: Rng, photos: Sequence[Array], shapes: Sequence[Array]) -> Clip:
     """Parts of photographs, cut out by the shapes of things or by blobs, moving over another photograph.
 
     One in three bends, one in three is camouflaged (of the same photograph as what is behind it).
@@ -113,9 +116,7 @@ def cut_out(rng: Rng, photos: Sequence[NDArray[np.uint8]], shapes: Sequence[NDAr
     return Clip("photos", out, masks)
 
 
-def _thing(
-    rng: Rng, photo: NDArray[np.uint8], shapes: Sequence[NDArray[np.bool_]]
-) -> tuple[NDArray[np.float32], NDArray[np.float32], list[NDArray[np.float64]], NDArray[np.float32] | None, float]:
+def _thing(rng: Rng, photo: Array, shapes: Sequence[Array]) -> tuple[Array, Array, list[Array], Array | None, float]:
     """Texture (h, w, 3), opacity (h, w), places over time, bends (T, 4, 4, 2) or none, and gloss of one cut-out."""
     height = int(rng.uniform(50, 170))
     if len(shapes) and rng.random() < 0.6:
@@ -150,13 +151,13 @@ def _thing(
 
 
 def _drawn(
-    texture: NDArray[np.float32],
-    alpha: NDArray[np.float32],
-    place: NDArray[np.float64],
-    bends: NDArray[np.float32] | None,
+    texture: Array,
+    alpha: Array,
+    place: Array,
+    bends: Array | None,
     frame: int,
     gloss: float,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[Array, Array]:
     """Opacity and colours of a cut-out in one frame of size SIZE."""
     h, w = alpha.shape
     if bends is not None:
@@ -175,7 +176,7 @@ def _drawn(
     return a, cv2.warpAffine(texture, matrix, SIZE, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _blob(rng: Rng, height: int, width: int) -> NDArray[np.float32]:
+def _blob(rng: Rng, height: int, width: int) -> Array:
     """A random round shape, a few corners in it at times, float32 (height, width)."""
     angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
     radius = 1 + sum(rng.normal(0, 0.22 / k) * np.cos(k * angles + rng.uniform(0, 6.3)) for k in range(1, 6))
@@ -190,13 +191,13 @@ def _blob(rng: Rng, height: int, width: int) -> NDArray[np.float32]:
     return cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 
 
-def _wave(rng: Rng, count: int, size: float) -> NDArray[np.float64]:
+def _wave(rng: Rng, count: int, size: float) -> Array:
     """A smooth path of one number."""
     t = np.arange(count)
     return sum(size / k * np.sin(2 * np.pi * t * k / rng.uniform(50, 110) + rng.uniform(0, 6.3)) for k in (1, 2, 3))
 
 
-def _path(rng: Rng, count: int, shift: float, zoom: float, turn: float) -> list[NDArray[np.float64]]:
+def _path(rng: Rng, count: int, shift: float, zoom: float, turn: float) -> list[Array]:
     """Similarity transforms (2, 3) of a smooth motion."""
     x, y = _wave(rng, count, shift), _wave(rng, count, 0.6 * shift)
     x, y = x + rng.normal(0, 0.4, count), y + rng.normal(0, 0.4, count)
@@ -205,14 +206,14 @@ def _path(rng: Rng, count: int, shift: float, zoom: float, turn: float) -> list[
     return [np.array([[c[k], -s[k], x[k]], [s[k], c[k], y[k]]]) for k in range(count)]
 
 
-def _centered(matrix: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _centered(matrix: Array, shape: tuple[int, ...]) -> Array:
     """A transform about the middle of a photograph to about the middle of the clip."""
     out = matrix.copy()
     out[:, 2] += np.array(SIZE) / 2 - matrix[:, :2] @ np.array([shape[1] / 2, shape[0] / 2])
     return out
 
 
-def _light(rng: Rng, count: int) -> NDArray[np.float64]:
+def _light(rng: Rng, count: int) -> Array:
     """Brightness over time: mostly steady, now and then a change of exposure or flicker."""
     kind = rng.random()
     if kind < 0.6:
@@ -222,7 +223,7 @@ def _light(rng: Rng, count: int) -> NDArray[np.float64]:
     return np.exp(rng.normal(0, 0.06, count))
 
 
-def _streak(rng: Rng, length: int) -> NDArray[np.float32]:
+def _streak(rng: Rng, length: int) -> Array:
     """Kernel of a motion blur."""
     kernel = np.zeros((length, length), np.float32)
     kernel[length // 2] = 1
@@ -231,7 +232,7 @@ def _streak(rng: Rng, length: int) -> NDArray[np.float32]:
     return kernel / kernel.sum()
 
 
-def _seen(rng: Rng, image: NDArray[np.floating]) -> NDArray[np.uint8]:
+def _seen(rng: Rng, image: Array) -> Array:
     """With a camera's noise, as bytes."""
     noise = rng.standard_normal(image.shape[:2], np.float32) * np.float32(rng.uniform(0.5, 3))
     return np.clip(image + noise[..., None], 0, 255).astype(np.uint8)
