@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from samlite_ros.streaming.image.frame_images import NO_MAP
 from samlite_ros.training.refiner.clips import Clip
 
 SIZE = (544, 306)
@@ -65,7 +66,7 @@ def composite(rng: Rng, thing: Clip, scene: Clip) -> Clip:
     light = _light(rng, count)
     out, masks = [], []
     for k in range(count):
-        matrix = cv2.getRotationMatrix2D((w / 2, h / 2), turn, scale)
+        matrix: Array = np.asarray(cv2.getRotationMatrix2D((w / 2, h / 2), turn, scale))
         matrix[:, 2] += shift + drift * k
         image, label = images[first + k], labels[first + k]
         if flip:
@@ -103,7 +104,7 @@ def cut_out(rng: Rng, photos: Sequence[Array], shapes: Sequence[Array]) -> Clip:
         matrix = camera[k].copy()
         matrix[:2, :2] *= base
         matrix = _centered(matrix, back.shape)
-        image = cv2.warpAffine(back, matrix, SIZE, borderMode=cv2.BORDER_REFLECT).astype(np.float32)
+        image: Array = cv2.warpAffine(back, matrix, SIZE, borderMode=cv2.BORDER_REFLECT).astype(np.float32)
         label = np.zeros(SIZE[::-1], np.uint8)
         for number, (texture, alpha, path, bends, gloss) in enumerate(things, 1):
             a, front = _drawn(texture, alpha, path[k], bends, k, gloss)
@@ -164,8 +165,8 @@ def _drawn(
         field = cv2.resize(bends[frame] - bends[0], (w, h), interpolation=cv2.INTER_CUBIC)
         x, y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
         at = np.dstack([x, y]) + field
-        alpha = cv2.remap(alpha, at, None, cv2.INTER_LINEAR)
-        texture = cv2.remap(texture, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        alpha = cv2.remap(alpha, at, NO_MAP, cv2.INTER_LINEAR)
+        texture = cv2.remap(texture, at, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     if gloss:  # a light that does not move with the thing
         x, y = np.meshgrid(np.linspace(-1, 1, w), np.linspace(-1, 1, h))
         middle = 1.2 * np.sin(frame / 14)
@@ -179,7 +180,8 @@ def _drawn(
 def _blob(rng: Rng, height: int, width: int) -> Array:
     """A random round shape, a few corners in it at times, float32 (height, width)."""
     angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
-    radius = 1 + sum(rng.normal(0, 0.22 / k) * np.cos(k * angles + rng.uniform(0, 6.3)) for k in range(1, 6))
+    waves = [rng.normal(0, 0.22 / k) * np.cos(k * angles + rng.uniform(0, 6.3)) for k in range(1, 6)]
+    radius = 1 + np.sum(waves, 0)
     if rng.random() < 0.3:
         corners = np.linspace(0, 60, int(rng.integers(3, 7)), endpoint=False).astype(int)
         angles, radius = angles[corners], radius[corners]
@@ -187,14 +189,15 @@ def _blob(rng: Rng, height: int, width: int) -> Array:
     x, y = radius * np.cos(angles), radius * np.sin(angles)
     x, y = (x - x.min()) / np.ptp(x) * (width - 1), (y - y.min()) / np.ptp(y) * (height - 1)
     drawn = np.zeros((height * 2, width * 2), np.uint8)
-    cv2.fillPoly(drawn, [np.int32(np.stack([x, y], 1) * 2)], 255)
+    cv2.fillPoly(drawn, [(np.stack([x, y], 1) * 2).astype(np.int32)], 255)
     return cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 
 
 def _wave(rng: Rng, count: int, size: float) -> Array:
     """A smooth path of one number."""
     t = np.arange(count)
-    return sum(size / k * np.sin(2 * np.pi * t * k / rng.uniform(50, 110) + rng.uniform(0, 6.3)) for k in (1, 2, 3))
+    waves = [size / k * np.sin(2 * np.pi * t * k / rng.uniform(50, 110) + rng.uniform(0, 6.3)) for k in (1, 2, 3)]
+    return np.asarray(np.sum(waves, 0))
 
 
 def _path(rng: Rng, count: int, shift: float, zoom: float, turn: float) -> list[Array]:
