@@ -89,7 +89,10 @@ class CarriedShapes:
         return layers
 
     def _fits(self, track: Track) -> bool:
-        return not track.misses and track.inlier_share >= self._tuning.shapes.fitting_share
+        """Whether a template tells more than the points can."""
+        tuning = self._tuning.shapes
+        least = tuning.fitting_share if self._surety(track) >= tuning.no_surety else tuning.unsure_share
+        return not track.misses and track.inlier_share >= least
 
     def _surety(self, track: Track) -> float:
         return 0.0 if self._carrier is None else self._carrier.surety(track.track_id)

@@ -63,7 +63,9 @@ class ShapeTuning(TuningGroup):
         record_bonus: Share of its error by which another way must beat the usual one. Up: seldom changes.
         no_surety: An object that went out of the image and whose motion is known less surely is out of sight.
         least_surety: One whose motion is known less surely is drawn by its template, where that fits.
-        fitting_share: Share of template points that agree from which a template fits.
+        fitting_share: Share of template points that agree from which a template fits, ...
+        unsure_share: ... and where the motion is known less surely than `no_surety`. Down: what turns or bends and
+            has no points is drawn as it was.
         fitting_cost: One that fits and differs so little is drawn by its template [levels]: rigid and matt.
         most_apart, least_shown: ... and so is one whose carried shape is farther from it, as a share of the root of its
             area, or shows less of its area.
@@ -119,6 +121,7 @@ class ShapeTuning(TuningGroup):
     no_surety: float = bounded(0.1, 0, 1)
     least_surety: float = bounded(0.35, 0, 1)
     fitting_share: float = bounded(0.6, 0, 1)
+    unsure_share: float = bounded(0.2, 0, 1)
     fitting_cost: float = bounded(10.0, 0, 255)
     most_apart: float = bounded(0.6, 0, 100)
     least_shown: float = bounded(0.75, 0, 1)

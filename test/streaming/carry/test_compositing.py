@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 from painted_objects import RED, TUNING, image_of, keyframe, learn, track
 
-from samlite_ros.streaming.carry.compositing import Layer, composite_of, duplicates_among, render_layers, to_mask
+from samlite_ros.streaming.carry.compositing import (
+    Layer,
+    composite_of,
+    duplicates_among,
+    render_layers,
+    template_claims,
+    to_mask,
+)
 from samlite_ros.streaming.carry.tracks import PromptMatch
+from samlite_ros.streaming.carry.ways import Claim, paste
+from samlite_ros.streaming.image.frame_images import Window
 from samlite_ros.streaming.image.geometry import translation
 from samlite_ros.streaming.image.work_image import prepare
 from samlite_ros.streaming.model.keyframe import KeyframeMask, PaddedKeyframe
@@ -162,3 +171,21 @@ def test_a_border_is_drawn_where_the_margin_changes_sign(camera_size):
 
 def test_a_margin_that_is_never_positive_is_no_mask():
     assert to_mask(np.full((5, 5), -1, np.float32), 0, 0, image_of([])) is None
+
+
+def test_a_carried_shape_takes_the_place_of_the_template():
+    tracks = [track(learn(keyframe([(100, 80, 160, 140)]), 0), i) for i in (1, 2)]
+    elsewhere = Claim(Window(20, 20, 40, 40), np.full((8, 8), 2, np.float32))
+    image = image_of([(100, 80, 160, 140)])
+    carried, aligned = drawn(render_layers(tracks, image, TUNING.compositing, {1: elsewhere}))
+    assert carried[20:60, 20:60].all() and np.count_nonzero(carried) == 40 * 40
+    assert aligned[85:135, 105:155].all() and not aligned[20:60, 20:60].any()
+
+
+def test_what_a_template_says_is_the_same_at_the_cameras_resolution():
+    shown = track(learn(keyframe([(100, 80, 160, 140)]), 0))
+    image = image_of([(100, 80, 160, 140)])
+    claim = template_claims([shown], image, TUNING.compositing)[1]
+    (layer,) = render_layers([shown], image, TUNING.compositing)
+    x0, y0, log_odds = paste(claim, image.size, image.camera_scale)
+    assert (x0, y0) == (layer.x0, layer.y0) and np.allclose(log_odds, layer.log_odds, atol=1e-3)

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from samlite_ros.streaming.carry.planes import PLANES
-from samlite_ros.streaming.carry.refiner import OnnxRefiner
 from samlite_ros.streaming.carry.shape_carrier import ShapeCarrier
 from samlite_ros.streaming.carry.ways import paste
 from samlite_ros.streaming.image.frame_images import FrameImages
@@ -124,11 +123,6 @@ def test_a_thing_that_ended_is_not_shown():
     run(carrier, 5, 2)
     carrier.end(7)
     assert carrier.claims() == {}
-
-
-def test_missing_weights_are_told(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no weights of the refiner at"):
-        OnnxRefiner(tmp_path / "none.onnx")
 
 
 def test_there_is_no_keyframe_before_the_first_frame():

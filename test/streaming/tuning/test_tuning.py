@@ -18,6 +18,7 @@ from samlite_ros.streaming.tuning import (
     ModelUpdateTuning,
     MotionTuning,
     SearchTuning,
+    ShapeTuning,
     TemplateTuning,
     TrackingTuning,
     Tuning,
@@ -78,6 +79,8 @@ def test_a_tuning_is_a_value():
         Tuning(search=SearchTuning(least_evidence=0.01, candidates=0)),
         Tuning(compositing=CompositingTuning(disocclusion_log_odds=math.inf)),
         Tuning(model_update=ModelUpdateTuning(budget_px=1, new_budget_px=1)),
+        Tuning(shapes=ShapeTuning(most_points=0)),
+        Tuning(shapes=ShapeTuning(fitting_share=1.0, least_surety=0.0, no_surety=0.0)),
     ],
 )
 def test_an_extreme_value_is_no_fault(tuning):
