@@ -14,8 +14,8 @@ amodal distance     Signed distance to the border of the whole object, hidden pa
 model update        A model to learn from a keyframe; updates wait in a queue, a few are done per frame.
 track               One object followed over frames; uncertain = other poses are worth a try, lost = by all signs
                     elsewhere, mismatched = what is at its place does not look like it.
-shape, link         An object's outline in its keyframe, and as refined in a later frame; carried by points and their bend.
-refiner             The network that corrects a carried shape, from planes: what is seen and known in a window around it.
+shape, link         An object's outline in its keyframe, and as refined in a later frame; points carry and bend it.
+refiner             The network that corrects a carried shape, from planes: what is seen and known in its window.
 claim               Log-odds that the cells of such a window are one object's, at the camera's resolution.
 layer, composite    Log-odds that pixels are one object's; who owns which pixel of a frame, of all layers.
 occlusion           Which objects hide which others in the last composite.
