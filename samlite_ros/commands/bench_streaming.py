@@ -42,6 +42,7 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
     add("--sets", type=_sets, default=SETS, metavar="NAMES", help=f"sequences ({','.join(SETS)})")
     charge = "work per frame charged to the virtual clock: as measured (the default), or so long, which repeats exactly"
     add("--charge", dest="charge_s", type=_charge, metavar="measured|MS", help=charge)
+    add("--refine", action="store_true", help="carry by corner points and the refiner, as the node's refine_masks")
     what = parser.add_argument_group("what is measured, with the time it takes on two idle cores")
     add = what.add_argument
     add("--quick", action="store_true", help="few frames, the main table only; 2 minutes")
@@ -114,6 +115,7 @@ def footage_options(arguments: argparse.Namespace) -> FootageOptions:
         border_px=arguments.border_px or 0.0,
         miss=arguments.miss or 0.0,
         charge_s=arguments.charge_s,
+        refine=arguments.refine,
         pictures=str(arguments.json.parent),
     )
 
@@ -159,7 +161,7 @@ def bench_options(arguments: argparse.Namespace, sections: tuple[str, ...]) -> S
     if {"accuracy", "parts", "semireal"} & set(sections):
         _check_length(frames, max(arguments.profiles))
     options = StreamingBenchOptions(
-        arguments.seed, arguments.profiles, arguments.sets, frames, charge_s=arguments.charge_s
+        arguments.seed, arguments.profiles, arguments.sets, frames, charge_s=arguments.charge_s, refine=arguments.refine
     )
     return replace(options, variants=(MAIN,)) if arguments.quick else options
 

@@ -16,6 +16,7 @@ from samlite_ros.errors import ParameterError
 from samlite_ros.queries import Hysteresis, QueryOptions
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.streaming.pipeline import StreamingOptions
+from samlite_ros.streaming.tuning import ShapeTuning, Tuning
 
 
 class Change(Enum):
@@ -157,6 +158,11 @@ class Parameters:
         "Answer every camera frame with masks carried to it; false = answer only the frames the network saw.",
         Change.RUN,
     )
+    refine_masks: bool = _param(
+        False,
+        "Carry masks by corner points and a small network: half the error on real footage, 2 to 3 times the work.",
+        Change.RUN,
+    )
     keyframe_period: float = _param(
         0.0,
         "Least time between two passes of the network over one camera; 0 = no limit.",
@@ -201,6 +207,7 @@ class Parameters:
         """How each camera is answered."""
         return StreamingOptions(
             propagate=self.propagate,
+            tuning=Tuning(shapes=ShapeTuning(enabled=self.refine_masks)),
             keyframe_period_s=self.keyframe_period,
             max_mask_age_s=self.max_mask_age,
             merge_prompts=self.merge_phrases,

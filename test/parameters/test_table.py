@@ -123,3 +123,8 @@ def test_options_carry_the_values():
 
 def test_every_parameter_says_what_it_means():
     assert all(spec.meaning.endswith(".") and isinstance(spec.change, Change) for spec in SPECS.values())
+
+
+@pytest.mark.parametrize("refine", [True, False])
+def test_shapes_are_carried_where_masks_are_to_be_refined(refine):
+    assert Parameters(refine_masks=refine).streaming_options().tuning.shapes.enabled is refine

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from samlite_ros.bench.figures import Figure, row
-from samlite_ros.bench.streaming.both_ways import SequenceOutcome, error_ratio, mean_iou, run_sequence
+from samlite_ros.bench.streaming.both_ways import CARRIED, REFINED, SequenceOutcome, error_ratio, mean_iou, run_sequence
 from samlite_ros.bench.streaming.options import MAIN, Progress, StreamingBenchOptions
 from samlite_ros.bench.streaming.oracle import PERFECT, Imperfection
 from samlite_ros.evaluation.measures.causes import CAUSES
@@ -75,7 +75,7 @@ def run(options: StreamingBenchOptions, progress: Progress) -> list[Figure]:
     ]
     runs = []
     for set_name, sequence, variant, profile_ms in progress(todo, "accuracy"):
-        outcome = _run_variant(sequence, clip(sequence), VARIANTS[variant], profile_ms, options.charge_s)
+        outcome = _run_variant(sequence, clip(sequence), VARIANTS[variant], profile_ms, options)
         runs.append(Run(set_name, variant, profile_ms, outcome))
     return figures_of_runs(runs, with_work=options.charge_s is None)
 
@@ -90,7 +90,11 @@ def chosen_sequences(options: StreamingBenchOptions) -> list[tuple[str, StreamSe
 
 
 def _run_variant(
-    sequence: StreamSequence, truth: Sequence[TruthFrame], variant: Variant, profile_ms: float, charge_s: float | None
+    sequence: StreamSequence,
+    truth: Sequence[TruthFrame],
+    variant: Variant,
+    profile_ms: float,
+    options: StreamingBenchOptions,
 ) -> SequenceOutcome:
     return run_sequence(
         sequence.difficulty.name,
@@ -98,7 +102,8 @@ def _run_variant(
         LatencyProfile.of_total_ms(profile_ms),
         variant.phrase_count,
         variant.imperfection,
-        charge_s=charge_s,
+        options=REFINED if options.refine else CARRIED,
+        charge_s=options.charge_s,
     )
 
 

@@ -25,6 +25,7 @@ from samlite_ros.streaming.tuning import (
     ModelUpdateTuning,
     MotionTuning,
     SearchTuning,
+    ShapeTuning,
     TrackingTuning,
     TrackLifeTuning,
     Tuning,
@@ -38,6 +39,7 @@ MAX_MASK_AGE_S = 3.0
 MATCH_IOU = 0.3
 USUAL = StreamingOptions()
 CARRIED = StreamingOptions(propagate=True, max_mask_age_s=MAX_MASK_AGE_S)
+REFINED = replace(CARRIED, tuning=Tuning(shapes=ShapeTuning(enabled=True)))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from samlite_ros.bench.figures import Figure
+from samlite_ros.bench.streaming.both_ways import CARRIED, REFINED
 from samlite_ros.bench.streaming.judge import Judgement, figures_of_verdicts, judge_sequence
 from samlite_ros.bench.streaming.options import FootageOptions, Progress
 from samlite_ros.bench.streaming.oracle import Imperfection
@@ -64,10 +65,11 @@ def run(options: FootageOptions, progress: Progress) -> list[Figure]:
     """
     clip = lru_cache(maxsize=1)(partial(_read, options.frames))
     imperfection = Imperfection(options.border_px, options.miss)
+    ours = REFINED if options.refine else CARRIED
     verdicts = []
     for sequence, profile_ms in progress(list(product(find_sequences(options), options.profiles_ms)), TABLE):
         name = sequence.name.replace("/", " ")  # which parts a figure's name
-        verdicts.append(judge_sequence(name, clip(sequence), profile_ms, imperfection, options.charge_s))
+        verdicts.append(judge_sequence(name, clip(sequence), profile_ms, imperfection, options.charge_s, ours))
     judged = [v for v in verdicts if v is not None]
     if not judged:
         raise FootageError(

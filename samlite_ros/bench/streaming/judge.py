@@ -23,6 +23,7 @@ from samlite_ros.evaluation.measures.streaming_accuracy import (
 from samlite_ros.evaluation.pictures import Tile
 from samlite_ros.scenes.hard_sequences import TruthFrame
 from samlite_ros.streaming.answer import Published
+from samlite_ros.streaming.pipeline import StreamingOptions
 from samlite_ros.types import Segmentation
 from samlite_ros.virtual.latency import LatencyProfile
 from samlite_ros.virtual.run import VirtualRun
@@ -65,6 +66,7 @@ def judge_sequence(
     profile_ms: float,
     imperfection: Imperfection = PERFECT,
     charge_s: float | None = None,
+    options: StreamingOptions = CARRIED,
 ) -> Judgement | None:
     """Run all ways over one sequence.
 
@@ -74,6 +76,7 @@ def judge_sequence(
         profile_ms: Time of a pass [ms].
         imperfection: How the keyframes are spoilt, for all ways; the bound takes the true ones.
         charge_s: Our work per frame that is charged to the clock [s]; None = as measured. Others are not charged.
+        options: Of our pipeline.
 
     Returns:
         None where nothing can be judged: no thing is in sight after the first pass.
@@ -81,7 +84,7 @@ def judge_sequence(
     oracle = OracleSegmenter(truth, 1, imperfection)
     profile, frames = LatencyProfile.of_total_ms(profile_ms), [t.frame for t in truth]
     usual = VirtualRun(oracle, profile, USUAL, oracle_vocabulary(1), charge_s=0)
-    ours = VirtualRun(oracle, profile, CARRIED, oracle_vocabulary(1), charge_s=charge_s)
+    ours = VirtualRun(oracle, profile, options, oracle_vocabulary(1), charge_s=charge_s)
     published: dict[str, Sequence[Published]] = {"peers": with_matched_ids(list(usual.run(frames)))}
     with undisturbed():
         published["ours"] = list(ours.run(frames))

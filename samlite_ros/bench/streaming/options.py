@@ -27,6 +27,7 @@ class StreamingBenchOptions:
         variants: Names of VARIANTS.
         charge_s: Our work per frame that is charged to the virtual clock [s]; None = as measured. With a fixed one the
             figures are the same every time.
+        refine: Carry shapes by corner points and the refiner, as the node's `refine_masks`.
     """
 
     seed: int = 0
@@ -35,6 +36,7 @@ class StreamingBenchOptions:
     frames: int = 150
     variants: tuple[str, ...] = VARIANTS
     charge_s: float | None = None
+    refine: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class FootageOptions:
         frames: Per sequence, at most.
         profiles_ms: Time of a pass [ms], one profile each.
         border_px, miss: How the keyframes are spoilt; see `oracle.Imperfection`.
-        charge_s: As in `StreamingBenchOptions`.
+        charge_s, refine: As in `StreamingBenchOptions`.
         pictures: Folder for the pictures of the worst frames.
     """
 
@@ -62,6 +64,7 @@ class FootageOptions:
     border_px: float = 0.0
     miss: float = 0.0
     charge_s: float | None = None
+    refine: bool = False
     pictures: str = "."
 
 

@@ -11,11 +11,12 @@ from samlite_ros.streaming.tuning import ShapeTuning, Tuning
 from samlite_ros.virtual.latency import LatencyProfile
 from samlite_ros.virtual.run import VirtualRun
 
+SHAPES = Tuning(shapes=ShapeTuning(enabled=True))
 WORLD = PaintedWorld([Disc("ball", (200, 60, 50), 16.0, lambda i: (20 + 2.0 * i, 60.0))], size=(120, 160))
 
 
 def answers(tuning=None):
-    options = StreamingOptions(propagate=True, tuning=tuning or Tuning())
+    options = StreamingOptions(propagate=True, tuning=tuning or SHAPES)
     run = VirtualRun(truth_segmenter(WORLD), LatencyProfile(0.06, 0.03), options, vocabulary("ball"), charge_s=0)
     return {index_of(p.answer.stamp_ns): p.answer for p in run.run(WORLD.frame(i) for i in range(20))}
 
