@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from samlite_ros.bench.figures import Figure, row
-from samlite_ros.bench.streaming.both_ways import CARRIED, REFINED, SequenceOutcome, error_ratio, mean_iou, run_sequence
+from samlite_ros.bench.streaming.both_ways import SequenceOutcome, carried, error_ratio, mean_iou, run_sequence
 from samlite_ros.bench.streaming.options import MAIN, Progress, StreamingBenchOptions
 from samlite_ros.bench.streaming.oracle import PERFECT, Imperfection
 from samlite_ros.evaluation.measures.causes import CAUSES
@@ -102,7 +102,7 @@ def _run_variant(
         LatencyProfile.of_total_ms(profile_ms),
         variant.phrase_count,
         variant.imperfection,
-        options=REFINED if options.refine else CARRIED,
+        options=carried(options.refine),
         charge_s=options.charge_s,
     )
 

@@ -39,7 +39,6 @@ MAX_MASK_AGE_S = 3.0
 MATCH_IOU = 0.3
 USUAL = StreamingOptions()
 CARRIED = StreamingOptions(propagate=True, max_mask_age_s=MAX_MASK_AGE_S)
-REFINED = replace(CARRIED, tuning=Tuning(shapes=ShapeTuning(enabled=True)))
 
 
 @dataclass(frozen=True)
@@ -100,6 +99,11 @@ def run_sequence(
         run.record.counters,
         score_keyframes(truth, matched),
     )
+
+
+def carried(refine: bool) -> StreamingOptions:
+    """Masks carried to every frame; `refine`: as with the node's `refine_masks`."""
+    return replace(CARRIED, tuning=Tuning(shapes=ShapeTuning(enabled=refine)))
 
 
 @contextmanager

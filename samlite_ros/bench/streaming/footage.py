@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from samlite_ros.bench.figures import Figure
-from samlite_ros.bench.streaming.both_ways import CARRIED, REFINED
+from samlite_ros.bench.streaming.both_ways import carried
 from samlite_ros.bench.streaming.judge import Judgement, figures_of_verdicts, judge_sequence
 from samlite_ros.bench.streaming.options import FootageOptions, Progress
 from samlite_ros.bench.streaming.oracle import Imperfection
@@ -65,7 +65,7 @@ def run(options: FootageOptions, progress: Progress) -> list[Figure]:
     """
     clip = lru_cache(maxsize=1)(partial(_read, options.frames))
     imperfection = Imperfection(options.border_px, options.miss)
-    ours = REFINED if options.refine else CARRIED
+    ours = carried(options.refine)
     verdicts = []
     for sequence, profile_ms in progress(list(product(find_sequences(options), options.profiles_ms)), TABLE):
         name = sequence.name.replace("/", " ")  # which parts a figure's name

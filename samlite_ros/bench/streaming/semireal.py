@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import product
 
 from samlite_ros.bench.figures import Figure
-from samlite_ros.bench.streaming.both_ways import CARRIED, REFINED
+from samlite_ros.bench.streaming.both_ways import carried
 from samlite_ros.bench.streaming.judge import figures_of_verdicts, judge_sequence
 from samlite_ros.bench.streaming.options import Progress, StreamingBenchOptions
 from samlite_ros.scenes.cutouts import SEQUENCES, CutoutSequence
@@ -18,7 +18,7 @@ def run(options: StreamingBenchOptions, progress: Progress) -> list[Figure]:
     """Every sequence under every profile; see `judge.figures_of_verdicts`."""
     clip = lru_cache(maxsize=1)(CutoutSequence.read)
     sequences = [CutoutSequence(cutouts, options.seed, options.frames) for cutouts in SEQUENCES]
-    ours = REFINED if options.refine else CARRIED
+    ours = carried(options.refine)
     verdicts = []
     for sequence, profile_ms in progress(list(product(sequences, options.profiles_ms)), TABLE):
         verdicts.append(
