@@ -51,7 +51,7 @@ class QueryOutcome:
 
     Args:
         verdict: In a word.
-        reason: Why it is UNKNOWN or REJECTED, in words; else empty.
+        reason: Why it is UNKNOWN or REJECTED, or is not searched any more, in words; empty = nothing is in its way.
         presence: Probability that the thing is in the image at all, 0 to 1; NaN = not searched.
         last_seen_ns: Stamp of the newest image it was found in [ns]; 0 = never.
         last_seen_camera: Camera of that image; empty = never, or there is only one.
@@ -392,9 +392,7 @@ _SEARCHED = {QueryStatus.FOUND: Verdict.FOUND, QueryStatus.NOT_FOUND: Verdict.NO
 
 def _to_outcome(status: QueryStatus) -> QueryOutcome:
     verdict = _VERDICTS.get(status.state) or _SEARCHED.get(status.outcome, Verdict.UNKNOWN)
-    reason = status.message
-    if verdict is Verdict.UNKNOWN:
-        is_pending = status.state == QueryStatus.PENDING
-        reason = "its text is not embedded yet" if is_pending else "too few images were searched yet"
     last_seen_ns = status.last_seen.sec * _NS_PER_S + status.last_seen.nanosec
-    return QueryOutcome(verdict, reason, status.presence, last_seen_ns, status.last_seen_camera, status.class_id)
+    return QueryOutcome(
+        verdict, status.message, status.presence, last_seen_ns, status.last_seen_camera, status.class_id
+    )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Collection
 from typing import Any
+
+from samlite_ros.errors import SamliteError
 
 
 class Console:
@@ -45,6 +48,13 @@ class Console:
     def note(self, line: str) -> None:
         """Tell a line."""
         self._logger.info(line)
+
+
+def in_words(error: BaseException) -> str:
+    """Errors of our own explain themselves; others come with their traceback."""
+    if isinstance(error, SamliteError):
+        return str(error)
+    return "".join(traceback.format_exception(error))
 
 
 def last_line(text: str) -> str:

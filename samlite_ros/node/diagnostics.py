@@ -16,8 +16,10 @@ from samlite_ros.live.stream_worker import StreamWorker
 from samlite_ros.messages.fill import RCLPY, header_message
 from samlite_ros.node.console import Console
 from samlite_ros.node.image_input import REMEDY, ImageInput
+from samlite_ros.queries import HoldUps
 
 LOST = "lost"
+AWAY = "the network's process has ended and is started again"
 LOST_SHARE, FEWEST_LOST = 0.1, 3
 """Many images are lost where it is more than this share of them, and so many at least, between two reports."""
 LOSSES_TOLD_S = 10.0
@@ -45,6 +47,7 @@ class NodeFacts:
 
     Args:
         state: Lifecycle state.
+        model: The parameter.
         model_id: Of the loaded model; empty = none.
         active, pending: Numbers of queries.
         mismatches: A line for each peer whose QoS does not fit.
@@ -55,10 +58,11 @@ class NodeFacts:
     """
 
     state: str
+    model: str
     model_id: str
-    active: int
-    pending: int
-    mismatches: Sequence[str]
+    active: int = 0
+    pending: int = 0
+    mismatches: Sequence[str] = ()
     load_failure: str = ""
     loading: bool = False
     network_process: str = ""
@@ -87,6 +91,23 @@ class NetworkReport:
 
     def __init__(self) -> None:
         self._duty, self._failures = Rate(), Rate()
+        self._done, self._failed, self._fails = 0, 0, False
+
+    def hold_up(self, counters: NetworkCounters, facts: NodeFacts) -> str:
+        """Why no query of any camera is searched; empty = the network works, or would."""
+        done = counters.images_embedded + counters.late_jobs
+        if done != self._done or counters.failures != self._failed:
+            self._fails = counters.failures != self._failed
+            self._done, self._failed = done, counters.failures
+        if facts.load_failure:
+            return f"the model {facts.model} cannot be loaded: {facts.load_failure}"
+        if not facts.model_id:
+            return _without_model(facts)
+        if facts.state != "active":
+            return f"the node is {facts.state}: images are answered when it is activated"
+        if not facts.network_process:
+            return AWAY
+        return f"the network fails: {counters.last_failure}" if self._fails else ""
 
     def status(self, counters: NetworkCounters, facts: NodeFacts) -> Status:
         """ERROR where a model cannot be loaded or jobs failed, WARN where it is away or a pass outlasts its masks."""
@@ -98,7 +119,7 @@ class NetworkReport:
         elif failed:
             level, message = ERROR, f"failed: {counters.last_failure}"
         elif facts.model_id and not facts.network_process:
-            level, message = WARN, "the network's process has ended and is started again"
+            level, message = WARN, AWAY
         elif took_s > facts.mask_age_limit_s:
             level = WARN
             message = (
@@ -152,6 +173,19 @@ class StreamReport:
         self._repeated, self._unstamped, self._idle = Rate(), Rate(), Rate()
         self._last_count, self._last_image_s = 0, time.monotonic()
         self._losses = Losses()
+        self._hold_up = self._silence = ""
+
+    @property
+    def camera(self) -> str:
+        """Its name."""
+        return self._stream.camera
+
+    def hold_up(self) -> str:
+        """Why nothing is searched in this camera's images; empty = nothing keeps it."""
+        received = self._stream.counters.received
+        if not received and not self._silence:
+            return f"no image has come yet on {self._input.topic}"
+        return self._hold_up or (self._silence if received == self._last_count else "")
 
     def status(self, facts: NodeFacts, image_timeout_s: float) -> Status:
         """WARN where no image comes or many are lost, ERROR where images or answers fail."""
@@ -183,15 +217,19 @@ class StreamReport:
 
     def _judge(self, name: str, facts: NodeFacts, image_timeout_s: float) -> tuple[bytes, str]:
         """Failures come before what is odd; the console has heard of failures elsewhere."""
+        self._hold_up = self._silence = ""
         failure = self._failure()
         state, oddity = self._oddity(facts, image_timeout_s)
         idle = self._idle.update(self._stream.counters.idle) > 0
+        if idle:
+            self._hold_up = "nobody subscribes to a result or to the statuses of queries"
         well = "no queries" if not facts.active else "idle: nobody subscribes to a result" if idle else "answering"
         if facts.state == "active":
             self._console.change(name, state, oddity or "images come as they should", warn=bool(oddity))
             if change := self._input.follow_publishers(losing=state == LOST):
                 self._console.note(change)
         if failure:
+            self._hold_up = failure
             return ERROR, failure
         return (WARN, oddity) if oddity else (OK, well)
 
@@ -222,8 +260,13 @@ class StreamReport:
                 "images carry no stamp: the time of their arrival stands in for it; the driver should set it",
             )
         if silent_s > image_timeout_s:
-            why = self._input.why_silent()
-            return f"silent: {why.partition(';')[0]}", f"no image for {silent_s:.1f} s on {self._input.topic}: {why}"
+            why, remedy = self._input.why_silent()
+            self._silence = f"no image comes on {self._input.topic}: {why}"
+            advice = f"; {remedy}" if remedy else ""
+            return (
+                f"silent: {why.partition(';')[0]}",
+                f"no image for {silent_s:.1f} s on {self._input.topic}: {why}{advice}",
+            )
         return (LOST, f"{self._input.topic}: {lost}; {REMEDY}") if lost else ("", "")
 
 
@@ -275,6 +318,11 @@ class Report:
         self._node, self._console = node, console
         self._network = NetworkReport()
         self._streams = [StreamReport(s, i, console) for s, i in zip(streams, inputs, strict=True)]
+
+    def hold_ups(self, facts: NodeFacts, counters: NetworkCounters) -> HoldUps:
+        """What keeps queries from being searched; of the cameras as it was at the last message."""
+        cameras = {s.camera: s.hold_up() for s in self._streams}
+        return HoldUps(self._network.hold_up(counters, facts), cameras)
 
     def message(
         self, facts: NodeFacts, counters: NetworkCounters, image_timeout_s: float, now_ns: int

@@ -71,22 +71,22 @@ class ImageInput:
         """Of the topic."""
         return int(self._node.count_publishers(self.topic))
 
-    def why_silent(self) -> str:
-        """The likely cause where nothing comes."""
+    def why_silent(self) -> tuple[str, str]:
+        """The likely cause where nothing comes, and what may help; the latter may be empty."""
         peers = self._node.get_publishers_info_by_topic(self.topic)
         if not peers:
-            return f"nobody publishes it{self._hint()}"
+            return f"nobody publishes it{self._hint()}", ""
         others = [p for p in peers if p.topic_type != self._topic.type_name]
         if len(others) == len(peers):
-            return f"{endpoint_name(others[0])} publishes {others[0].topic_type}, not {self._topic.type_name}"
+            return f"{endpoint_name(others[0])} publishes {others[0].topic_type}, not {self._topic.type_name}", ""
         ours = self._subscription.qos_profile
         unfit = [(p, *qos_check_compatible(p.qos_profile, ours)) for p in peers]
         reasons = [(p, why.strip()) for p, fits, why in unfit if fits == QoSCompatibility.ERROR]
         if len(reasons) == len(peers):
-            return f"QoS mismatch with {endpoint_name(reasons[0][0])}: {reasons[0][1]}"
+            return f"QoS mismatch with {endpoint_name(reasons[0][0])}: {reasons[0][1]}", ""
         are = "1 publisher is" if len(peers) == 1 else f"{len(peers)} publishers are"
         who = f"{are} there ({endpoint_name(peers[0])})"
-        return f"{who} but nothing arrives: it sends nothing, or all of it is lost; {REMEDY}"
+        return f"{who} but nothing arrives: it sends nothing, or all of it is lost", REMEDY
 
     def follow_publishers(self, *, losing: bool) -> str:
         """Where images are lost, ask for them again if all who publish offer that; no more where one does not.

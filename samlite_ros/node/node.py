@@ -8,6 +8,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from dataclasses import replace
 from functools import partial, wraps
 from typing import Any
 
@@ -20,7 +21,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_msgs.msg import String
 
-from samlite_ros.errors import ParameterError, PhraseTooLongError, SamliteError
+from samlite_ros.errors import ParameterError, PhraseTooLongError
 from samlite_ros.live.failure_log import FailureLog
 from samlite_ros.live.memory import settle_memory
 from samlite_ros.live.network_worker import NetworkWorker
@@ -32,7 +33,7 @@ from samlite_ros.messages.topics import QUERY, QUERY_SET, QUERY_TEXT
 from samlite_ros.msg import QuerySet, TextQuery
 from samlite_ros.network.host import NetworkHost
 from samlite_ros.network.place import NetworkPlace
-from samlite_ros.node.console import Console, last_line
+from samlite_ros.node.console import Console, in_words, last_line
 from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
 from samlite_ros.node.diagnostics import NodeFacts, Report
 from samlite_ros.node.image_input import ImageInput
@@ -149,14 +150,12 @@ class SamliteNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         error = loading.exception()
         if error is not None:
-            self._load_failure = _in_words(error)
-            self._registry.suspend(f"the model {self._values.model} cannot be loaded: {last_line(self._load_failure)}")
+            self._load_failure = in_words(error)
             self.get_logger().error(self._load_failure)
             return TransitionCallbackReturn.FAILURE
         if self._values.opencv_threads:
             cv2.setNumThreads(self._values.opencv_threads)
         self._model_id, self._load_failure = loading.result(), ""
-        self._registry.suspend("")
         settle_memory()
         self._phase = "inactive"
         self._on_queries_changed()
@@ -315,6 +314,7 @@ class SamliteNode(LifecycleNode):
         self._tell_statuses(time.monotonic())
 
     def _tell_statuses(self, now_s: float) -> None:
+        self._registry.hold_up(self._report.hold_ups(self._facts(), self._network.counters))
         changed = self._registry.revision != self._told_revision
         if now_s < self._status_due_s or (not changed and now_s < self._status_refresh_s):
             return
@@ -327,19 +327,25 @@ class SamliteNode(LifecycleNode):
 
     def _on_diagnostics(self) -> None:
         states = [status.state for status in self._registry.statuses()]
-        facts = NodeFacts(
-            state=self._phase,
-            model_id=self._model_id,
-            load_failure=last_line(self._load_failure),
-            loading=self._loading is not None,
+        facts = replace(
+            self._facts(),
             active=states.count(State.ACTIVE),
             pending=states.count(State.PENDING),
             mismatches=self._qos.mismatches(),
-            network_process=self._place.in_words(self._network.process_id) if self._model_id else "",
-            mask_age_limit_s=self._values.max_mask_age if self._values.propagate else math.inf,
         )
         message = self._report.message(facts, self._network.counters, self._values.image_timeout, self._now_ns())
         self._diagnostics_publisher.publish(message)
+
+    def _facts(self) -> NodeFacts:
+        return NodeFacts(
+            state=self._phase,
+            model=self._values.model,
+            model_id=self._model_id,
+            load_failure=last_line(self._load_failure),
+            loading=self._loading is not None,
+            network_process=self._place.in_words(self._network.process_id) if self._model_id else "",
+            mask_age_limit_s=self._values.max_mask_age if self._values.propagate else math.inf,
+        )
 
     def _on_time_jump(self, jump: object) -> None:
         for stream in self._streams:
@@ -388,10 +394,3 @@ class SamliteNode(LifecycleNode):
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
-
-
-def _in_words(error: BaseException) -> str:
-    """Errors of our own explain themselves; others come with their traceback."""
-    if isinstance(error, SamliteError):
-        return str(error)
-    return "".join(traceback.format_exception(error))

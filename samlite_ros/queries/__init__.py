@@ -1,6 +1,7 @@
 """The standing queries: what clients ask, who asks it, and what came of it."""
 
 from samlite_ros.queries.asked import Asked
+from samlite_ros.queries.hold_ups import HoldUps
 from samlite_ros.queries.outcome import Hysteresis, Outcome
 from samlite_ros.queries.registry import (
     PARAMETER_CLIENT,
@@ -25,6 +26,7 @@ __all__ = [
     "TEXT_CLIENT",
     "Action",
     "Asked",
+    "HoldUps",
     "Hysteresis",
     "Outcome",
     "QueryOptions",

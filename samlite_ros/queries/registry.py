@@ -14,6 +14,7 @@ from enum import IntEnum
 
 from samlite_ros.errors import PhraseTooLongError, QueryRejected
 from samlite_ros.queries.class_ids import ClassIds
+from samlite_ros.queries.hold_ups import HoldUps
 from samlite_ros.queries.outcome import Finding, Outcome, SearchHistory
 from samlite_ros.queries.requests import (
     Action,
@@ -93,7 +94,7 @@ class QueryRegistry:
         self._ended: dict[QueryKey, _Ended] = {}
         self._ready: set[Prompt] = set()
         self._now_ns = 0
-        self._waits_for = ""
+        self._hold_ups = HoldUps()
         self._vocabulary = Vocabulary()
         self.revision = 0
         """Grows with every change of a query's state or outcome."""
@@ -162,15 +163,16 @@ class QueryRegistry:
         self._changed()
         return bool(rejected)
 
-    def suspend(self, why: str = "") -> None:
-        """The model is gone: every query is PENDING again.
-
-        Args:
-            why: What they wait for, told in their statuses.
-        """
+    def suspend(self) -> None:
+        """The model is gone: every query is PENDING again."""
         self._ready.clear()
-        self._waits_for = why
         self._changed()
+
+    def hold_up(self, hold_ups: HoldUps) -> None:
+        """Tell in the statuses, from now on, what keeps queries from being searched for."""
+        if hold_ups != self._hold_ups:
+            self._hold_ups = hold_ups
+            self.revision += 1
 
     def advance(self, now_ns: int) -> None:
         """Let time pass: expire queries, forget ended ones. A clock that jumped back takes all deadlines with it."""
@@ -250,6 +252,8 @@ class QueryRegistry:
 
     def _end(self, key: QueryKey, state: State) -> None:
         status = replace(self._status(self._standing[key]), state=state)
+        if state == State.REMOVED:  # one that expired may have waited in vain
+            status = replace(status, message="")
         self._drop(key)
         self._keep_ended(status)
 
@@ -292,7 +296,7 @@ class QueryRegistry:
             text=query.text,
             state=State.ACTIVE if query.prompt in self._ready else State.PENDING,
             outcome=self._outcome(standing),
-            message="" if query.prompt in self._ready else self._waits_for,
+            message=self._waits_for(standing),
             class_id=query.class_id,
             presence=history.presence,
             last_searched_ns=history.last_searched_ns,
@@ -300,6 +304,20 @@ class QueryRegistry:
             last_seen_camera=history.last_seen_camera,
             expires_ns=standing.expires_ns,
         )
+
+    def _waits_for(self, standing: _Standing) -> str:
+        """What an accepted query waits for; empty = nothing: it was searched, and is searched again."""
+        query, history = standing.query, standing.history
+        if self._hold_ups.node:
+            return self._hold_ups.node
+        if query.prompt not in self._ready:
+            return "its text waits for the network"
+        if held_up := self._hold_ups.of_cameras(query.cameras or self._options.cameras):
+            return held_up
+        if self._outcome(standing) != Outcome.UNKNOWN:
+            return ""
+        searched = history.last_searched_ns != NO_STAMP
+        return "too few images were searched yet" if searched else "waits for a pass of the network"
 
     def _changed(self) -> None:
         self.revision += 1

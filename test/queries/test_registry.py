@@ -9,6 +9,7 @@ from prompts import prompts
 from samlite_ros.errors import PhraseTooLongError
 from samlite_ros.queries import (
     Action,
+    HoldUps,
     Hysteresis,
     Outcome,
     QueryOptions,
@@ -337,6 +338,35 @@ def test_suspended_queries_are_pending_again():
     registry.suspend()
     assert status_of(registry).state == State.PENDING
     assert registry.pending_prompts == prompts("red ball")
+
+
+def test_what_a_query_waits_for_is_in_its_status():
+    registry = QueryRegistry(QueryOptions(cameras=("front", "rear"), hysteresis=Hysteresis(found_after=2)))
+    registry.apply(ask(), S)
+    assert status_of(registry).message == "its text waits for the network"
+    embed_pending(registry, lambda prompts: None, S)
+    assert status_of(registry).message == "waits for a pass of the network"
+    revision = registry.revision
+    registry.hold_up(HoldUps(cameras={"front": "", "rear": "no image"}))
+    assert (status_of(registry).message, registry.revision) == ("camera rear: no image", revision + 1)
+    registry.hold_up(HoldUps("the node sleeps", {"rear": "no image"}))
+    assert status_of(registry).message == "the node sleeps"
+    registry.hold_up(HoldUps())
+    registry.record(answer(registry, 1, [1], camera="front"))
+    assert status_of(registry).message == "too few images were searched yet"
+    registry.record(answer(registry, 2, [1], camera="front"))
+    assert (status_of(registry).outcome, status_of(registry).message) == (Outcome.FOUND, "")
+
+
+@pytest.mark.parametrize(("action", "message"), [(Action.REMOVE, ""), (None, "no image")])
+def test_what_it_waited_for_is_told_of_a_query_that_expired_but_not_of_one_that_was_removed(action, message):
+    registry = ready_registry(ask(lifetime_ns=S))
+    registry.hold_up(HoldUps(cameras={"": "no image"}))
+    if action is None:
+        registry.advance(3 * S)
+    else:
+        registry.apply(ask(action=action), S)
+    assert status_of(registry).message == message
 
 
 def test_a_flood_of_rejections_does_not_grow_without_bound():

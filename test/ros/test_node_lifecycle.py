@@ -100,7 +100,8 @@ def test_a_model_that_cannot_be_loaded_fails_the_transition_and_the_node_lives_o
         assert client.set_parameter("model", "there") == ""
         assert client.change_state("configure")
         assert client.change_state("activate")
-        assert client.wait_until_active("red thing", "parameters").message == ""
+        waits = lambda: "no image has come yet" in client.wait_until_active("red thing", "parameters").message  # noqa: E731
+        client.wait_for(waits, "what it waits for now")
         client.wait_for_diagnostic("network", lambda status, _: status.level == status.OK)
 
 
