@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PARTS = {
     "reuse": "time per frame for constant phrases and late queries, against the usual wrappers",
+    "passes": "one pass of the image encoder, against the reference",
     "node": "the node over DDS: latency, rate, drops, CPU and memory; late queries; beside busy networks",
     "memory": "memory per part, with and without the text encoder",
 }

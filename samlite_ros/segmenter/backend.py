@@ -24,6 +24,11 @@ the model."""
 Callback = Callable[[], None]
 """Called between two parts of a pass, on the thread that computes; it may begin and end another pass, or raise."""
 
+
+def go_on() -> None:
+    """Nothing is to be done between two parts."""
+
+
 ImageFeatures = Any
 """What one image's pass leaves for decoding, on the device, anything but None; lives as long as someone holds it."""
 

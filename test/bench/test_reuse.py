@@ -37,7 +37,11 @@ def passes(segmenter):
     """How often each encoder and the decoder run."""
     counts: Counter[str] = Counter()
     model = segmenter.backend.checkpoint.model
-    watched = {"image": model.vision_encoder, "text": model.text_encoder, "decode": model.detr_decoder.layers[0]}
+    watched = {
+        "image": model.vision_encoder.neck.fpn_layers[0],
+        "text": model.text_encoder,
+        "decode": model.detr_decoder.layers[0],
+    }
     hooks = [m.register_forward_pre_hook(lambda *_, n=name: counts.update([n])) for name, m in watched.items()]
     yield counts
     for hook in hooks:

@@ -18,7 +18,7 @@ from samlite_ros.bench.timing import measure
 from samlite_ros.bench.workload import camera_frame, phrases, prompts, segmenter_options, waiting_for
 from samlite_ros.segmenter.pytorch import load_backend
 from samlite_ros.segmenter.pytorch.backend import TorchBackend
-from samlite_ros.segmenter.pytorch.decoder import image_features, join
+from samlite_ros.segmenter.pytorch.decoder import join
 from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
 from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder
 
@@ -46,6 +46,7 @@ class NetworkParts:
         self._ids = torch.tensor(tokens, device=network.device)
         self._texts = backend.encode_prompts(prompts(16))
         self._decoder = SharedDecoder(network.model)
+        self._encoder = backend.image_encoder
 
     def calls(self, counts: Sequence[int], compile_it: Compile) -> dict[str, Call]:
         """Name to call: the image, and text and decode for each number of phrases at once.
@@ -55,7 +56,7 @@ class NetworkParts:
             compile_it: Applied to what is computed.
         """
         with torch.inference_mode():
-            self._image = image_features(self._embed_image())
+            self._image = self._embed_image()
         propose, masks = compile_it(self._decoder.propose), compile_it(self._decoder.masks)
         calls: dict[str, Call] = {"image": compile_it(self._embed_image)}
         for count in counts:
@@ -71,7 +72,7 @@ class NetworkParts:
         return masks(shared, propose(shared, join(self._texts[:count])), [self._kept] * count)
 
     def _embed_image(self) -> Any:
-        return self._model.vision_encoder(self._pixels)
+        return self._encoder(self._pixels)
 
 
 def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]:

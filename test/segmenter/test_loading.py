@@ -345,7 +345,7 @@ def test_lack_of_memory_is_survived_once(prepared):
     assert [r.prompt.display for r in found] == [p.display for p in text.prompts]
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
-    Failing(segmenter.backend.checkpoint.model.vision_encoder.neck, 1, out_of_memory)
+    Failing(segmenter.backend.checkpoint.model.vision_encoder.neck.fpn_layers[0], 1, out_of_memory)
     segmenter.embed_image(make_frame())
     assert segmenter.counts.memory_retries == 2
 
@@ -355,7 +355,7 @@ def test_lasting_lack_of_memory_is_an_error(prepared):
     Failing(segmenter.backend.checkpoint.model.detr_decoder.layers[0], 99, out_of_memory)
     with pytest.raises(InferenceError, match=r"no memory.*decode one phrase"):
         segmenter.segment(image, text, options)
-    Failing(segmenter.backend.checkpoint.model.vision_encoder.neck, 99, out_of_memory)
+    Failing(segmenter.backend.checkpoint.model.vision_encoder.neck.fpn_layers[0], 99, out_of_memory)
     with pytest.raises(InferenceError, match=r"no memory.*one image at 64 px"):
         segmenter.embed_image(make_frame())
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -13,13 +12,14 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from samlite_ros.segmenter.backend import Callback, Proposals
+from samlite_ros.segmenter.backend import Callback, Proposals, go_on
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.segmenter.pytorch.checkpoint import Checkpoint, load_checkpoint, set_threads
-from samlite_ros.segmenter.pytorch.decoder import ImageFeatures, TextFeatures, image_features, join
+from samlite_ros.segmenter.pytorch.decoder import ImageFeatures, TextFeatures, join
+from samlite_ros.segmenter.pytorch.image_encoder import ImageEncoder
 from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
 from samlite_ros.segmenter.pytorch.resample import resample
-from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder, SharedImage, go_on
+from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder, SharedImage
 from samlite_ros.segmenter.pytorch.text_encoder import TextEncoder
 from samlite_ros.types import Prompt
 
@@ -38,6 +38,7 @@ class TorchBackend:
 
     def __init__(self, checkpoint: Checkpoint, keep_text_encoder: bool = True) -> None:
         self.checkpoint = checkpoint
+        self.image_encoder = ImageEncoder(checkpoint.model.vision_encoder)
         self._decoder = SharedDecoder(checkpoint.model)
         self._shared: WeakKeyDictionary[ImageFeatures, SharedImage] = WeakKeyDictionary()  # lives as long as its image
         self._encoder = TextEncoder(checkpoint, keep_text_encoder)
@@ -77,8 +78,8 @@ class TorchBackend:
         """`on_block` is called before each block of the ViT and each scale of the neck."""
         network = self.checkpoint
         pixels = to_pixel_values(image, network.image_size, network.device, network.dtype)
-        with _call_before_blocks(network, on_block):
-            return image_features(network.model.vision_encoder(pixels))
+        features: ImageFeatures = self.image_encoder(pixels, on_block or go_on)
+        return features
 
     @torch.inference_mode()
     def propose(
@@ -119,19 +120,3 @@ class TorchBackend:
         if shared is None:
             shared = self._shared[image] = self._decoder.prepare(image)
         return shared
-
-
-@contextmanager
-def _call_before_blocks(network: Checkpoint, on_block: Callback | None) -> Iterator[None]:
-    """Call back before each block of the ViT and each scale of the neck."""
-    if on_block is None:
-        yield
-        return
-    encoder = network.model.vision_encoder
-    parts = (*encoder.backbone.layers, *encoder.neck.fpn_layers)
-    hooks = [part.register_forward_pre_hook(lambda *_: on_block()) for part in parts]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()

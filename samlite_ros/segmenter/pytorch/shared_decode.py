@@ -23,15 +23,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from samlite_ros.segmenter.backend import Callback
+from samlite_ros.segmenter.backend import Callback, go_on
 from samlite_ros.segmenter.pytorch.decoder import ImageFeatures, TextFeatures
 
 _RPB_SCALE = 8.0
 _SIGMOID_MARGIN = 1e-3
-
-
-def go_on() -> None:
-    """Nothing is to be done between two steps."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,66 @@
+"""CPU time and elapsed time of one pass of the image encoder: the reference's and ours, in turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+
+from samlite_ros.bench.figures import Figure, derived, figure
+from samlite_ros.bench.options import BenchOptions
+from samlite_ros.bench.timing import Sample, interleave
+from samlite_ros.bench.workload import camera_frame, segmenter_options, waiting_for
+from samlite_ros.segmenter.pytorch import load_backend
+from samlite_ros.segmenter.pytorch.backend import TorchBackend
+from samlite_ros.segmenter.pytorch.decoder import ImageFeatures, image_features
+from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
+
+REFERENCE, OURS = "reference", "ours"
+
+
+def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]:
+    """Measure every network of the options."""
+    figures: list[Figure] = []
+    for model in options.models:
+        on_step(f"{model}: the image encoder")
+        figures += against_reference(model, load_backend(segmenter_options(model, options)), options.rounds_of(model))
+    return figures
+
+
+@torch.inference_mode()
+def against_reference(name: str, backend: TorchBackend, rounds: int) -> list[Figure]:
+    """Our image encoder beside the reference's, after one pass of each that is compared and not timed."""
+    network = backend.checkpoint
+    pixels = to_pixel_values(camera_frame().image, network.image_size, network.device, network.dtype)
+    reference = network.model.vision_encoder
+    differs = _difference(backend.image_encoder(pixels), image_features(reference(pixels)))
+    sides: Mapping[str, Callable[[], object]] = {
+        REFERENCE: lambda: reference(pixels),
+        OURS: lambda: backend.image_encoder(pixels),
+    }
+    samples = interleave(sides, rounds, finish=waiting_for(network.device))
+    row = f"passes/{name}, {str(network.dtype).removeprefix('torch.')}"
+    return [*compared(row, samples, REFERENCE), derived(f"{row}/differ by", "", differs)]
+
+
+def compared(row: str, samples: Mapping[str, Sequence[Sample]], base: str) -> list[Figure]:
+    """CPU time of each side, and how many times less it is than that of one of them, round by round.
+
+    Args:
+        row: 'part/row'.
+        samples: By side; neighbours in time.
+        base: The side that the others are compared with.
+    """
+    figures = [figure(f"{row}/{side}", "s", [s.cpu_s for s in found]) for side, found in samples.items()]
+    for side, found in samples.items():
+        if side != base:
+            pairs = list(zip(samples[base], found, strict=True))
+            figures.append(figure(f"{row}/{side}, CPU time", "times less", [b.cpu_s / s.cpu_s for b, s in pairs]))
+            figures.append(figure(f"{row}/{side}, elapsed", "times less", [b.wall_s / s.wall_s for b, s in pairs]))
+    return figures
+
+
+def _difference(found: ImageFeatures, wanted: ImageFeatures) -> float:
+    """Largest difference of the maps, by parts of the largest number."""
+    pairs = zip(found.maps, wanted.maps, strict=True)
+    return max(float((one - other).abs().max() / other.abs().max()) for one, other in pairs)

@@ -1,0 +1,106 @@
+"""The image encoder gives the reference's numbers without its padding."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from small_networks import Shape, make_config
+from transformers import AutoModel
+
+from samlite_ros.segmenter.pytorch.decoder import image_features
+from samlite_ros.segmenter.pytorch.image_encoder import ImageEncoder
+
+PATCH, WINDOW = 14, 24
+SIZES = range(336, 1009, PATCH)
+SOME_SIZES = (336, 350, 364, 490, 504, 546, 658, 672, 686)
+
+
+@pytest.fixture(scope="module")
+def exact():
+    """0, where the kernels of this CPU give a row the same bits whatever is computed beside it; else rounding."""
+    weight, rows = torch.randn(2, 32, 32)
+    query, key = torch.randn(2, 1, 2, 576, 16)
+    same = torch.equal(F.linear(rows, weight)[:24], F.linear(rows[:24], weight))
+    same &= torch.equal(
+        F.scaled_dot_product_attention(query, key, key)[:, :, :264],
+        F.scaled_dot_product_attention(query[:, :, :264], key, key),
+    )
+    return 0.0 if same else 1e-6
+
+
+def make_encoder(size, attention="sdpa", dtype=torch.float32):
+    """Biases are large: those of keys and values are all that attention sees of padding."""
+    config = make_config(Shape(size, PATCH, 32, 2, WINDOW, (1,), 16)).vision_config
+    config.backbone_config.pretrain_image_size = 336
+    config._attn_implementation = attention
+    encoder = AutoModel.from_config(config, attn_implementation=attention).eval()
+    generator = torch.Generator().manual_seed(size)
+    for name, parameter in encoder.named_parameters():
+        spread = 0.5 if parameter.ndim == 1 else parameter[0].numel() ** -0.5
+        parameter.copy_(torch.randn(parameter.shape, generator=generator) * spread)
+        if "norm" in name and name.endswith("weight"):
+            parameter.add_(1.0)
+    return encoder.to(dtype)
+
+
+def make_pixels(size, dtype=torch.float32):
+    return (2 * torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(1)) - 1).to(dtype)
+
+
+def outputs(features):
+    return *features.maps, features.position_encoding
+
+
+def assert_equal(found, wanted, tolerance):
+    for one, other in zip(outputs(found), outputs(wanted), strict=True):
+        assert one.shape == other.shape and one.dtype == other.dtype
+        assert float((one - other).abs().max()) <= tolerance * float(other.abs().max())
+
+
+@pytest.mark.parametrize(
+    "size", [pytest.param(size, marks=() if size in SOME_SIZES else pytest.mark.acceptance) for size in SIZES]
+)
+@torch.inference_mode()
+def test_every_size_is_the_references_to_the_bit(size, exact):
+    encoder, pixels = make_encoder(size), make_pixels(size)
+    assert_equal(ImageEncoder(encoder)(pixels), image_features(encoder(pixels)), exact)
+
+
+@pytest.mark.parametrize(
+    "size", [pytest.param(size, marks=() if size in (350, 504) else pytest.mark.acceptance) for size in SIZES]
+)
+@torch.inference_mode()
+def test_plain_attention_is_the_references(size):
+    encoder, pixels = make_encoder(size, "eager"), make_pixels(size)
+    assert_equal(ImageEncoder(encoder)(pixels), image_features(encoder(pixels)), 1e-6)
+
+
+@pytest.mark.parametrize("size", [350, 504, 672])
+@torch.inference_mode()
+def test_half_precision_is_the_references_to_the_bit(size, exact):
+    encoder, pixels = make_encoder(size, dtype=torch.bfloat16), make_pixels(size, torch.bfloat16)
+    assert_equal(ImageEncoder(encoder)(pixels), image_features(encoder(pixels)), exact and 1e-2)
+
+
+@pytest.mark.parametrize("part", ["k_proj", "v_proj"])
+@torch.inference_mode()
+def test_a_mistake_in_padding_would_show(part):
+    encoder, pixels = make_encoder(504), make_pixels(504)
+    wanted = image_features(encoder(pixels))
+    ours = ImageEncoder(encoder)
+    bias = getattr(encoder.backbone.layers[0].attention, part).bias
+    bias.add_(0.01)  # after padding was derived from it
+    assert float((ours(pixels).maps[0] - image_features(encoder(pixels)).maps[0]).abs().max()) > 1e-4
+    bias.sub_(0.01)
+    assert_equal(ours(pixels), wanted, 1e-6)
+
+
+@torch.inference_mode()
+def test_no_token_of_padding_is_computed():
+    encoder, rows = make_encoder(504), []
+    for layer in encoder.backbone.layers:
+        for module in (layer.attention.q_proj, layer.attention.k_proj, layer.attention.v_proj, layer.attention.o_proj):
+            module.register_forward_hook(lambda _module, args, _output: rows.append(args[0].numel() // 32))
+    ImageEncoder(encoder)(make_pixels(504))
+    assert rows == [36 * 36] * 8
