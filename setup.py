@@ -33,6 +33,7 @@ EXTRAS = {
         "setuptools>=70.1",  # builds wheels by itself
         "trackeval>=1.3; python_version >= '3.11'",  # wants numpy 2
     ],
+    "train": ["onnx>=1.16", "scikit-image>=0.22", "scikit-learn>=1.3"],  # the last two ship photographs
 }
 
 # Bags are read and written without ROS, from the text of the messages.

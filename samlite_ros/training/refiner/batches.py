@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.streaming.carry.planes import PLANES
-from samlite_ros.training.refiner.crops import SCALES, SHAPES, TILE
+from samlite_ros.training.refiner.crops import SCALES, SHAPES, TILE, Crop
 
 N = SHAPES.cells
 DISTANCE_ROWS, UNLIKE_ROWS = [3, 4], [6, 7, 8, 9]
@@ -43,20 +42,19 @@ class CropTable:
     clip: NDArray[np.str_]
     sources: NDArray[np.str_]
 
-    def take(self, rows: NDArray[np.intp]) -> CropTable:
-        """Some of them."""
-        return CropTable(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
-
-def table_of(
-    planes: NDArray[np.int8], truth: NDArray[np.uint8], valid: NDArray[np.uint8], **told: NDArray[Any]
-) -> CropTable:
-    """Stack crops: planes (K, PLANES, TILE, TILE) times SCALES, truth and valid (K, TILE, TILE), gap, clip, sources."""
-    laid = np.full((len(planes), len(PARTS), TILE, TILE, 4), ZERO, np.uint8)
-    for part, rows in enumerate(PARTS):
-        laid[:, part, :, :, : len(rows)] = (planes[:, rows].view(np.uint8) ^ ZERO).transpose(0, 2, 3, 1)
-    steady = planes[:, STEADY_ROWS, 0, 0] * FACTORS[STEADY_ROWS, 0, 0]
-    return CropTable(laid, steady.astype(np.float32), np.stack([truth, valid], -1), **told)
+def table_of(crops: Sequence[Crop]) -> CropTable:
+    """Stack crops."""
+    laid = np.full((len(crops), len(PARTS), TILE, TILE, 4), ZERO, np.uint8)
+    truth = np.empty((len(crops), TILE, TILE, 2), np.uint8)
+    steady = np.empty((len(crops), len(STEADY_ROWS)), np.float32)
+    for k, crop in enumerate(crops):
+        for part, rows in enumerate(PARTS):
+            laid[k, part, :, :, : len(rows)] = (crop.planes[rows].view(np.uint8) ^ ZERO).transpose(1, 2, 0)
+        truth[k, ..., 0], truth[k, ..., 1] = crop.truth, crop.valid
+        steady[k] = crop.planes[STEADY_ROWS, 0, 0] * FACTORS[STEADY_ROWS, 0, 0]
+    gap = np.array([c.gap for c in crops])
+    return CropTable(laid, steady, truth, gap, np.array([c.clip for c in crops]), np.array([c.sources for c in crops]))
 
 
 def _grid(rng: Rng | None) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:

@@ -124,7 +124,7 @@ def _keyframe(rng: np.random.Generator, moment: Moment, label: NDArray[np.uint8]
         mask = label == thing
         if thing == 0 or np.count_nonzero(mask) < LEAST_PX:
             continue
-        shown = _bent(rng, mask) if rng.random() < 0.15 else mask
+        shown = _bent(rng, mask, 4.0) if rng.random() < 0.3 else mask
         key = reference_from_mask(moment, shown, SHAPES)
         if key is not None:
             phase = int(rng.integers(0, SHAPES.link_every))

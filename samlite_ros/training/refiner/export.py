@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnx  # noqa: F401  # torch needs it to write; missed here, and not when the training has ended
 import torch
 
 from samlite_ros.streaming.carry.planes import PLANES

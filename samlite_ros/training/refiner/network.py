@@ -1,12 +1,17 @@
-"""The refiner: a small U-Net at half the window's cells; what it gives is added to the carried shape's log-odds."""
+"""The refiner: a small U-Net; what it gives is added to the carried shape's log-odds.
+
+Large maps are dear: at half the window's cells there are few channels and one layer each way.
+"""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 from torch import Tensor, nn
 
 from samlite_ros.streaming.carry.planes import PLANES
 
-WIDTH = 16
+WIDTHS = (8, 24, 48, 64)
 
 
 def _block(before: int, after: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
@@ -15,30 +20,36 @@ def _block(before: int, after: int, stride: int = 1, kernel: int = 3) -> nn.Sequ
 
 
 class RefinerNet(nn.Module):
-    """planes (B, PLANES, n, n) to log-odds to add (B, 1, n, n); n is a multiple of 16."""
+    """planes (B, PLANES, n, n) to log-odds to add (B, 1, n, n); n is a multiple of 2 ** levels.
 
-    def __init__(self, width: int = WIDTH) -> None:
+    Args:
+        widths: Channels of each level, finest first; every level has half the cells a side of what is before it.
+    """
+
+    def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
-        w = width
-        self.stem = nn.Sequential(_block(PLANES, w, 2), _block(w, w))
-        self.down1 = nn.Sequential(_block(w, 2 * w, 2), _block(2 * w, 2 * w))
-        self.down2 = nn.Sequential(_block(2 * w, 4 * w, 2), _block(4 * w, 4 * w))
-        self.down3 = nn.Sequential(_block(4 * w, 4 * w, 2), _block(4 * w, 4 * w))
+        first, pairs = widths[0], list(pairwise(widths))
+        self.stem = _block(PLANES, first, 2)
+        self.downs = nn.ModuleList(self._down(a, b, deep=i > 0) for i, (a, b) in enumerate(pairs))
+        self.lifts = nn.ModuleList(_block(b, a, kernel=1) for a, b in pairs)
+        self.merges = nn.ModuleList(_block(a, a) for a, _ in pairs)
         self.up = nn.Upsample(scale_factor=2, mode="nearest")
-        self.lift3, self.merge3 = _block(4 * w, 4 * w, kernel=1), _block(4 * w, 4 * w)
-        self.lift2, self.merge2 = _block(4 * w, 2 * w, kernel=1), _block(2 * w, 2 * w)
-        self.lift1, self.merge1 = _block(2 * w, w, kernel=1), _block(w, w)
-        self.head = nn.ConvTranspose2d(w, 1, 4, 2, 1)
+        self.head = nn.ConvTranspose2d(first, 1, 4, 2, 1)
         if self.head.bias is not None:
             nn.init.zeros_(self.head.bias)
         self.head.weight.data *= 0.1
 
+    @staticmethod
+    def _down(before: int, after: int, deep: bool) -> nn.Sequential:
+        first = _block(before, after, 2)
+        return nn.Sequential(first, _block(after, after)) if deep else nn.Sequential(first)
+
     def forward(self, planes: Tensor) -> Tensor:
-        a = self.stem(planes)
-        b = self.down1(a)
-        c = self.down2(b)
-        c = self.merge3(c + self.up(self.lift3(self.down3(c))))
-        b = self.merge2(b + self.up(self.lift2(c)))
-        a = self.merge1(a + self.up(self.lift1(b)))
-        delta: Tensor = self.head(a)
+        maps = [self.stem(planes)]
+        for down in self.downs:
+            maps.append(down(maps[-1]))
+        merged = maps.pop()
+        for finer, lift, merge in zip(reversed(maps), reversed(self.lifts), reversed(self.merges), strict=True):
+            merged = merge(finer + self.up(lift(merged)))
+        delta: Tensor = self.head(merged)
         return delta

@@ -1,21 +1,29 @@
-"""Makes and stores the crops: one file per source, each made once (delete it to have it made anew)."""
+"""Makes and stores the crops: one folder per source, each made once (delete it to have it made anew)."""
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from samlite_ros.streaming.carry.refiner import Refiner
 from samlite_ros.training.refiner.batches import CropTable, table_of
-from samlite_ros.training.refiner.clips import Clip, read_clips
+from samlite_ros.training.refiner.clips import read_clips
 from samlite_ros.training.refiner.crops import Crop, crops_of
-from samlite_ros.training.refiner.made_clips import composite, cut_out, read_photos, rendered
+from samlite_ros.training.refiner.made_clips import (
+    composite,
+    cut_out,
+    frames_of,
+    read_photos,
+    rendered,
+    shapes_of,
+    varied,
+)
 
 Say = Callable[[str], None]
 """Takes a line for people."""
@@ -29,14 +37,18 @@ class Amounts:
     """How much of each source.
 
     Args:
-        real_passes: Times that each sequence is gone through.
+        real_passes: Times that each sequence is gone through; as it is the first time, varied after that.
         mixed, photos, rendered: Clips made of each kind.
     """
 
-    real_passes: int = 2
-    mixed: int = 110
-    photos: int = 90
-    rendered: int = 16
+    real_passes: int = 3
+    mixed: int = 130
+    photos: int = 110
+    rendered: int = 24
+
+    def scaled(self, share: float) -> Amounts:
+        """So large a share of it, at least one of each."""
+        return Amounts(*(max(round(share * value), 1) for value in astuple(self)))
 
 
 def prepare(
@@ -48,7 +60,7 @@ def prepare(
     say: Say,
     only: tuple[str, ...] = SOURCES,
 ) -> list[Path]:
-    """Make what is not there yet; returns the files.
+    """Make what is not there yet; returns the folders.
 
     Args:
         folder: Where they go.
@@ -63,7 +75,7 @@ def prepare(
     cv2.setNumThreads(1)
     paths = []
     for number, source in enumerate(only):
-        path = folder / f"{source}.npz"
+        path = folder / source
         paths.append(path)
         if path.exists():
             continue
@@ -80,16 +92,16 @@ def _crops(
 ) -> Iterator[Crop]:
     real = list(read_clips(sequences)) if source != "rendered" else []
     if source == "real":
-        for _ in range(amounts.real_passes):
+        for number in range(amounts.real_passes):
             for clip in real:
-                yield from crops_of(rng, clip, 3, 14, links(clip.name))
+                yield from crops_of(rng, varied(rng, clip) if number else clip, 3, 14, links(clip.name))
     elif source == "mixed":
         for _ in range(amounts.mixed):
             thing, scene = rng.choice(len(real), 2, replace=False)
             made = composite(rng, real[thing], real[scene])
             yield from crops_of(rng, made, 6, 12, links(real[thing].name))
     elif source == "photos":
-        photos = list(read_photos().values())
+        photos = read_photos() + frames_of(real)
         shapes = shapes_of(real)
         for _ in range(amounts.photos):
             yield from crops_of(rng, cut_out(rng, photos, shapes), 6, 8, links(""))
@@ -98,34 +110,17 @@ def _crops(
             yield from crops_of(rng, rendered(seed * 1000 + 500 + index, index), 8, 5, links(""))
 
 
-def shapes_of(clips: list[Clip]) -> list[NDArray[np.bool_]]:
-    """Cropped masks of things, some per sequence."""
-    out = []
-    for clip in clips:
-        for label in clip.labels[::12]:
-            mask = label > 0
-            x, y, w, h = cv2.boundingRect(mask.view(np.uint8))
-            if w > 40 and h > 40:
-                out.append(mask[y : y + h, x : x + w])
-    return out
+def store(folder: Path, crops: list[Crop]) -> None:
+    """Write crops, laid out as they are drawn; the folder appears only when it is whole."""
+    part = folder.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    table = table_of(crops)
+    for name in table.__dataclass_fields__:
+        np.save(part / f"{name}.npy", getattr(table, name))
+    part.rename(folder)
 
 
-def store(path: Path, crops: list[Crop]) -> None:
-    """Write crops; a file appears only when it is whole."""
-    part = path.with_suffix(".part.npz")
-    np.savez(
-        part,
-        planes=np.stack([c.planes for c in crops]),
-        truth=np.stack([c.truth for c in crops]),
-        valid=np.stack([c.valid for c in crops]),
-        gap=np.array([c.gap for c in crops]),
-        clip=np.array([c.clip for c in crops]),
-        sources=np.array([c.sources for c in crops]),
-    )
-    part.rename(path)
-
-
-def read(path: Path) -> CropTable:
-    """Read crops back."""
-    with np.load(path) as stored:
-        return table_of(**{name: stored[name] for name in stored.files})
+def read(folder: Path) -> CropTable:
+    """Crops as stored; they stay on disk and are shared by all who read them."""
+    return CropTable(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in CropTable.__dataclass_fields__))

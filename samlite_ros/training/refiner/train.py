@@ -1,10 +1,10 @@
-"""Trains the refiner: `python -m samlite_ros.training.refiner.train OUT --data FOLDER`; resumes where it stopped."""
+"""Trains the refiner: `samlite train-refiner FOLDER`; resumes where it stopped."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -48,22 +48,42 @@ class Recipe:
     save_every_s: float = 60.0
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How much is trained.
+
+    Args:
+        fold_steps: Steps of each fold's network.
+        steps: Steps of the last network.
+        share: Share of the usual number of crops that is made.
+    """
+
+    fold_steps: int = 2200
+    steps: int = 8000
+    share: float = 1.0
+
+
 class Data:
-    """Crops of all sources, drawn by SHARES; within real ones each sequence weighs the same."""
+    """Crops of all sources, drawn by SHARES; within real ones each sequence weighs the same.
+
+    Args:
+        paths: Folders of crops, named by their sources.
+        without: Sequences of which nothing is shown.
+    """
 
     def __init__(self, paths: list[Path], without: frozenset[str] = frozenset()) -> None:
         self.tables: dict[str, CropTable] = {}
+        self.rows: dict[str, NDArray[np.intp]] = {}
         self._weights: dict[str, NDArray[np.float64]] = {}
         for path in paths:
             table = prepare.read(path)
             kept = np.array([i for i, s in enumerate(table.sources) if not without & set(str(s).split("@"))], np.intp)
             if not len(kept):
                 continue
-            table = table.take(kept) if len(kept) < len(table.gap) else table
-            _, inverse, counts = np.unique(table.sources, return_inverse=True, return_counts=True)
-            weight = 1.0 / counts[inverse] if path.stem in ("real", "mixed") else np.ones(len(kept))
-            self.tables[path.stem] = table
-            self._weights[path.stem] = np.cumsum(weight / weight.sum())
+            _, inverse, counts = np.unique(table.sources[kept], return_inverse=True, return_counts=True)
+            weight = 1.0 / counts[inverse] if path.name in ("real", "mixed") else np.ones(len(kept))
+            self.tables[path.name], self.rows[path.name] = table, kept
+            self._weights[path.name] = np.cumsum(weight / weight.sum())
         share = np.array([SHARES[name] for name in self.tables])
         self._names, self._share = list(self.tables), share / share.sum()
 
@@ -72,8 +92,8 @@ class Data:
         parts = []
         for index in rng.choice(len(self._names), size, p=self._share):
             name = self._names[index]
-            row = int(np.searchsorted(self._weights[name], rng.random()))
-            parts.append(shown(rng, self.tables[name], min(row, len(self.tables[name].gap) - 1)))
+            at = min(int(np.searchsorted(self._weights[name], rng.random())), len(self.rows[name]) - 1)
+            parts.append(shown(rng, self.tables[name], int(self.rows[name][at])))
         return torch.from_numpy(np.stack([p[0] for p in parts])), torch.from_numpy(np.stack([p[1] for p in parts]))
 
 
@@ -185,9 +205,18 @@ class Trainer:
 
 
 def folds_of(text: str, names: list[str]) -> dict[str, frozenset[str]]:
-    """Sequences by fold: from "a,b;c,d", or four folds dealt out in turn."""
-    groups = [g.split(",") for g in text.split(";")] if text else [names[i::4] for i in range(4)]
-    return {f"fold{i}": frozenset(g) for i, g in enumerate(groups) if g}
+    """Sequences by fold: from "a,b;c,d", or four folds (fewer, where sequences are few) dealt out in turn.
+
+    Raises:
+        ValueError: Fewer than two sequences, or one is named that is not there.
+    """
+    if len(names) < 2:
+        raise ValueError(f"{len(names)} sequences with masks found, expected at least 2")
+    groups = [g.split(",") for g in text.split(";")] if text else [names[i::4] for i in range(min(4, len(names)))]
+    unknown = sorted({n for g in groups for n in g} - set(names))
+    if unknown:
+        raise ValueError(f"no sequence {', '.join(unknown)}: expected some of {', '.join(names)}")
+    return {f"fold{i}": frozenset(g) for i, g in enumerate(groups)}
 
 
 def linker(folder: Path, folds: dict[str, frozenset[str]]) -> prepare.Links:
@@ -207,31 +236,34 @@ def train(out: Path, paths: list[Path], recipe: Recipe, without: frozenset[str],
     net = RefinerNet()
     net.load_state_dict(torch.load(out / "checkpoint.pt")["average"])
     for name, table in data.tables.items():
-        rows = np.random.default_rng(1).permutation(len(table.gap))[:200]
+        rows = np.random.default_rng(1).permutation(data.rows[name])[:200]
         carried, refined = overlaps(net, table, rows).mean(0)
         say(f"{out.name}, {name}: overlap carried {carried:.4f}, refined {refined:.4f}")
 
 
-def train_refiner(data: Path, folder: Path, folds: str, fold_steps: int, steps: int, say: Say) -> Path:
+def train_refiner(data: Path, folder: Path, folds: str, plan: Plan, say: Say) -> Path:
     """The whole recipe; what is in the folder already is not made again.
 
     Args:
         data: Real sequences with masks, as DAVIS lays them out.
         folder: Of crops, checkpoints and weights.
         folds: Names of sequences that are of a kind, "a,b;c,d"; "" deals them out.
-        fold_steps: Steps of each fold's network.
-        steps: Steps of the last network.
+        plan: How much.
         say: Called with a line now and then.
 
     Returns:
         The weights (ONNX).
+
+    Raises:
+        ValueError: No sequences there, fewer than two, or a fold names one that is not there.
     """
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     kinds = folds_of(folds, [c.name for c in read_clips(data)])
-    spoilt = prepare.prepare(folder / "crops0", data, prepare.Amounts(real_passes=1), lambda _: None, 0, say)
+    amounts = prepare.Amounts().scaled(plan.share)
+    spoilt = prepare.prepare(folder / "crops0", data, replace(amounts, real_passes=1), lambda _: None, 0, say)
     for name, kept in kinds.items():
-        train(folder / name, spoilt, Recipe(steps=fold_steps), kept, say)
-    chained = prepare.prepare(folder / "crops1", data, prepare.Amounts(), linker(folder, kinds), 1, say)
-    train(folder / "final", chained, Recipe(steps=steps), frozenset(), say)
+        train(folder / name, spoilt, Recipe(steps=plan.fold_steps), kept, say)
+    chained = prepare.prepare(folder / "crops1", data, amounts, linker(folder, kinds), 1, say)
+    train(folder / "final", chained, Recipe(steps=plan.steps), frozenset(), say)
     return folder / "final" / "refiner.onnx"

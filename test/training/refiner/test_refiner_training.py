@@ -1,19 +1,22 @@
 """From clips to crops to a network that OpenCV runs."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 
+from samlite_ros.commands.cli import main
 from samlite_ros.streaming.carry.planes import PLANES
 from samlite_ros.streaming.carry.refiner import OnnxRefiner
 from samlite_ros.training.refiner import prepare
 from samlite_ros.training.refiner.batches import N, shown
-from samlite_ros.training.refiner.clips import read_clips
+from samlite_ros.training.refiner.clips import Clip, read_clips
 from samlite_ros.training.refiner.crops import SCALES, TILE, crops_of
-from samlite_ros.training.refiner.made_clips import cut_out
-from samlite_ros.training.refiner.train import Recipe, folds_of, train
+from samlite_ros.training.refiner.made_clips import Part, cut_out, varied
+from samlite_ros.training.refiner.train import Data, Recipe, folds_of, train
 
 
 def photo(seed: int) -> np.ndarray:
@@ -24,7 +27,7 @@ def photo(seed: int) -> np.ndarray:
 @pytest.fixture(scope="module")
 def crops():
     rng = np.random.default_rng(0)
-    clip = cut_out(rng, [photo(0), photo(1)], [])
+    clip = cut_out(rng, [Part(photo(0)), Part(photo(1))], [])
     return list(crops_of(rng, clip, 12, 6, None))
 
 
@@ -39,8 +42,8 @@ def test_crops_show_the_thing_where_it_is(crops):
 
 
 def test_what_is_stored_is_what_is_shown(crops, tmp_path):
-    prepare.store(tmp_path / "photos.npz", crops)
-    planes, truth = shown(None, prepare.read(tmp_path / "photos.npz"), 3)
+    prepare.store(tmp_path / "photos", crops)
+    planes, truth = shown(None, prepare.read(tmp_path / "photos"), 3)
     rim = (TILE - N) // 2
     expected = (crops[3].planes / SCALES)[:, rim:-rim, rim:-rim]
     assert np.abs(planes - expected).max() < 1e-5
@@ -49,12 +52,12 @@ def test_what_is_stored_is_what_is_shown(crops, tmp_path):
 
 def test_a_training_ends_in_a_network_that_opencv_runs_and_is_not_run_again(crops, tmp_path):
     pytest.importorskip("onnx")
-    prepare.store(tmp_path / "photos.npz", crops)
-    train(tmp_path / "out", [tmp_path / "photos.npz"], Recipe(steps=2, batch=2), frozenset(), print)
+    prepare.store(tmp_path / "photos", crops)
+    train(tmp_path / "out", [tmp_path / "photos"], Recipe(steps=2, batch=2), frozenset(), print)
     delta = OnnxRefiner(tmp_path / "out" / "refiner.onnx")(np.zeros((PLANES, 96, 96), np.float32))
     assert delta.shape == (96, 96) and np.isfinite(delta).all()
     made = (tmp_path / "out" / "checkpoint.pt").stat().st_mtime_ns
-    train(tmp_path / "out", [tmp_path / "photos.npz"], Recipe(steps=9, batch=2), frozenset(), print)
+    train(tmp_path / "out", [tmp_path / "photos"], Recipe(steps=9, batch=2), frozenset(), print)
     assert (tmp_path / "out" / "checkpoint.pt").stat().st_mtime_ns == made
 
 
@@ -75,4 +78,65 @@ def test_sequences_are_read_in_both_layouts(tmp_path, is_davis):
 
 def test_folds_are_as_told_or_dealt_out():
     assert folds_of("a,b;c", ["a", "b", "c"]) == {"fold0": {"a", "b"}, "fold1": {"c"}}
+    assert folds_of("", ["a", "b"]) == {"fold0": {"a"}, "fold1": {"b"}}
     assert sorted(n for kept in folds_of("", list("abcde")).values() for n in kept) == list("abcde")
+
+
+def test_what_is_no_fold_is_told():
+    with pytest.raises(ValueError, match="no sequence cow: expected some of a, b"):
+        folds_of("a,cow", ["a", "b"])
+    with pytest.raises(ValueError, match="1 sequences with masks found, expected at least 2"):
+        folds_of("", ["a"])
+
+
+def test_cut_outs_tell_whose_shapes_and_pixels_they_are():
+    shape = np.ones((60, 50), bool)
+    clip = cut_out(np.random.default_rng(0), [Part(photo(0), "cow"), Part(photo(1), "cow")], [Part(shape, "dog")])
+    assert "cow" in clip.sources and clip.sources <= {"cow", "dog"}
+    found = set()
+    for seed in range(4):
+        found |= cut_out(np.random.default_rng(seed), [Part(photo(0))], [Part(shape, "dog")]).sources
+    assert found == {"dog"}
+
+
+def test_varied_clips_keep_images_and_masks_together():
+    images = [photo(k)[:306, :544] for k in range(8)]
+    labels = [np.full((306, 544), k, np.uint8) for k in range(8)]
+    for seed in range(6):
+        clip = varied(np.random.default_rng(seed), Clip("cow", images, labels, sources=frozenset(["cow"])))
+        assert clip.name == "cow" and clip.sources == {"cow"} and len(clip.images) == len(clip.labels) >= 4
+        for image, label in zip(clip.images, clip.labels, strict=True):
+            likeness = [np.corrcoef(image[::9, ::9, 1].ravel(), i[::9, ::9, 1].ravel())[0, 1] for i in images]
+            assert int(np.argmax(likeness)) == label[0, 0]
+
+
+def test_what_is_left_out_is_not_shown(crops, tmp_path):
+    prepare.store(tmp_path / "photos", [replace(c, sources="cow@dog" if k % 2 else "") for k, c in enumerate(crops)])
+    assert list(Data([tmp_path / "photos"], frozenset(["dog"])).rows["photos"]) == list(range(0, len(crops), 2))
+
+
+def write_sequence(folder, name, seed):
+    """A square that moves over a photograph."""
+    (folder / name).mkdir(parents=True)
+    thing, back = photo(seed)[:80, :80], photo(seed + 1)[:306, :544]
+    for k in range(14):
+        image, mask = back.copy(), np.zeros((306, 544), np.uint8)
+        x = 60 + 8 * k
+        image[100:180, x : x + 80], mask[100:180, x : x + 80] = thing, 255
+        cv2.imwrite(str(folder / name / f"{k:05d}.jpg"), image)
+        cv2.imwrite(str(folder / name / f"{k:05d}.png"), mask)
+
+
+@pytest.mark.acceptance
+def test_the_recipe_from_footage_to_weights_and_again_in_no_time(tmp_path, capsys):
+    pytest.importorskip("onnx")
+    for number, name in enumerate(("cow", "dog")):
+        write_sequence(tmp_path / "data", name, 10 * number)
+    words = ["train-refiner", str(tmp_path / "data"), "--folder", str(tmp_path / "out"), "--share", "0.001"]
+    assert main([*words, "--fold-steps", "2", "--steps", "3"]) == 0
+    weights = tmp_path / "out" / "final" / "refiner.onnx"
+    assert str(weights) in capsys.readouterr().out
+    assert np.isfinite(OnnxRefiner(weights)(np.zeros((PLANES, N, N), np.float32))).all()
+    made = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert main([*words, "--fold-steps", "2", "--steps", "3"]) == 0
+    assert made == {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*") if p.is_file()}
