@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 
 from samlite_ros import __version__
+from samlite_ros.segmenter.pytorch.cpu_flags import CPUINFO, cpu_flags
 
 _PACKAGES = ("torch", "transformers", "numpy", "opencv-python", "scipy", "rosbags")
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16", "i8mm", "sve")
@@ -35,19 +36,6 @@ def describe() -> dict[str, Any]:
         "ros_distro": os.environ.get("ROS_DISTRO", ""),
         "rmw": os.environ.get("RMW_IMPLEMENTATION", "default"),
     }
-
-
-def cpu_flags() -> frozenset[str]:
-    """Instruction sets that the kernel names; empty where it does not."""
-    for line in _cpuinfo():
-        if line.startswith(("flags", "Features")):
-            return frozenset(line.split(":", 1)[1].split())
-    return frozenset()
-
-
-def has_bfloat16() -> bool:
-    """The CPU computes in bfloat16; elsewhere it is emulated, and slower than float32."""
-    return bool(cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"})
 
 
 class OthersLoad:
@@ -83,7 +71,7 @@ def _busy_s() -> float:
 
 def _cpuinfo() -> list[str]:
     try:
-        return Path("/proc/cpuinfo").read_text().splitlines()
+        return CPUINFO.read_text().splitlines()
     except OSError:
         return []
 

@@ -22,7 +22,7 @@ class BenchOptions:
         phrase_counts: Numbers of constant phrases.
         rounds: Interleaved rounds; 0 = by network, see `rounds_of`.
         kept: Masks kept per phrase, on both sides: with random weights, scores would make their number arbitrary.
-        device, dtype: As of the segmenter; 'auto' is bfloat16 for full-size networks on CPUs that compute in it.
+        device, dtype: As of the segmenter.
         threads: CPU threads of torch; 0 = the segmenter's own choice.
         sizes: Camera images, (width, height) [px].
         seconds: How long the node is measured in each setting [s].

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import torch
 
-from samlite_ros.bench.machine import has_bfloat16
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.errors import SamliteError
 from samlite_ros.scenes.render import render_scene
@@ -47,17 +46,12 @@ PHRASES = (
 def segmenter_options(model: str, options: BenchOptions) -> SegmenterOptions:
     """Options of a network by its benchmark name.
 
-    Where the benchmark's dtype is 'auto', full-size networks run in bfloat16 on CPUs that compute in it.
-
     Raises:
         SamliteError: There is no such network.
     """
     if model not in MODELS:
         raise SamliteError(f"model {model!r} is none of {', '.join(MODELS)}")
-    device, dtype = options.device, options.dtype
-    if dtype == "auto" and model != "demo" and device in ("auto", "cpu") and has_bfloat16() and not _has_cuda(device):
-        dtype = "bfloat16"
-    return replace(MODELS[model], device=device, dtype=dtype, threads=options.threads)
+    return replace(MODELS[model], device=options.device, dtype=options.dtype, threads=options.threads)
 
 
 def phrases(count: int) -> tuple[str, ...]:
@@ -92,7 +86,3 @@ def camera_frame(width: int = 1280, height: int = 720, seed: int = 1) -> Frame:
 def waiting_for(device: torch.device) -> Callable[[], object] | None:
     """What waits until the device is idle, to time what it does; None = a CPU, which does not run ahead."""
     return torch.cuda.synchronize if device.type == "cuda" else None
-
-
-def _has_cuda(device: str) -> bool:
-    return device == "auto" and torch.cuda.is_available()

@@ -24,6 +24,11 @@ class WrappedSegmenter:
         return self._inner.model_id
 
     @property
+    def computes(self) -> str:
+        """As the inner segmenter."""
+        return self._inner.computes
+
+    @property
     def interruptible(self) -> bool:
         """As the inner segmenter."""
         return self._inner.interruptible

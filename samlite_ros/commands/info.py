@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from samlite_ros.segmenter.pytorch.parts import PartSize
 
 DESCRIPTION = """Parameters and memory of each part of a model, beside those of SAM3. Only the configuration is read:
-the weights need not be there. Memory is that of the weights alone, as a CPU (32 bits) and a GPU (16 bits) hold them."""
+the weights need not be there. Memory is that of the weights alone, as float32 (32 bits) and bfloat16 (16 bits) hold
+them. The last line says where and in which of them this machine computes if it is left to choose."""
 
 
 def add_parser(parser: argparse.ArgumentParser) -> None:
@@ -26,10 +27,12 @@ def run(arguments: argparse.Namespace) -> int:
     from samlite_ros.segmenter.pytorch.dependencies import check_dependencies
 
     check_dependencies()
-    from samlite_ros.segmenter.pytorch.parts import part_sizes
+    from samlite_ros.segmenter.pytorch.parts import find_config, part_sizes
+    from samlite_ros.segmenter.pytorch.precision import choose_device, choose_precision, in_words
 
-    sizes = part_sizes(arguments.model)
-    print("\n".join(_table(arguments.model, sizes)))
+    config, device = find_config(arguments.model), choose_device("auto")
+    print("\n".join(_table(arguments.model, part_sizes(config))))
+    print(f"here it computes on {in_words(device, choose_precision('auto', device, config))}")
     return 0
 
 

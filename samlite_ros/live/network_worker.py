@@ -108,6 +108,12 @@ class NetworkWorker:
         network = self._network
         return None if network is None else network.pid
 
+    @property
+    def computes(self) -> str:
+        """How and where the network computes, in words; empty where there is none."""
+        network = self._network
+        return "" if network is None else network.computes
+
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()

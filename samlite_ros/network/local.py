@@ -46,6 +46,11 @@ class Network(Protocol):
         ...
 
     @property
+    def computes(self) -> str:
+        """Where and how it computes, in words: 'cpu, bfloat16'."""
+        ...
+
+    @property
     def interruptible(self) -> bool:
         """Whether what `between` asks for is answered within a pass; if not, it has to wait for the pass's end."""
         ...
@@ -113,6 +118,11 @@ class LocalNetwork:
     def model_id(self) -> str:
         """Names the weights."""
         return self._segmenter.model_id
+
+    @property
+    def computes(self) -> str:
+        """As the segmenter does."""
+        return self._segmenter.computes
 
     @property
     def interruptible(self) -> bool:

@@ -27,6 +27,7 @@ class Loaded:
     """See `Network`."""
 
     model_id: str
+    computes: str
     interruptible: bool
 
 

@@ -74,6 +74,11 @@ class RemoteNetwork:
         return self._loaded.model_id
 
     @property
+    def computes(self) -> str:
+        """As the segmenter does."""
+        return self._loaded.computes
+
+    @property
     def interruptible(self) -> bool:
         """As the segmenter is."""
         return self._loaded.interruptible

@@ -87,7 +87,8 @@ class NetworkServer:
         """The answer as it travels, and the prompts that are refused."""
         if isinstance(call, Load):
             self._network = LocalNetwork(self._factory(call.parameters))
-            return Loaded(self._network.model_id, self._network.interruptible), {}
+            network = self._network
+            return Loaded(network.model_id, network.computes, network.interruptible), {}
         if self._network is None:
             raise ValueError("no network is loaded")
         if isinstance(call, Embed):

@@ -49,6 +49,7 @@ class NodeFacts:
         state: Lifecycle state.
         model: The parameter.
         model_id: Of the loaded model; empty = none.
+        computes: How and where it computes, in words.
         active, pending: Numbers of queries.
         mismatches: A line for each peer whose QoS does not fit.
         load_failure: Why the model could not be loaded; empty = it could, or was not asked to.
@@ -60,6 +61,7 @@ class NodeFacts:
     state: str
     model: str
     model_id: str
+    computes: str = ""
     active: int = 0
     pending: int = 0
     mismatches: Sequence[str] = ()
@@ -127,6 +129,7 @@ class NetworkReport:
             )
         values = {
             "model": facts.model_id,
+            "computes": facts.computes,
             "process": facts.network_process,
             "process peak memory [MB]": _peak_mb(facts.network_process),
             "process restarts": counters.reloads,

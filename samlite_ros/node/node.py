@@ -159,7 +159,7 @@ class SamliteNode(LifecycleNode):
         settle_memory()
         self._phase = "inactive"
         self._on_queries_changed()
-        self.get_logger().info(f"model {self._model_id} is loaded")
+        self.get_logger().info(f"model {self._model_id} is loaded; it computes on {self._network.computes}")
         return TransitionCallbackReturn.SUCCESS
 
     @_told
@@ -341,6 +341,7 @@ class SamliteNode(LifecycleNode):
             state=self._phase,
             model=self._values.model,
             model_id=self._model_id,
+            computes=self._network.computes,
             load_failure=last_line(self._load_failure),
             loading=self._loading is not None,
             network_process=self._place.in_words(self._network.process_id) if self._model_id else "",

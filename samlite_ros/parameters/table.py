@@ -77,7 +77,8 @@ class Parameters:
     device: str = _param("auto", "auto (CUDA where there is one), cpu, cuda, cuda:1 ...", Change.CONFIGURE)
     dtype: str = _param(
         "auto",
-        "auto is bfloat16 on CUDA (float16 where the GPU lacks it) and float32 on a CPU.",
+        "auto is bfloat16 on CUDA (float16 where the GPU lacks it), and on CPUs that compute in it for large networks; "
+        "else float32.",
         Change.CONFIGURE,
         choices=("auto", "float32", "bfloat16", "float16"),
     )

@@ -70,6 +70,11 @@ class Backend(Protocol):
         ...
 
     @property
+    def computes(self) -> str:
+        """Where and how it computes, in words: 'cpu, bfloat16'."""
+        ...
+
+    @property
     def image_size(self) -> int:
         """Side of the square input [px]."""
         ...

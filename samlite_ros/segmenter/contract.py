@@ -39,6 +39,11 @@ class Segmenter(Protocol):
         ...
 
     @property
+    def computes(self) -> str:
+        """Where and how it computes, in words: 'cpu, bfloat16'."""
+        ...
+
+    @property
     def interruptible(self) -> bool:
         """Whether `on_block` and `on_step` are called; where they are not, a pass can be neither ended nor joined."""
         ...

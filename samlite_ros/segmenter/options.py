@@ -14,8 +14,8 @@ class SegmenterOptions:
         model: 'demo' (embedded), a local folder, a hub id such as 'vil-uob/sam3-litetext-s0', or 'random:s0'
             (the full-size architecture with random weights, for benchmarks).
         device: 'auto' (CUDA where there is one), 'cpu', 'cuda', 'cuda:1' ...
-        dtype: 'auto' (CUDA: bfloat16 where the GPU has it, else float16; CPU: float32), 'float32', 'bfloat16',
-            'float16'.
+        dtype: 'auto' (CUDA: bfloat16 where the GPU has it, else float16; CPU: bfloat16 for a large network where the
+            CPU has it and is measured to be faster in it, else float32), 'float32', 'bfloat16', 'float16'.
         attention: 'auto', 'eager' or 'sdpa'.
         image_size: Side of the square network input [px]; None = the checkpoint's own.
         threads: Threads of torch on the CPU; 0 = one for a small network, which more threads only slow down, else

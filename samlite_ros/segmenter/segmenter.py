@@ -57,6 +57,11 @@ class Sam3LiteTextSegmenter:
         return self.backend.model_id
 
     @property
+    def computes(self) -> str:
+        """How and where: the backend's."""
+        return self.backend.computes
+
+    @property
     def interruptible(self) -> bool:
         """Whether the callbacks are called: the backend's."""
         return self.backend.interruptible

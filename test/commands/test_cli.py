@@ -16,7 +16,7 @@ from samlite_ros import __version__
 from samlite_ros.commands import cli
 from samlite_ros.errors import ModelLoadError
 from samlite_ros.segmenter import sources
-from samlite_ros.segmenter.pytorch.parts import PARTS, SAM3_PARAMETERS, part_sizes
+from samlite_ros.segmenter.pytorch.parts import PARTS, SAM3_PARAMETERS, find_config, part_sizes
 from samlite_ros.segmenter.sources import DEMO_FOLDER
 
 S0 = "vil-uob/sam3-litetext-s0"
@@ -59,6 +59,7 @@ def test_info_shows_what_the_text_encoder_saves(capsys):
     assert re.search(r"text encoder +42\.441 M +169\.8 MB +84\.9 MB +353\.462 M +-88\.0%", out)
     assert re.search(r"vision encoder +454\.039 M .* same", out)
     assert re.search(r"all +529\.224 M .* 840\.37\d M +-37\.0%", out)
+    assert re.search(r"here it computes on c\w+, b?float\d\d", out)
 
 
 def test_info_of_a_folder_needs_its_configuration_only(tmp_path, capsys):
@@ -74,7 +75,7 @@ def test_parts_are_the_whole():
     from samlite_ros.segmenter.pytorch.checkpoint import load_checkpoint
 
     model = load_checkpoint(SegmenterOptions(device="cpu")).model
-    assert sum(p.parameters for p in part_sizes("demo")) == sum(p.numel() for p in model.parameters())
+    assert sum(p.parameters for p in part_sizes(find_config("demo"))) == sum(p.numel() for p in model.parameters())
 
 
 def test_sam3s_sizes_are_those_of_its_architecture():

@@ -108,6 +108,7 @@ class FakeSegmenter:
         records: bool = True,
     ) -> None:
         self.find, self.model_id, self.pace, self.interruptible = find, model_id, pace, interruptible
+        self.computes = "known answers"
         self.refuse, self.keep, self.records = refuse, keep, records
         self.at_block: Callable[[Frame, int], object] = lambda frame, block: None
         self.at_segment: Callable[[ImageEmbedding, PromptEmbedding], object] = lambda image, prompts: None

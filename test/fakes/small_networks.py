@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, Sam3LiteTextConfig, Sam3LiteTextModel
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.segmenter.pytorch.backend import TorchBackend
 from samlite_ros.segmenter.pytorch.checkpoint import Checkpoint
+from samlite_ros.segmenter.pytorch.precision import Precision
 from samlite_ros.segmenter.segmenter import Sam3LiteTextSegmenter
 from samlite_ros.segmenter.sources import DEMO_FOLDER
 from samlite_ros.types import Frame
@@ -122,7 +123,9 @@ def _spread_scores(model: Sam3LiteTextModel, image_size: int) -> None:
 def make_checkpoint(shape: Shape, seed: int = 0) -> Checkpoint:
     tokenizer = AutoTokenizer.from_pretrained(DEMO_FOLDER, local_files_only=True)
     device = torch.device("cpu")
-    return Checkpoint(make_model(shape, seed), tokenizer, "small", device, torch.float32, shape.image_size, None)
+    return Checkpoint(
+        make_model(shape, seed), tokenizer, "small", device, Precision(torch.float32), shape.image_size, None
+    )
 
 
 def make_segmenter(shape: Shape | None = None, seed: int = 0, **options: object) -> Sam3LiteTextSegmenter:

@@ -67,6 +67,8 @@ def test_without_a_process_of_its_own_the_network_is_in_the_nodes():
     with graph(parameters=parameters) as (client, node):
         answers = client.listen_to_outputs("segmentation")["segmentation"]
         client.wait_for_diagnostic("network", lambda _, values: values["process"] == "the node's")
+        client.wait_for_diagnostic("network", lambda _, values: values["computes"] == "known answers")
+        assert "is loaded; it computes on known answers" in node.log()
         assert tree_of(node.process.pid) == [node.process.pid]
         assert client.answer_to(scene("red"), answers).instances
         assert "at start" in client.set_parameter("network_process", True)

@@ -27,6 +27,7 @@ class ColourBackend:
     """Finds everything of a primary colour as one instance; numpy alone."""
 
     model_id, device, image_size, interruptible, out_of_memory = "colours", "nowhere", CELLS, True, MemoryError
+    computes = "with numpy"
     resample = staticmethod(resample)
 
     def __init__(self, _options):

@@ -21,7 +21,7 @@ from small_networks import Shape, make_checkpoint, make_frame, make_segmenter
 from samlite_ros.errors import InferenceError, ModelLoadError
 from samlite_ros.segmenter import SegmenterOptions, load_segmenter
 from samlite_ros.segmenter.pytorch import dependencies
-from samlite_ros.segmenter.pytorch.checkpoint import choose_attention, choose_dtype, load_checkpoint
+from samlite_ros.segmenter.pytorch.checkpoint import choose_attention, load_checkpoint
 from samlite_ros.segmenter.pytorch.dependencies import check_dependencies
 from samlite_ros.segmenter.pytorch.random_weights import RANDOM_MODELS, random_model
 from samlite_ros.segmenter.sources import DEMO_FOLDER, PUBLISHED
@@ -186,18 +186,10 @@ def test_impossible_numbers_are_refused(options):
 
 
 def test_choices_for_this_device():
-    assert choose_dtype("auto", CPU) == torch.float32
-    assert choose_dtype("bfloat16", CPU) == torch.bfloat16
     assert choose_attention("auto", CPU, 144) == "eager"
     assert choose_attention("auto", CPU, 5184) == "sdpa"
     assert choose_attention("auto", torch.device("cuda"), 144) == "sdpa"
     assert choose_attention("eager", torch.device("cuda"), 5184) == "eager"
-
-
-@pytest.mark.parametrize(("capability", "dtype"), [((7, 2), torch.float16), ((8, 7), torch.bfloat16)])
-def test_dtype_on_cuda_is_what_the_gpu_has_in_hardware(monkeypatch, capability, dtype):
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
-    assert choose_dtype("auto", torch.device("cuda")) == dtype
 
 
 def test_another_image_size_and_dtype_work():

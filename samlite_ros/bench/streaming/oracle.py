@@ -59,6 +59,7 @@ class OracleSegmenter:
     """
 
     model_id = "oracle"
+    computes = "the truth"
     interruptible = False
 
     def __init__(

@@ -52,6 +52,7 @@ class TorchBackend:
         """
         checkpoint = load_checkpoint(options)
         set_threads(options.threads, checkpoint)
+        torch.set_float32_matmul_precision(checkpoint.precision.matmul)
         return cls(checkpoint, options.keep_text_encoder)
 
     @property
@@ -61,6 +62,10 @@ class TorchBackend:
     @property
     def device(self) -> str:
         return str(self.checkpoint.device)
+
+    @property
+    def computes(self) -> str:
+        return self.checkpoint.computes
 
     @property
     def image_size(self) -> int:

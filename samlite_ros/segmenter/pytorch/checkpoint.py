@@ -16,13 +16,18 @@ from transformers import AutoTokenizer, Sam3LiteTextConfig, Sam3LiteTextModel
 from samlite_ros.errors import ModelLoadError
 from samlite_ros.segmenter.files import check_folder
 from samlite_ros.segmenter.options import SegmenterOptions
+from samlite_ros.segmenter.pytorch.precision import (
+    Precision,
+    choose_device,
+    choose_precision,
+    in_words,
+    is_large,
+)
 from samlite_ros.segmenter.pytorch.random_weights import RANDOM_MODELS, random_model
 from samlite_ros.segmenter.sources import DEMO_FOLDER, find_checkpoint
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-SMALL_NETWORK_TOKENS = 1024
-"""Up to so many image tokens plain attention on one thread is fastest on a CPU; above, its memory grows with their
-square, and threads pay."""
+PLAIN_ATTENTION_TOKENS = 1024
+"""Up to so many image tokens plain attention is fastest on a CPU; above, its memory grows with their square."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +35,7 @@ class Checkpoint:
     """A loaded network.
 
     Args:
-        model: Sam3LiteTextModel in evaluation mode, on `device` in `dtype`.
+        model: Sam3LiteTextModel in evaluation mode, on `device` in the precision's dtype.
         tokenizer: Its tokenizer.
         model_id: Names the weights, as the user named them.
         image_size: Side of the square input [px].
@@ -41,14 +46,19 @@ class Checkpoint:
     tokenizer: Any
     model_id: str
     device: torch.device
-    dtype: torch.dtype
+    precision: Precision
     image_size: int
     folder: Path | None
 
     @property
-    def image_tokens(self) -> int:
-        """Number of patches that the image encoder sees."""
-        return _image_tokens(self.model.config)
+    def dtype(self) -> torch.dtype:
+        """Of weights and activations."""
+        return self.precision.dtype
+
+    @property
+    def computes(self) -> str:
+        """Where and in what precision, in words."""
+        return in_words(self.device, self.precision)
 
 
 def load_checkpoint(options: SegmenterOptions) -> Checkpoint:
@@ -58,54 +68,20 @@ def load_checkpoint(options: SegmenterOptions) -> Checkpoint:
         ModelLoadError: Wrong name, missing or corrupt files, another architecture, no such device or dtype.
     """
     device = choose_device(options.device)
-    dtype = choose_dtype(options.dtype, device)
     is_random = options.model in RANDOM_MODELS
     folder = None if is_random else find_checkpoint(options.model)
     if folder is not None:
         check_folder(folder)
     with _as_load_errors(options.model), _quiet():
         config = _config(options, folder, device)
+        precision = choose_precision(options.dtype, device, config)
+        dtype = precision.dtype
         model = random_model(config, dtype) if folder is None else _pretrained(folder, config, dtype)
+        _place_exactly(model)
         # The vocabulary of the published checkpoints is not at hand where only random weights are asked for.
         tokenizer = AutoTokenizer.from_pretrained(folder or DEMO_FOLDER, local_files_only=True)
         model = model.to(device).eval().requires_grad_(False)
-    return Checkpoint(model, tokenizer, options.model, device, dtype, int(config.image_size), folder)
-
-
-def choose_device(name: str) -> torch.device:
-    """'auto' is CUDA where there is one.
-
-    Raises:
-        ModelLoadError: There is no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ModelLoadError(f"device {name!r} does not exist: 'auto', 'cpu', 'cuda' or 'cuda:1'") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ModelLoadError(
-            f"device {name!r} was asked for, but torch {torch.__version__} sees {torch.cuda.device_count()} CUDA"
-            " devices: check the driver and that this torch is a CUDA build, or use 'cpu'"
-        )
-    return device
-
-
-def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """'auto' is float32 on a CPU; on CUDA bfloat16 where the GPU computes in it, else float16.
-
-    Raises:
-        ModelLoadError: There is no such dtype.
-    """
-    if name != "auto":
-        if name not in DTYPES:
-            raise ModelLoadError(f"dtype {name!r} is unknown: 'auto', {', '.join(map(repr, DTYPES))}")
-        return DTYPES[name]
-    if device.type != "cuda":
-        return torch.float32
-    major, _ = torch.cuda.get_device_capability(device)  # Ampere (8) was the first with bfloat16 in hardware
-    return torch.bfloat16 if major >= 8 else torch.float16
+    return Checkpoint(model, tokenizer, options.model, device, precision, int(config.image_size), folder)
 
 
 def choose_attention(name: str, device: torch.device, image_tokens: int) -> str:
@@ -114,7 +90,7 @@ def choose_attention(name: str, device: torch.device, image_tokens: int) -> str:
         raise ModelLoadError(f"attention {name!r} is unknown: 'auto', 'eager', 'sdpa'")
     if name != "auto":
         return name
-    return "eager" if device.type == "cpu" and image_tokens <= SMALL_NETWORK_TOKENS else "sdpa"
+    return "eager" if device.type == "cpu" and image_tokens <= PLAIN_ATTENTION_TOKENS else "sdpa"
 
 
 def set_threads(count: int, checkpoint: Checkpoint) -> None:
@@ -124,7 +100,7 @@ def set_threads(count: int, checkpoint: Checkpoint) -> None:
         count: 0 = one for a small network, whose operations are shorter than waking a thread, else torch's default.
         checkpoint: The network.
     """
-    if count == 0 and checkpoint.device.type == "cpu" and checkpoint.image_tokens <= SMALL_NETWORK_TOKENS:
+    if count == 0 and checkpoint.device.type == "cpu" and not is_large(checkpoint.model.config):
         count = 1
     if count:
         torch.set_num_threads(count)
@@ -155,6 +131,14 @@ def _patch_size(config: Any) -> int:
 
 def _image_tokens(config: Any) -> int:
     return (int(config.image_size) // _patch_size(config)) ** 2
+
+
+def _place_exactly(model: Any) -> None:
+    """Positions of patches in float32: transformers rounds them to the weights' dtype, by up to a fifth of a patch."""
+    backbone = model.vision_encoder.backbone
+    for layer in backbone.layers:
+        if hasattr(layer, "position_ids"):  # since transformers 5.20
+            layer.position_ids = layer.precompute_positions(backbone.config, layer.window_size)
 
 
 def _pretrained(folder: Path, config: Any, dtype: torch.dtype) -> Any:

@@ -54,17 +54,14 @@ class PartSize(NamedTuple):
     sam3_parameters: int
 
 
-def part_sizes(model: str) -> list[PartSize]:
-    """Sizes of a model's parts, from its configuration alone.
+def part_sizes(config: Any) -> list[PartSize]:
+    """Sizes of the parts of a configuration's network.
 
     Args:
-        model: 'demo', a folder, or a hub id; for 'vil-uob/sam3-litetext-s0' neither files nor network are needed.
-
-    Raises:
-        ModelLoadError: There is no such model, or its configuration is not at hand.
+        config: See `find_config`.
     """
     with torch.device("meta"):
-        network = Sam3LiteTextModel(_find_config(model))
+        network = Sam3LiteTextModel(config)
     return [
         PartSize(name, sum(_count(getattr(network, module)) for module in modules), SAM3_PARAMETERS[name])
         for name, modules in PARTS.items()
@@ -75,7 +72,15 @@ def _count(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _find_config(model: str) -> Any:
+def find_config(model: str) -> Any:
+    """A model's configuration, without its weights.
+
+    Args:
+        model: 'demo', a folder, or a hub id; for 'vil-uob/sam3-litetext-s0' neither files nor network are needed.
+
+    Raises:
+        ModelLoadError: There is no such model, or its configuration is not at hand.
+    """
     folder = DEMO_FOLDER if model == "demo" else Path(model).expanduser()
     if folder.is_dir():
         check_architecture(folder)
