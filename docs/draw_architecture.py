@@ -35,6 +35,7 @@ SUBJECTS = {
     "queries": "registry, statuses",
     "scenes": "rendered, with truth",
     "segmenter": "what the network computes",
+    "space": "masks and depth to places",
     "errors": "typed, with values",
     "types": "the values that travel",
 }

@@ -49,6 +49,10 @@ class CalibrationError(SamliteError):
     """A camera's calibration says nothing, or is of an impossible shape."""
 
 
+class PlaceError(SamliteError):
+    """Depth, calibration and image do not belong together: nothing can be said about positions."""
+
+
 class QueryRejected(SamliteError):
     """A query cannot be accepted.
 

@@ -54,6 +54,7 @@ class CameraCalibration:
         size: (H, W) of the calibrated image [px].
         stamp_ns: From the message's header [ns].
         frame_id: Optical frame.
+        rectified_matrix: float64 (3, 3): that of the rectified image [px], the left part of P; None = not known.
     """
 
     camera_matrix: NDArray[np.float64]
@@ -62,6 +63,12 @@ class CameraCalibration:
     size: tuple[int, int]
     stamp_ns: int
     frame_id: str = ""
+    rectified_matrix: NDArray[np.float64] | None = None
+
+    def rectified(self) -> CameraCalibration:
+        """Of the rectified image, which has no distortion."""
+        matrix = self.camera_matrix if self.rectified_matrix is None else self.rectified_matrix
+        return replace(self, camera_matrix=matrix, distortion=np.zeros(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -324,3 +331,36 @@ class Segmentation:
     keyframe_stamp_ns: int
     results: tuple[QueryResult, ...]
     instances: tuple[Instance, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where one thing is in space, by its mask and the depth image of the same moment.
+
+    Args:
+        stamp_ns: Of the camera image [ns].
+        frame_id: Of all positions below: the camera's optical frame (x right, y down, z ahead), or the target frame.
+        position_m: float64 (3,): the middle of its visible surface [m]; smoothed over time where it has a track.
+        covariance_m2: float64 (3, 3): how sure `position_m` is [m^2].
+        measured_m: float64 (3,): the middle of its visible surface in this image alone [m].
+        measured_covariance_m2: float64 (3, 3): how sure `measured_m` is [m^2].
+        spread_m: Standard deviation of its surface's depth, without outliers [m].
+        support: Pixels of the mask that show it.
+        share: Of the mask's pixels: those that show it, 0 to 1. What shines through, is dark or far is left out.
+        box_center_m, box_size_m: float64 (3,): the box around its visible surface [m], its edges along the axes of
+            `frame_id`.
+        points_m: float32 (N, 3): points of its visible surface [m].
+    """
+
+    stamp_ns: int
+    frame_id: str
+    position_m: NDArray[np.float64]
+    covariance_m2: NDArray[np.float64]
+    measured_m: NDArray[np.float64]
+    measured_covariance_m2: NDArray[np.float64]
+    spread_m: float
+    support: int
+    share: float
+    box_center_m: NDArray[np.float64]
+    box_size_m: NDArray[np.float64]
+    points_m: NDArray[np.float32]

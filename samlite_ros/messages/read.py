@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from samlite_ros.errors import CalibrationError
 from samlite_ros.messages.fill import NS_PER_S, stamp_ns
+from samlite_ros.pixels.compressed_depth import decode_compressed_depth
 from samlite_ros.pixels.decode import DEPTH_UNITS, ENCODINGS, decode_compressed_image, decode_depth, decode_image
 from samlite_ros.pixels.masks import decode_rle, mask_from_array
 from samlite_ros.queries import QueryRequest
@@ -136,36 +137,51 @@ def read_requests(message: Any) -> list[QueryRequest]:
 
 
 def read_companion(message: Any) -> DepthImage | CameraCalibration:
-    """What belongs to a frame: a sensor_msgs/Image with depth, or a sensor_msgs/CameraInfo.
+    """What belongs to a frame: a sensor_msgs/Image or CompressedImage with depth, or a sensor_msgs/CameraInfo.
 
     Raises:
-        ImageDecodeError: The depth image is impossible or of an unknown encoding.
+        ImageDecodeError: The depth image is impossible, damaged or of an unknown encoding.
         CalibrationError: The camera is not calibrated, or its matrix is not finite.
     """
-    return _read_depth(message) if hasattr(message, "encoding") else _read_calibration(message)
+    return _read_depth(message) if hasattr(message, "data") else _read_calibration(message)
 
 
 def _read_depth(message: Any) -> DepthImage:
-    depth = decode_depth(
-        message.data, message.encoding, message.height, message.width, message.step, bool(message.is_bigendian)
-    )
+    if hasattr(message, "format"):
+        depth = decode_compressed_depth(message.data, message.format)
+    else:
+        depth = decode_depth(
+            message.data, message.encoding, message.height, message.width, message.step, bool(message.is_bigendian)
+        )
     return DepthImage(depth, stamp_ns(message.header.stamp), message.header.frame_id)
 
 
 def _read_calibration(message: Any) -> CameraCalibration:
+    """Of the image as it is sent: part of the sensor, or several of its pixels in one."""
     matrix = np.array(message.k, np.float64).reshape(3, 3)
     distortion = np.array(message.d, np.float64)
     if not np.isfinite(matrix).all() or not np.isfinite(distortion).all():
         raise CalibrationError(f"calibration of {message.header.frame_id!r} is not finite: K {matrix.ravel().tolist()}")
     if matrix[0, 0] <= 0 or matrix[1, 1] <= 0:  # drivers send zeros where a camera is not calibrated
         raise CalibrationError(f"camera {message.header.frame_id!r} is not calibrated: K {matrix.ravel().tolist()}")
+    rectified = np.array(message.p, np.float64).reshape(3, 4)[:, :3]
+    roi, bins = message.roi, (max(int(message.binning_x), 1), max(int(message.binning_y), 1))
+    height, width = int(roi.height) or int(message.height), int(roi.width) or int(message.width)
+    to_sent = np.array(
+        [
+            [1 / bins[0], 0, (0.5 - roi.x_offset) / bins[0] - 0.5],  # whole numbers are pixels' centres
+            [0, 1 / bins[1], (0.5 - roi.y_offset) / bins[1] - 0.5],
+            [0, 0, 1],
+        ]
+    )
     return CameraCalibration(
-        matrix,
+        to_sent @ matrix,
         distortion,
         message.distortion_model,
-        (int(message.height), int(message.width)),
+        (height // bins[1], width // bins[0]),
         stamp_ns(message.header.stamp),
         message.header.frame_id,
+        to_sent @ rectified if np.isfinite(rectified).all() and rectified[0, 0] > 0 < rectified[1, 1] else None,
     )
 
 

@@ -214,3 +214,49 @@ def _shade_box(view: View, dx: Field, dy: Field, lamp: Array, half: Array, sharp
     points = [np.round((face - offset - 0.5) * 64).astype(np.int32) for face in [*(f for f, _ in seen), top]]
     cv2.polylines(faces, points, True, 4, max(1, round(view.radius_px / 40)), cv2.LINE_8, _SUBPIXEL_BITS)
     return levels[faces, 0], levels[faces, 1]
+
+
+def towards_px(view: View, dx: Array, dy: Array) -> Array:
+    """How much nearer than the middle of its foot a solid's surface is, along the ray to it.
+
+    Args:
+        view: The solid.
+        dx: float64 (1, w): to the right of the middle of its foot [px].
+        dy: float64 (h, 1): above it in the image [px].
+
+    Returns:
+        float64 (h, w) [px], at the scale of the view; outside the outline whatever is cheapest.
+    """
+    match view.thing.shape:
+        case "ball":
+            lift = view.radius_px
+            inside = lift**2 - dx**2 - (dy - lift * view.cos) ** 2
+            return np.asarray(lift * view.sin + np.sqrt(np.maximum(inside, 0)))
+        case "box":
+            _, axes = _box_corners(view)
+            sides = [_plane(n, view.radius_px, dx, dy) for n in (*axes, *-axes) if n[2] > 1e-6]
+            return np.asarray(np.minimum.reduce([*sides, _plane(_up(view), view.height_px, dx, dy)]))
+        case "cone":
+            return _cone_towards(view, dx, dy)
+    out = np.sqrt(np.maximum(view.radius_px**2 - dx**2, 0))
+    side = (dy + out * view.sin) / view.cos * view.sin + out * view.cos
+    return np.asarray(np.minimum(side, _plane(_up(view), view.height_px, dx, dy)))
+
+
+def _plane(normal: Array, distance_px: float, dx: Array, dy: Array) -> Array:
+    """float64 (h, w): where the rays meet a face; its normal is local, its distance from the middle of the foot."""
+    return np.asarray((distance_px - normal[0] * dx - normal[1] * dy) / normal[2])
+
+
+def _cone_towards(view: View, dx: Array, dy: Array) -> Array:
+    """Of a cone: where a ray at (dx, dy) meets dx^2 + b^2 = (radius - slope * height)^2, b over the floor."""
+    slope = view.radius_px / view.height_px
+    a, b = view.radius_px - slope * dy / view.cos, slope * view.sin / view.cos
+    root = np.sqrt(np.maximum(a**2 + dx**2 * (b**2 - 1), 0))
+    lead = 1 - b**2 if abs(1 - b**2) > 1e-6 else 1e-6
+    ways = [(-a * b + sign * root) / lead for sign in (1, -1)]
+    valid = [np.where(a - b * way >= -1e-6, way, -np.inf) for way in ways]
+    out = np.maximum(*valid)
+    out = np.where(np.isfinite(out), out, 0.0)
+    height = np.clip((dy + out * view.sin) / view.cos, 0, view.height_px)
+    return np.asarray(height * view.sin + out * view.cos)

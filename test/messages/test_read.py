@@ -94,10 +94,20 @@ def test_a_depth_image_of_another_encoding_is_refused():
         read_companion(depth_message(np.zeros((3, 4), np.uint8), "8UC1"))
 
 
-def calibration_message(k=(500.0, 0, 320, 0, 510, 240, 0, 0, 1), d=(0.1, -0.2, 0, 0, 0)):
+def calibration_message(k=(500.0, 0, 320, 0, 510, 240, 0, 0, 1), d=(0.1, -0.2, 0, 0, 0), p=(0.0,) * 12, **sent):
     header = SimpleNamespace(stamp=SimpleNamespace(sec=3, nanosec=7), frame_id="optical")
+    whole = {"x_offset": 0, "y_offset": 0, "height": 0, "width": 0}
     return SimpleNamespace(
-        header=header, height=480, width=640, distortion_model="plumb_bob", k=np.array(k, float), d=np.array(d, float)
+        header=header,
+        height=480,
+        width=640,
+        distortion_model="plumb_bob",
+        k=np.array(k, float),
+        d=np.array(d, float),
+        p=np.array(p, float),
+        binning_x=sent.pop("bins", 0),
+        binning_y=sent.pop("bins_y", 0),
+        roi=SimpleNamespace(**whole | sent),
     )
 
 
@@ -107,6 +117,22 @@ def test_a_calibration_is_read_whole():
     np.testing.assert_array_equal(calibration.distortion, [0.1, -0.2, 0, 0, 0])
     assert (calibration.distortion_model, calibration.size) == ("plumb_bob", (480, 640))
     assert (calibration.stamp_ns, calibration.frame_id) == (3_000_000_007, "optical")
+    assert calibration.rectified_matrix is None
+
+
+def test_part_of_the_sensor_and_pixels_in_one_are_counted_in():
+    part = read_companion(calibration_message(x_offset=100, y_offset=40, width=400, height=300))
+    assert part.size == (300, 400)
+    assert part.camera_matrix[:2, 2] == pytest.approx([220, 200]) and part.camera_matrix[0, 0] == 500
+    binned = read_companion(calibration_message(bins=2, bins_y=2))
+    assert binned.size == (240, 320)
+    assert binned.camera_matrix[0, 0] == 250 and binned.camera_matrix[0, 2] == pytest.approx((320 + 0.5) / 2 - 0.5)
+
+
+def test_the_matrix_of_the_rectified_image_is_kept():
+    calibration = read_companion(calibration_message(p=(450, 0, 310, 0, 0, 450, 230, 0, 0, 0, 1, 0)))
+    np.testing.assert_array_equal(calibration.rectified_matrix, [[450, 0, 310], [0, 450, 230], [0, 0, 1]])
+    assert not calibration.rectified().distortion.any()
 
 
 @pytest.mark.parametrize(
