@@ -1,16 +1,20 @@
-"""Failures in the log: each new one at once, one that repeats only now and then."""
+"""What may be told without end goes into the log at most once a second and subject, with the number left out."""
 
 from __future__ import annotations
 
+import re
 import textwrap
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-REPEAT_S, DIFFERENT_S = 5.0, 0.5
-"""The same failure is told again after so long, another one of the same worker after so long [s]."""
+REPEAT_S, DIFFERENT_S = 5.0, 1.0
+"""The same line is told again after so long, another one of the same subject after so long [s]."""
+MOST_SUBJECTS = 500
+"""So many subjects are remembered; clients name some of them, without end."""
 LONGEST_TEXT = 300
 """Of an error's own words, some of which hold whole arrays."""
 
@@ -23,8 +27,15 @@ def described(error: Exception) -> str:
     return f"{type(error).__name__}: {words}{where}"
 
 
+@dataclass
+class _Told:
+    line: str
+    at_s: float
+    left_out: int = 0
+
+
 class FailureLog:
-    """Tells workers' failures without flooding the log. Thread-safe.
+    """Tells what fails without flooding the log. Thread-safe.
 
     Args:
         tell: Writes a line.
@@ -34,14 +45,46 @@ class FailureLog:
     def __init__(self, tell: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._tell, self._clock = tell, clock
         self._lock = threading.Lock()
-        self._last: dict[str, tuple[str, float]] = {}
+        self._told: dict[str, _Told] = {}
 
     def __call__(self, who: str, what: str) -> None:
         """Tell what happened to whom, or keep quiet."""
+        self.tell(who, f"{who}: {what}")
+
+    def tell(self, subject: str, line: str) -> None:
+        """Tell a line, or count it.
+
+        Args:
+            subject: Lines of different subjects do not make each other wait.
+            line: The line; one that differs in its numbers only is the same.
+        """
+        with self._lock:
+            now_s, same = self._clock(), _without_numbers(line)
+            last = self._told.get(subject)
+            if last is not None and now_s - last.at_s < (REPEAT_S if same == last.line else DIFFERENT_S):
+                last.left_out += 1
+                return
+            self._told.pop(subject, None)
+            self._told[subject] = _Told(same, now_s)
+            if len(self._told) > MOST_SUBJECTS:
+                del self._told[next(iter(self._told))]
+        self._tell(_with_rest(line, last.left_out if last is not None else 0))
+
+    def tell_rest(self) -> None:
+        """Tell how many were left out of what repeats no more; to be called now and then."""
         with self._lock:
             now_s = self._clock()
-            last_what, last_s = self._last.get(who, ("", -REPEAT_S))
-            if now_s - last_s < (REPEAT_S if what == last_what else DIFFERENT_S):
-                return
-            self._last[who] = what, now_s
-        self._tell(f"{who}: {what}")
+            over = [(subject, told) for subject, told in self._told.items() if now_s - told.at_s >= REPEAT_S]
+            for subject, _ in over:
+                del self._told[subject]
+        for subject, told in over:
+            if told.left_out:
+                self._tell(_with_rest(f"{subject}: no more of this", told.left_out))
+
+
+def _with_rest(line: str, left_out: int) -> str:
+    return f"{line} ({left_out} lines were left out)" if left_out else line
+
+
+def _without_numbers(line: str) -> str:
+    return re.sub(r"\d+", "#", line)

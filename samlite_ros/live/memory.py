@@ -51,6 +51,14 @@ def peak_mib(pid: int | str = "self") -> float:
     return _status_mib(pid, "VmHWM:")
 
 
+def is_stopped(pid: str) -> bool:
+    """Whether a process was stopped by a signal or a debugger; False where there is none of this number."""
+    try:
+        return pid.isdigit() and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in ("T", "t")
+    except OSError:
+        return False
+
+
 def _status_mib(pid: int | str, name: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(name):

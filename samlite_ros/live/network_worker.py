@@ -7,14 +7,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Any, Protocol
 
 import numpy as np
 
 from samlite_ros.errors import Cancelled, NetworkEndedError, NetworkError
 from samlite_ros.live.failure_log import described
+from samlite_ros.live.network_counters import NetworkCounters
 from samlite_ros.live.waiting_prompts import MOST_AT_ONCE, WaitingPrompts
+from samlite_ros.live.watchdog import Watchdog, Work
+from samlite_ros.live.watched_network import WatchedNetwork
 from samlite_ros.network.local import Found, Network
 from samlite_ros.segmenter.contract import ImageEmbedding
 from samlite_ros.streaming.jobs import KeyframeJob
@@ -43,34 +46,6 @@ class JobSource(Stream, Protocol):
         ...
 
 
-@dataclass
-class NetworkCounters:
-    """Written by the worker only.
-
-    Args:
-        prompts_embedded: Different prompts that were embedded; those asked for again are in the bank.
-        images_embedded: Passes of the image encoder.
-        prompts_decoded: Prompts decoded over an image.
-        late_jobs: Jobs decoded on an image that was embedded before.
-        failures: Jobs that raised, and times that the network's process ended.
-        reloads: Times that the network was loaded again since its process had ended.
-        busy_s: Time spent with jobs [s].
-        encode_s, decode_s: Of the last job [s].
-        last_failure: In words.
-    """
-
-    prompts_embedded: int = 0
-    images_embedded: int = 0
-    prompts_decoded: int = 0
-    late_jobs: int = 0
-    failures: int = 0
-    reloads: int = 0
-    busy_s: float = 0.0
-    encode_s: float = 0.0
-    decode_s: float = 0.0
-    last_failure: str = ""
-
-
 class NetworkWorker:
     """Serves all cameras in turn, each with its newest keyframe.
 
@@ -78,6 +53,10 @@ class NetworkWorker:
         streams: Where jobs come from.
         on_prompt: Called on this worker's thread when a prompt was embedded (error None) or could not be.
         on_failure: Called on this worker's thread with what went wrong, in words.
+
+    Attributes:
+        counters: What it has done.
+        watchdog: Knows how long it has been at what it does.
     """
 
     def __init__(
@@ -87,6 +66,7 @@ class NetworkWorker:
         on_failure: Callable[[str], None],
     ) -> None:
         self.counters = NetworkCounters()
+        self.watchdog = Watchdog()
         self._turns = Turns(streams)
         self._on_prompt = on_prompt
         self._on_failure = on_failure
@@ -180,6 +160,8 @@ class NetworkWorker:
                 self._work()
             except NetworkEndedError as error:
                 self._lose(error)
+            except Exception as error:  # nothing is known that raises here: the thread lives on nevertheless
+                self._survive(described(error))
         self._unload()
         self._cancel_commands()
 
@@ -189,6 +171,8 @@ class NetworkWorker:
     def _run_commands(self) -> None:
         while self._commands:
             work, future = self._commands.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue  # nobody waits for it any more
             try:
                 future.set_result(work())
             except Exception as error:  # whoever waits for the future reports it
@@ -200,19 +184,23 @@ class NetworkWorker:
 
     def _load(self, factory: Callable[[], Network]) -> str:
         self._unload()
-        network = factory()
-        try:
-            self._warm_up(network)
-        except BaseException:
-            network.close()
-            raise
-        self._network, self._factory = network, factory
+        with self.watchdog.watching(Work.LOAD):
+            network = factory()
+            try:
+                self._warm_up(network)
+            except BaseException:
+                network.close()
+                raise
+        self._network, self._factory = WatchedNetwork(network, self.watchdog), factory
+        self.counters.reload_failure, self.counters.failing = "", 0
         return network.model_id
 
     def _warm_up(self, network: Network) -> None:
         frame = Frame(np.zeros((480, 640, 3), np.uint8), 1)
+        began_s = time.monotonic()
         for error in network.search(frame, [WARM_UP_PROMPT], [DecodeOptions()], self._check_cancelled).refused.values():
             raise error
+        self.watchdog.guess(Work.PASS, time.monotonic() - began_s)
 
     def _unload(self) -> None:
         network, self._network, self._factory = self._network, None, None
@@ -246,6 +234,7 @@ class NetworkWorker:
             self._factory = factory
             failure = f"the network cannot be loaded again: {error}"
         if failure:
+            self.counters.reload_failure = failure
             self._tell_failure(failure)
             self._pause(LONGEST_LOAD_PAUSE_S)
 
@@ -343,7 +332,7 @@ class NetworkWorker:
         if failure:  # outside of the except block: a traceback would hold the GPU's memory
             self._count_failure(stream, job, failure)
         else:
-            self._failures_in_a_row = 0
+            self._failures_in_a_row = self.counters.failing = 0
 
     def _compute(self, job: KeyframeJob, network: Network) -> KeyframeResult:
         began_s, counters = time.monotonic(), self.counters
@@ -380,6 +369,7 @@ class NetworkWorker:
     def _count_failure(self, stream: JobSource, job: KeyframeJob, failure: str) -> None:
         stream.abandon(job)
         self._embeddings.clear()
+        self.counters.failing += 1
         self._tell_failure(failure)
         self._pause(LONGEST_PAUSE_S)
 
@@ -387,6 +377,13 @@ class NetworkWorker:
         self.counters.failures += 1
         self.counters.last_failure = failure
         self._on_failure(failure)
+
+    def _survive(self, failure: str) -> None:
+        self.counters.failures += 1
+        self.counters.last_failure = failure
+        with suppress(Exception):
+            self._on_failure(failure)
+        self._pause(LONGEST_PAUSE_S)
 
     def _pause(self, longest_s: float) -> None:
         """Rest after a failure, longer after each in a row; a command ends the pause."""

@@ -24,6 +24,8 @@ from samlite_ros.segmenter.contract import Segmenter
 
 END_TIMEOUT_S = 2.0
 """The kernel takes so long at most to end a killed process [s]; one that hangs in a driver is left to it."""
+ANSWER_TIMEOUT_S = END_TIMEOUT_S + 3.0
+"""A host that does not answer for so long [s] is taken for dead, and ended."""
 NICENESS = 5
 """Of the network's process: the node's threads come first, which answer every camera frame.
 
@@ -53,8 +55,11 @@ class NetworkHost:
     def __init__(self, control: socket.socket, pid: int) -> None:
         self.pid = pid
         self._control = control
+        self._control.settimeout(ANSWER_TIMEOUT_S)
         self._lock = threading.Lock()
         self._network_pid = 0
+        self._connection: socket.socket | None = None
+        self._why_ended = ""
         self._closed = False
 
     @classmethod
@@ -70,10 +75,11 @@ class NetworkHost:
         if sys.platform != "linux" or threading.active_count() > 1:
             return None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        node = os.getpid()
         pid = _fork()
         if pid == 0:
             ours.close()
-            _run_and_leave(lambda: _serve_node(theirs, factory))
+            _run_and_leave(lambda: _serve_node(theirs, factory, node))
         theirs.close()
         return cls(ours, pid)
 
@@ -96,6 +102,7 @@ class NetworkHost:
         with theirs:
             pid = self._start_network(theirs)
         link = Link(ours, shares=True, bell=Bell())
+        self._connection, self._why_ended = ours, ""
         try:
             return RemoteNetwork(link, pid, lambda: self._end(pid), parameters)
         except BaseException:
@@ -103,17 +110,31 @@ class NetworkHost:
             link.close()
             raise
 
+    def end_network(self, why: str) -> None:
+        """Kill the network's process; whoever waits for it gets an error. May be called from any thread, never waits.
+
+        Args:
+            why: In words, for that error: "the network's process was ended: ...".
+        """
+        pid, connection = self._network_pid, self._connection
+        if not pid or connection is None:
+            return
+        self._why_ended = why
+        _kill(pid)  # the host has not waited for it, so that the number is still its own
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)  # also where the kernel cannot end it, deep in a driver
+
     def close(self) -> None:
         """End the network's process, whatever it does, and the host; may be called from any thread."""
         if self._closed:
             return
         self._closed = True
+        self.end_network("the node ends")
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)  # who waits for an answer of the host wakes up
-        deadline_s = time.monotonic() + END_TIMEOUT_S
-        with suppress(ChildProcessError):
-            while os.waitpid(self.pid, os.WNOHANG)[0] == 0 and time.monotonic() < deadline_s:
-                time.sleep(0.002)
+        if not _reap(self.pid, END_TIMEOUT_S / 2):  # it is stopped, or hangs
+            _kill(self.pid)
+            _reap(self.pid, END_TIMEOUT_S / 2)
 
     def _start_network(self, connection: socket.socket) -> int:
         if self._network_pid:
@@ -131,13 +152,21 @@ class NetworkHost:
             return "was ended before"
         self._network_pid = 0
         status = self._command(pid, [])
+        if self._why_ended:
+            return f"was ended: {self._why_ended}"
         return "has ended" if status is None else _in_words(os.waitstatus_to_exitcode(status))
 
     def _command(self, number: int, descriptors: list[int]) -> int | None:
         """What the host answers; None = it does not know, or is gone."""
         with self._lock, suppress(OSError):
-            socket.send_fds(self._control, [_COMMAND.pack(number)], descriptors)
-            answer = self._control.recv(_ANSWER.size)
+            try:
+                socket.send_fds(self._control, [_COMMAND.pack(number)], descriptors)
+                answer = self._control.recv(_ANSWER.size)
+            except TimeoutError:  # it is stopped; its answer would be taken for that to the next command
+                _kill(self.pid)
+                self._control.shutdown(socket.SHUT_RDWR)
+                _reap(self.pid, END_TIMEOUT_S)
+                return None
             if answer:
                 value, known = _ANSWER.unpack(answer)
                 return int(value) if known else None
@@ -152,15 +181,15 @@ def _in_words(code: int) -> str:
     return f"was ended by signal {-code}"
 
 
-def _serve_node(control: socket.socket, factory: Factory) -> None:
+def _serve_node(control: socket.socket, factory: Factory, node: int) -> None:
     """In the host: start and end networks' processes until the node is gone."""
-    _be_a_child(b"samlite host")
+    _be_a_child(b"samlite host", node)
     running: set[int] = set()
     try:
         while True:
             data, descriptors, _, _ = socket.recv_fds(control, _COMMAND.size, 1)
             if not data:
-                break
+                return
             (number,) = _COMMAND.unpack(data)
             if number == _START:
                 answer = _start(control, descriptors[0], factory)
@@ -171,6 +200,8 @@ def _serve_node(control: socket.socket, factory: Factory) -> None:
                 running.discard(number)
                 status = _kill_and_wait(number)
                 control.send(_ANSWER.pack(status or 0, status is not None))
+    except (BrokenPipeError, ConnectionResetError):  # the node has gone meanwhile
+        return
     finally:
         for pid in running:
             _kill(pid)
@@ -194,11 +225,9 @@ def _start(control: socket.socket, descriptor: int, factory: Factory) -> int:
 
 def _serve_requests(connection: socket.socket, factory: Factory, host: int) -> None:
     """In the network's process: answer the node until it is gone."""
-    _be_a_child(b"samlite network")
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _be_a_child(b"samlite network", host)
     os.nice(NICENESS)
-    if os.getppid() == host:
-        NetworkServer(Link(connection), factory).run()
+    NetworkServer(Link(connection), factory).run()
 
 
 def _fork() -> int:
@@ -227,11 +256,17 @@ def _leave(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _be_a_child(name: bytes) -> None:
-    """Signals to the terminal's foreground, or to a whole service, are the node's affair; it ends its children."""
+def _be_a_child(name: bytes, parent: int) -> None:
+    """Signals to the terminal's foreground, or to a whole service, are the node's affair; it ends its children.
+
+    Whatever they do, stopped ones too, the kernel ends them with their parent.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _prctl(_PR_SET_NAME, name)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before it could be asked
+        os._exit(0)
 
 
 def _prctl(option: int, argument: int | bytes) -> None:
@@ -247,10 +282,23 @@ def _kill(pid: int) -> None:
 def _kill_and_wait(pid: int) -> int | None:
     """Status of waitpid; None where the process does not end."""
     _kill(pid)
-    deadline_s = time.monotonic() + END_TIMEOUT_S
-    while time.monotonic() < deadline_s:
+    return _wait(pid, END_TIMEOUT_S)
+
+
+def _reap(pid: int, timeout_s: float) -> bool:
+    """Wait for a child's end so long [s]; returns whether it has ended."""
+    try:
+        return _wait(pid, timeout_s) is not None
+    except ChildProcessError:  # it was waited for before
+        return True
+
+
+def _wait(pid: int, timeout_s: float) -> int | None:
+    deadline_s = time.monotonic() + timeout_s
+    while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             return status
+        if time.monotonic() >= deadline_s:
+            return None
         time.sleep(0.002)
-    return None

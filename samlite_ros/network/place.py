@@ -43,6 +43,17 @@ class NetworkPlace:
         self._host = None
         return LocalNetwork(self._factory(options))
 
+    def end_network(self, why: str) -> bool:
+        """Kill the network's process, whatever it does, for this reason; whoever waits for its answer gets an error.
+
+        Returns:
+            Whether it has a process.
+        """
+        if self._host is None:
+            return False
+        self._host.end_network(why)
+        return True
+
     def end(self) -> None:
         """End the network's process, whatever it does; who waits for its answer gets an error."""
         if self._host is not None:

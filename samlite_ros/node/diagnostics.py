@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from samlite_ros.live.memory import peak_mib
-from samlite_ros.live.network_worker import NetworkCounters
+from samlite_ros.live.memory import is_stopped, peak_mib
+from samlite_ros.live.network_counters import NetworkCounters
 from samlite_ros.live.stream_worker import StreamWorker
+from samlite_ros.live.watchdog import Delay, Severity
 from samlite_ros.messages.fill import RCLPY, header_message
 from samlite_ros.node.console import Console
 from samlite_ros.node.image_input import REMEDY, ImageInput
@@ -56,6 +57,8 @@ class NodeFacts:
         loading: The model is being loaded.
         network_process: Where the network runs: "the node's", or the id of its own process; empty = nowhere now.
         mask_age_limit_s: Older masks are withdrawn [s]; infinite where none are carried.
+        delay: What of the network takes too long now; None = nothing.
+        callback_failures: Callbacks that raised what nobody expected.
     """
 
     state: str
@@ -69,6 +72,8 @@ class NodeFacts:
     loading: bool = False
     network_process: str = ""
     mask_age_limit_s: float = math.inf
+    delay: Delay | None = None
+    callback_failures: int = 0
 
 
 Status = tuple[bytes, str, str, Mapping[str, object]]
@@ -86,6 +91,32 @@ def _message(node: str, status: Status) -> DiagnosticStatus:
         hardware_id=node,
         values=[KeyValue(key=key, value=value) for key, value in texts.items()],
     )
+
+
+class NodeReport:
+    """The part of the node as a whole."""
+
+    def __init__(self) -> None:
+        self._failures = Rate()
+
+    def status(self, facts: NodeFacts) -> Status:
+        """ERROR where peers cannot be heard, callbacks fail, or the node cannot get where it wants to."""
+        failed = self._failures.update(facts.callback_failures) > 0
+        level, message = OK, facts.state
+        if facts.mismatches:
+            level, message = ERROR, "; ".join(facts.mismatches)
+        elif failed:
+            level, message = ERROR, "callbacks fail, see the log"
+        elif facts.load_failure:
+            level, message = ERROR, f"{facts.state}: the model cannot be loaded"
+        values = {
+            "state": facts.state,
+            "queries active": facts.active,
+            "queries pending": facts.pending,
+            "callbacks failed": facts.callback_failures,
+            "peak memory [MB]": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        }
+        return (level, "node", message, values)
 
 
 class NetworkReport:
@@ -107,26 +138,17 @@ class NetworkReport:
             return _without_model(facts)
         if facts.state != "active":
             return f"the node is {facts.state}: images are answered when it is activated"
+        if counters.reload_failure:
+            return counters.reload_failure
         if not facts.network_process:
             return AWAY
+        if facts.delay is not None:
+            return facts.delay.message
         return f"the network fails: {counters.last_failure}" if self._fails else ""
 
     def status(self, counters: NetworkCounters, facts: NodeFacts) -> Status:
-        """ERROR where a model cannot be loaded or jobs failed, WARN where it is away or a pass outlasts its masks."""
-        level, message = OK, facts.model_id or _without_model(facts)
-        took_s = counters.encode_s + counters.decode_s
-        failed = self._failures.update(counters.failures) > 0
-        if facts.load_failure:
-            level, message = ERROR, facts.load_failure
-        elif failed:
-            level, message = ERROR, f"failed: {counters.last_failure}"
-        elif facts.model_id and not facts.network_process:
-            level, message = WARN, AWAY
-        elif took_s > facts.mask_age_limit_s:
-            level = WARN
-            message = (
-                f"a pass took {took_s:.1f} s: its masks are older than max_mask_age ({facts.mask_age_limit_s:g} s)"
-            )
+        """ERROR where nothing can be found now, WARN where it takes long or comes too late."""
+        level, message = self._judge(counters, facts)
         values = {
             "model": facts.model_id,
             "computes": facts.computes,
@@ -144,6 +166,25 @@ class NetworkReport:
             "last failure": counters.last_failure,
         }
         return (level, "network", message, values)
+
+    def _judge(self, counters: NetworkCounters, facts: NodeFacts) -> tuple[bytes, str]:
+        """The worst comes first."""
+        failed = self._failures.update(counters.failures) > 0
+        faults = [facts.load_failure, counters.reload_failure]
+        if is_stopped(facts.network_process):
+            faults.append(f"the network's process {facts.network_process} is stopped: SIGCONT lets it go on")
+        if facts.delay is not None and facts.delay.severity is Severity.ERROR:
+            faults.append(facts.delay.message)
+        if failed or (counters.failing and facts.active):
+            faults.append(f"failed: {counters.last_failure}")
+        oddities = [facts.delay.message] if facts.delay is not None else []
+        if facts.model_id and not facts.network_process:
+            oddities.append(AWAY)
+        took_s, limit_s = counters.encode_s + counters.decode_s, facts.mask_age_limit_s
+        if took_s > limit_s:
+            oddities.append(f"a pass took {took_s:.1f} s: its masks are older than max_mask_age ({limit_s:g} s)")
+        found = [(ERROR, fault) for fault in faults if fault] + [(WARN, oddity) for oddity in oddities]
+        return found[0] if found else (OK, facts.model_id or _without_model(facts))
 
 
 def _without_model(facts: NodeFacts) -> str:
@@ -319,7 +360,7 @@ class Report:
         self, node: str, streams: Sequence[StreamWorker], inputs: Sequence[ImageInput], console: Console
     ) -> None:
         self._node, self._console = node, console
-        self._network = NetworkReport()
+        self._node_report, self._network = NodeReport(), NetworkReport()
         self._streams = [StreamReport(s, i, console) for s, i in zip(streams, inputs, strict=True)]
 
     def hold_ups(self, facts: NodeFacts, counters: NetworkCounters) -> HoldUps:
@@ -333,20 +374,9 @@ class Report:
         """The array to publish."""
         self._console.once(facts.mismatches)
         statuses = [
-            _node_status(facts),
+            self._node_report.status(facts),
             self._network.status(counters, facts),
             *(stream.status(facts, image_timeout_s) for stream in self._streams),
         ]
         messages = [_message(self._node, status) for status in statuses]
         return DiagnosticArray(header=header_message(RCLPY, now_ns, ""), status=messages)
-
-
-def _node_status(facts: NodeFacts) -> Status:
-    level, message = (ERROR, "; ".join(facts.mismatches)) if facts.mismatches else (OK, facts.state)
-    values = {
-        "state": facts.state,
-        "queries active": facts.active,
-        "queries pending": facts.pending,
-        "peak memory [MB]": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }
-    return (level, "node", message, values)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 import rclpy
+
+from samlite_ros.network.host import NetworkHost
+
+LONGEST_END_S = 4.0
+"""From a signal to the end of the process, whatever hangs [s]; launch sends the next signal after 5 s."""
+LOOK_S = 0.1
 
 
 @contextmanager
@@ -19,6 +27,24 @@ def quiet_after_shutdown() -> Iterator[None]:
     except Exception:
         if rclpy.ok():
             raise
+
+
+def end_in_time(host: NetworkHost | None) -> None:
+    """From now on the process ends at the latest so long after ROS was shut down, also where its main thread hangs.
+
+    Args:
+        host: Its processes are ended too.
+    """
+
+    def watch() -> None:
+        while rclpy.ok():
+            time.sleep(LOOK_S)
+        time.sleep(LONGEST_END_S)
+        if host is not None:
+            host.close()
+        os._exit(0)
+
+    threading.Thread(target=watch, name="end in time", daemon=True).start()
 
 
 def leave(status: int) -> NoReturn:

@@ -7,13 +7,11 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, wait
 from dataclasses import replace
 from functools import partial, wraps
 from typing import Any
 
 import cv2
-from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
@@ -22,10 +20,11 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import String
 
 from samlite_ros.errors import ParameterError, PhraseTooLongError
-from samlite_ros.live.failure_log import FailureLog
+from samlite_ros.live.failure_log import FailureLog, described
 from samlite_ros.live.memory import settle_memory
 from samlite_ros.live.network_worker import NetworkWorker
 from samlite_ros.live.stream_worker import StreamWorker
+from samlite_ros.live.watchdog import Limits
 from samlite_ros.messages.fill import RCLPY, query_status_array_message, stamp_ns
 from samlite_ros.messages.outputs import DIAGNOSTICS, QUERY_STATUS
 from samlite_ros.messages.read import read_frame, read_request, read_requests
@@ -33,15 +32,18 @@ from samlite_ros.messages.topics import QUERY, QUERY_SET, QUERY_TEXT
 from samlite_ros.msg import QuerySet, TextQuery
 from samlite_ros.network.host import NetworkHost
 from samlite_ros.network.place import NetworkPlace
-from samlite_ros.node.console import Console, in_words, last_line
+from samlite_ros.node.console import Console, last_line
 from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
 from samlite_ros.node.diagnostics import NodeFacts, Report
 from samlite_ros.node.image_input import ImageInput
+from samlite_ros.node.model import Model
 from samlite_ros.node.parameter_server import check_qos_overrides, declare_parameters, unknown_parameters, values_of
 from samlite_ros.node.publishers import CameraPublishers
 from samlite_ros.node.qos import QosWatch
+from samlite_ros.node.spinning import Waits
+from samlite_ros.node.transitions import Transitions
 from samlite_ros.parameters.table import Parameters, updated
-from samlite_ros.queries import PARAMETER_CLIENT, TEXT_CLIENT, QueryRegistry, QueryStatus, Refusal, State
+from samlite_ros.queries import PARAMETER_CLIENT, TEXT_CLIENT, QueryRegistry, Refusal, State
 from samlite_ros.segmenter.load import SegmenterFactory, load_segmenter
 from samlite_ros.streaming.stamps import Stamp
 from samlite_ros.types import Prompt, Segmentation
@@ -51,10 +53,9 @@ STATUS_REFRESH_S = 1.0
 """Presence and stamps in ~/query_status are at most so old [s]; states and outcomes at most a tick."""
 STATUS_DUTY = 0.1
 """Largest share of the time spent with telling statuses: with 1,000 queries they are told less often."""
-NETWORK_JOIN_S, STREAM_JOIN_S = 3.5, 0.5
+NETWORK_JOIN_S, STREAM_JOIN_S = 2.0, 0.5
 PROCESS_JOIN_S = 0.5
 """A network in a process of its own is asked so long to end its pass [s]; then its process is ended."""
-REFUSAL_THROTTLE_S = 1.0
 
 Transition = Callable[["SamliteNode", LifecycleState], TransitionCallbackReturn]
 
@@ -94,11 +95,13 @@ class SamliteNode(LifecycleNode):
         self._registry = QueryRegistry(self._values.query_options())
         self._vocabulary = self._registry.vocabulary
         self._phase = "unconfigured"
-        self._loading: Future[str] | None = None
-        self._model_id = self._load_failure = ""
+        self._is_autostarting = False
+        self._callback_failures = 0
         self._tasks: deque[Callable[[], None]] = deque()
         self._tasks_guard = self.create_guard_condition(self._run_tasks)
-        self._failure_log = FailureLog(self.get_logger().error)
+        logger = self.get_logger()  # which allows each place in the code one severity only
+        self._failure_log = FailureLog(lambda line: logger.error(line))  # noqa: PLW0108
+        self._refusal_log = FailureLog(lambda line: logger.warning(line))  # noqa: PLW0108
         self._qos = QosWatch(self)
         self._status_publisher = self._qos.publisher(QUERY_STATUS)
         listened = self._status_publisher.get_subscription_count
@@ -112,12 +115,14 @@ class SamliteNode(LifecycleNode):
             on_prompt=lambda prompt, error: self._post(lambda: self._on_prompt(prompt, error)),
             on_failure=partial(self._on_failure, "network"),
         )
+        self._waits = Waits(self._post)
+        self._model = Model(self._network, self._place, self._waits)
         self._told_revision = -1
         self._status_due_s = self._status_refresh_s = 0.0
         self._create_topics()
         for line in unknown_parameters(self):
             self.get_logger().warning(line)
-        self._survive_wrong_transitions()
+        Transitions(self, self._prepare, lambda line: self._refusal_log.tell(line, line))
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._apply_parameters()
 
@@ -132,34 +137,30 @@ class SamliteNode(LifecycleNode):
             stream.start()
         self._network.start()
         if self._values.autostart:
-            self._loading = self._load()
-            self._loading.add_done_callback(lambda _: self._post(self._autostart))
+            self._is_autostarting = True
+            loading = self._model.begin(self._values.segmenter_options())
+            loading.add_done_callback(lambda _: self._post(self._autostart))
 
     def stop(self) -> bool:
         """Cancel a running pass and end the workers; returns whether all of them ended in time."""
-        ended = [stream.stop(STREAM_JOIN_S) for stream in self._streams]
+        deadline_s = time.monotonic() + STREAM_JOIN_S
+        ended = [stream.stop(max(0.0, deadline_s - time.monotonic())) for stream in self._streams]
         if self._place.has_process and not self._network.stop(PROCESS_JOIN_S):
             self._place.end()
         return self._network.stop(NETWORK_JOIN_S) and all(ended)
 
     @_told
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load the model; fails with a line in the log where it cannot be loaded."""
-        loading, self._loading = self._loading or self._load(), None
-        if not self._wait(loading):
-            return TransitionCallbackReturn.FAILURE
-        error = loading.exception()
-        if error is not None:
-            self._load_failure = in_words(error)
-            self.get_logger().error(self._load_failure)
+        """Take the model that was loaded; fails with a line in the log where it could not be."""
+        if not self._model.take():
+            self.get_logger().error(self._model.failure)
             return TransitionCallbackReturn.FAILURE
         if self._values.opencv_threads:
             cv2.setNumThreads(self._values.opencv_threads)
-        self._model_id, self._load_failure = loading.result(), ""
         settle_memory()
         self._phase = "inactive"
         self._on_queries_changed()
-        self.get_logger().info(f"model {self._model_id} is loaded; it computes on {self._network.computes}")
+        self.get_logger().info(f"model {self._model.model_id} is loaded; it computes on {self._network.computes}")
         return TransitionCallbackReturn.SUCCESS
 
     @_told
@@ -215,22 +216,6 @@ class SamliteNode(LifecycleNode):
         threshold = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
         self._jump_handle = self.get_clock().create_jump_callback(threshold, post_callback=self._on_time_jump)
 
-    def _survive_wrong_transitions(self) -> None:
-        """Refuse a transition that the state does not allow: rclpy raises, gives no answer, and the node would end."""
-        service = next(s for s in self.services if s.srv_name.endswith("/change_state"))
-        change = service.callback
-
-        def change_or_refuse(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
-            try:
-                change(request, response)
-            except Exception as error:
-                name = request.transition.label or request.transition.id
-                self.get_logger().warning(f"transition {name} is refused while {self._phase}: {error}")
-                response.success = False
-            return response
-
-        service.callback = change_or_refuse
-
     def _make_stream(self, publishers: CameraPublishers) -> StreamWorker:
         camera = publishers.camera
         return StreamWorker(
@@ -247,20 +232,24 @@ class SamliteNode(LifecycleNode):
         """Hand an image on; where its driver sets no stamp, the time of its arrival stands in for it."""
         stream.put_image(message, Stamp.of(stamp_ns(message.header.stamp), self._now_ns()))
 
-    def _load(self) -> Future[str]:
-        options = self._values.segmenter_options()
-        return self._network.load(lambda: self._place.make(options))
+    def _limits(self) -> Limits:
+        return Limits(self._values.load_timeout, self._values.network_timeout)
 
-    def _wait(self, future: Future[Any]) -> bool:
-        """Wait on the executor's thread; False where the node is being shut down."""
-        while not future.done():
-            if not self.context.ok():
-                return False
-            wait([future], timeout=TICK_S)
-        return not future.cancelled()
+    async def _prepare(self, transition: str) -> str:
+        """Before a transition that was asked for: load the model, or let it go; returns why it cannot be made."""
+        if transition == "configure":
+            self._is_autostarting = False
+            return await self._model.loaded(self._values.segmenter_options(), self._limits())
+        if transition in ("cleanup", "shutdown"):
+            for stream in self._streams:
+                stream.set_active(False)
+            why = await self._model.released()
+            return why if transition == "cleanup" else ""
+        return ""
 
     def _autostart(self) -> None:
-        if self._phase == "unconfigured" and self._loading is not None:
+        if self._is_autostarting:
+            self._is_autostarting = False
             self.trigger_configure()
             if self._phase == "inactive":
                 self.trigger_activate()
@@ -268,15 +257,16 @@ class SamliteNode(LifecycleNode):
     def _release_model(self, phase: str) -> None:
         for stream in self._streams:
             stream.set_active(False)
-        self._wait(self._network.unload())
-        self._phase, self._model_id = phase, ""
+        self._model.release()
+        self._phase = phase
         self._registry.suspend()
         self._on_queries_changed()
 
     def _on_query(self, message: TextQuery) -> None:
         refusal = self._registry.apply(read_request(message), self._now_ns())
         if refusal is not None:
-            self._tell_refusal(refusal)
+            who = f"query {refusal.key.id!r} of client {refusal.key.client!r}"
+            self._refusal_log.tell(f"queries of {refusal.key.client!r}", f"{who} is refused: {refusal.message}")
         self._on_queries_changed()
 
     def _on_query_set(self, message: QuerySet) -> None:
@@ -300,15 +290,13 @@ class SamliteNode(LifecycleNode):
         else:
             reason = Refusal.TEXT_TOO_LONG if isinstance(error, PhraseTooLongError) else Refusal.MODEL_ERROR
             if self._registry.prompt_failed(prompt, reason, str(error), self._now_ns()):
-                self.get_logger().warning(f"phrase {prompt.display!r} is refused: {error}")
+                self._refusal_log.tell("phrases", f"phrase {prompt.display!r} is refused: {error}")
         self._on_queries_changed()
-
-    def _tell_refusal(self, status: QueryStatus) -> None:
-        who = f"query {status.key.id!r} of client {status.key.client!r}"
-        self.get_logger().warning(f"{who} is refused: {status.message}", throttle_duration_sec=REFUSAL_THROTTLE_S)
 
     def _on_tick(self) -> None:
         self._run_tasks()
+        self._waits.look()
+        self._model.watch(self._limits())
         self._registry.advance(self._now_ns())
         self._on_queries_changed()
         self._tell_statuses(time.monotonic())
@@ -326,6 +314,8 @@ class SamliteNode(LifecycleNode):
         self._status_refresh_s = now_s + max(STATUS_REFRESH_S, took_s / STATUS_DUTY)
 
     def _on_diagnostics(self) -> None:
+        self._failure_log.tell_rest()
+        self._refusal_log.tell_rest()
         states = [status.state for status in self._registry.statuses()]
         facts = replace(
             self._facts(),
@@ -340,11 +330,13 @@ class SamliteNode(LifecycleNode):
         return NodeFacts(
             state=self._phase,
             model=self._values.model,
-            model_id=self._model_id,
+            model_id=self._model.model_id,
             computes=self._network.computes,
-            load_failure=last_line(self._load_failure),
-            loading=self._loading is not None,
-            network_process=self._place.in_words(self._network.process_id) if self._model_id else "",
+            load_failure=last_line(self._model.failure),
+            loading=self._model.is_loading,
+            delay=self._model.delay,
+            callback_failures=self._callback_failures,
+            network_process=self._model.process,
             mask_age_limit_s=self._values.max_mask_age if self._values.propagate else math.inf,
         )
 
@@ -353,7 +345,7 @@ class SamliteNode(LifecycleNode):
             stream.flush()
 
     def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        configured = self._phase != "unconfigured" or self._loading is not None
+        configured = self._phase != "unconfigured" or self._model.is_loading
         try:
             self._values = updated(self._values, values_of(parameters), configured=configured)
         except ParameterError as error:
@@ -382,6 +374,11 @@ class SamliteNode(LifecycleNode):
         """On a worker's thread."""
         if self.context.ok():  # when ROS is shut down publishing fails, which is no news
             self._failure_log(who, what)
+
+    def on_callback_failure(self, error: Exception) -> None:
+        """A callback on the executor's thread raised what nobody caught: count and tell it."""
+        self._callback_failures += 1
+        self._on_failure("a callback", described(error))
 
     def _post(self, task: Callable[[], None]) -> None:
         """Have it done on the executor's thread."""

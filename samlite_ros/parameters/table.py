@@ -179,6 +179,20 @@ class Parameters:
     image_timeout: float = _param(
         2.0, "Without an image for so long the diagnostics warn.", Change.RUN, low=0.1, unit="s"
     )
+    network_timeout: float = _param(
+        60.0,
+        "A pass that takes longer, and 5 times as long as any before, is ended: its process is started again.",
+        Change.RUN,
+        low=0.1,
+        unit="s",
+    )
+    load_timeout: float = _param(
+        1800.0,
+        "The same of loading the model, download included.",
+        Change.RUN,
+        low=1.0,
+        unit="s",
+    )
 
     def __post_init__(self) -> None:
         for item in fields(self):

@@ -1,4 +1,4 @@
-from samlite_ros.live.failure_log import FailureLog, described
+from samlite_ros.live.failure_log import MOST_SUBJECTS, FailureLog, described
 
 
 def test_new_failures_are_told_and_repeated_ones_only_now_and_then():
@@ -9,14 +9,44 @@ def test_new_failures_are_told_and_repeated_ones_only_now_and_then():
         (100.1, "camera", "dark", False),
         (100.1, "network", "memory", True),
         (100.2, "camera", "short", False),
-        (100.6, "camera", "short", True),
-        (105.5, "camera", "short", False),
-        (105.6, "camera", "short", True),
+        (101.1, "camera", "short", True),
+        (106.0, "camera", "short", False),
+        (106.1, "camera", "short", True),
     ]
     for now_s, who, what, is_told in script:
         now[0], before = now_s, len(told)
         log(who, what)
-        assert (told[before:] == [f"{who}: {what}"]) is is_told
+        assert bool(told[before:] and told[before].startswith(f"{who}: {what}")) is is_told
+    assert [line.partition(" (")[2] for line in told] == ["", "", "2 lines were left out)", "1 lines were left out)"]
+
+
+def test_lines_that_differ_in_numbers_only_are_the_same():
+    told, now = [], [0.0]
+    log = FailureLog(told.append, lambda: now[0])
+    for i in range(90):
+        now[0] = i / 30
+        log("camera", f"{i} bytes, expected 100")
+    assert told == ["camera: 0 bytes, expected 100"]
+
+
+def test_the_number_left_out_is_told_when_it_is_over():
+    told, now = [], [0.0]
+    log = FailureLog(told.append, lambda: now[0])
+    for _ in range(5):
+        log("camera", "dark")
+    log.tell_rest()
+    now[0] = 5.0
+    log.tell_rest()
+    log.tell_rest()
+    assert told == ["camera: dark", "camera: no more of this (4 lines were left out)"]
+
+
+def test_subjects_without_end_are_forgotten():
+    told = []
+    log = FailureLog(told.append, lambda: 0.0)
+    for i in range(3 * MOST_SUBJECTS):
+        log(f"client {i}", "refused")
+    assert len(told) == 3 * MOST_SUBJECTS and len(log._told) == MOST_SUBJECTS
 
 
 def test_an_error_is_described_in_one_short_line_that_says_where():

@@ -1,0 +1,37 @@
+"""What the network's worker has done, in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class NetworkCounters:
+    """Written by the worker only.
+
+    Args:
+        prompts_embedded: Different prompts that were embedded; those asked for again are in the bank.
+        images_embedded: Passes of the image encoder.
+        prompts_decoded: Prompts decoded over an image.
+        late_jobs: Jobs decoded on an image that was embedded before.
+        failures: Jobs that raised, and times that the network's process ended.
+        reloads: Times that the network was loaded again since its process had ended.
+        busy_s: Time spent with jobs [s].
+        encode_s, decode_s: Of the last job [s].
+        last_failure: In words.
+        failing: Jobs that failed in a row, the last of them included; 0 = the last one went well.
+        reload_failure: Why the network cannot be loaded again; empty = it is loaded, or was not tried yet.
+    """
+
+    prompts_embedded: int = 0
+    images_embedded: int = 0
+    prompts_decoded: int = 0
+    late_jobs: int = 0
+    failures: int = 0
+    reloads: int = 0
+    busy_s: float = 0.0
+    encode_s: float = 0.0
+    decode_s: float = 0.0
+    last_failure: str = ""
+    failing: int = 0
+    reload_failure: str = ""
