@@ -138,10 +138,8 @@ class NetworkReport:
             return _without_model(facts)
         if facts.state != "active":
             return f"the node is {facts.state}: images are answered when it is activated"
-        if counters.reload_failure:
-            return counters.reload_failure
         if not facts.network_process:
-            return AWAY
+            return counters.reload_failure or AWAY
         if facts.delay is not None:
             return facts.delay.message
         return f"the network fails: {counters.last_failure}" if self._fails else ""
