@@ -40,6 +40,11 @@ class Mailbox(Generic[T]):
         """Items that were replaced before anybody took them."""
         return self._dropped
 
+    @property
+    def waiting(self) -> int:
+        """1 where an item waits, else 0."""
+        return int(self._item is not None)
+
     def put(self, item: T) -> None:
         """Leave an item; one that is still there is dropped and counted."""
         with self._condition:

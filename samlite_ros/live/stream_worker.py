@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -52,7 +53,9 @@ class StreamCounters:
         repeated: Images with the stamp of the image before.
         flushes: Times that the stream was forgotten since time went back.
         answered: Answers published.
+        inactive: Images that came while active, and were not answered before the node was deactivated.
         failures: Errors in the stream itself.
+        failed_images: Images at which there was one.
         last_stamp_ns: Of the newest image.
         answer_age_ns: Of the newest answer: how much older its knowledge was than its frame [ns].
     """
@@ -65,7 +68,9 @@ class StreamCounters:
     repeated: int = 0
     flushes: int = 0
     answered: int = 0
+    inactive: int = 0
     failures: int = 0
+    failed_images: int = 0
     last_stamp_ns: int = NO_STAMP
     answer_age_ns: int = 0
 
@@ -109,6 +114,7 @@ class StreamWorker:
         self._search_always = False
         self._listening = False
         self._keeps_network_waiting = False
+        self._busy_since_s: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"stream {camera}", daemon=True)
 
     @property
@@ -120,6 +126,33 @@ class StreamWorker:
     def dropped(self) -> int:
         """Images that were replaced by newer ones before this thread could take them."""
         return self._mailbox.dropped
+
+    @property
+    def at_work(self) -> int:
+        """Images that came and of which nothing is decided yet: at most 4."""
+        return self._mailbox.waiting + (self._busy_since_s is not None) + self._pipeline.waiting
+
+    @property
+    def busy_s(self) -> float:
+        """How long the thread has been at the image at hand [s]; 0 = there is none."""
+        since_s = self._busy_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
+
+    def fates(self) -> dict[str, int]:
+        """What became of the images received, by name; with those at work they are as many as were received."""
+        counters, reuse = self.counters, self.reuse
+        return {
+            "answered": counters.answered,
+            "dropped for newer ones": self.dropped,
+            "not wanted": counters.idle,
+            "rejected": counters.rejected,
+            "repeated": counters.repeated,
+            "deactivated": counters.inactive,
+            "failed": counters.failed_images,
+            "superseded": reuse.superseded,
+            "forgotten": reuse.forgotten,
+            "unanswered": reuse.unanswered,
+        }
 
     def start(self) -> None:
         """Start the thread."""
@@ -207,11 +240,21 @@ class StreamWorker:
         while (delivery := self._mailbox.take()) is not None:
             for command in delivery.commands:
                 self._guarded(command)
-            if delivery.item is not None and self._active:
-                self._guarded(partial(self._take_image, *delivery.item))
+            if delivery.item is not None:
+                self._take_item(*delivery.item)
             self._on_work()
             if self._keeps_network_waiting:
                 time.sleep(HANDOVER_S)
+
+    def _take_item(self, message: Any, stamp: Stamp) -> None:
+        if not self._active:
+            self.counters.inactive += 1
+            return
+        self._busy_since_s = time.monotonic()
+        failures = self.counters.failures
+        self._guarded(partial(self._take_image, message, stamp))
+        self.counters.failed_images += self.counters.failures - failures
+        self._busy_since_s = None
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """The stream lives on: what goes wrong is counted and told, and the pipeline starts afresh."""
@@ -223,7 +266,8 @@ class StreamWorker:
     def _recover(self, failure: str) -> None:
         self.counters.failures += 1
         self._reset()
-        self._on_failure(failure)
+        with suppress(Exception):  # the thread lives on, whatever becomes of the line in the log
+            self._on_failure(failure)
 
     def _take_image(self, message: Any, stamp: Stamp) -> None:
         if not self._somebody_listens():
@@ -264,16 +308,23 @@ class StreamWorker:
         self._publish(answer, frame)
 
     def _deliver(self, result: KeyframeResult) -> None:
-        with self._pipeline_lock:
-            answer = self._pipeline.deliver(result)
-        self._publish(answer, result.job.frame)
+        try:
+            with self._pipeline_lock:
+                answer = self._pipeline.deliver(result)
+            self._publish(answer, result.job.frame)
+        except Exception:
+            self.counters.failed_images += not self._pipeline.options.propagate
+            raise
 
     def _abandon(self, job: KeyframeJob) -> None:
         with self._pipeline_lock:
             self._pipeline.abandon(job)
 
     def _publish(self, answer: Segmentation | None, frame: Frame) -> None:
-        if answer is None or not self._active:
+        if answer is None:
+            return
+        if not self._active:
+            self.counters.inactive += 1
             return
         self._sink.publish(answer, frame)
         self.counters.answered += 1
@@ -286,8 +337,9 @@ class StreamWorker:
         if options == self._pipeline.options:
             return
         pipeline = StreamingPipeline(options, self.camera)
-        pipeline.counters = self._pipeline.counters
         with self._pipeline_lock, self._vocabulary_lock:
+            self._pipeline.reset()  # what waits for an answer is forgotten, and counted so
+            pipeline.counters = self._pipeline.counters
             pipeline.set_vocabulary(self._vocabulary)
             self._pipeline = pipeline
 

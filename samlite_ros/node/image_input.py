@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from samlite_ros.messages.fill import stamp_ns
 from samlite_ros.messages.topics import COMPRESSED_IMAGE, IMAGE
-from samlite_ros.node.qos import QosWatch, endpoint_name
+from samlite_ros.node.qos import QosWatch, endpoint_name, misfit
 from samlite_ros.streaming.rhythm import StampRhythm
 
 REMEDY = (
@@ -80,8 +80,7 @@ class ImageInput:
         if len(others) == len(peers):
             return f"{endpoint_name(others[0])} publishes {others[0].topic_type}, not {self._topic.type_name}", ""
         ours = self._subscription.qos_profile
-        unfit = [(p, *qos_check_compatible(p.qos_profile, ours)) for p in peers]
-        reasons = [(p, why.strip()) for p, fits, why in unfit if fits == QoSCompatibility.ERROR]
+        reasons = [(p, why) for p in peers if (why := misfit(p.qos_profile, ours))]
         if len(reasons) == len(peers):
             return f"QoS mismatch with {endpoint_name(reasons[0][0])}: {reasons[0][1]}", ""
         are = "1 publisher is" if len(peers) == 1 else f"{len(peers)} publishers are"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial, wraps
+from functools import partial
 from typing import Any
 
 import cv2
@@ -34,14 +33,15 @@ from samlite_ros.network.host import NetworkHost
 from samlite_ros.network.place import NetworkPlace
 from samlite_ros.node.console import Console, last_line
 from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
-from samlite_ros.node.diagnostics import NodeFacts, Report
+from samlite_ros.node.diagnostics import Report
+from samlite_ros.node.facts import NodeFacts
 from samlite_ros.node.image_input import ImageInput
 from samlite_ros.node.model import Model
 from samlite_ros.node.parameter_server import check_qos_overrides, declare_parameters, unknown_parameters, values_of
 from samlite_ros.node.publishers import CameraPublishers
 from samlite_ros.node.qos import QosWatch
 from samlite_ros.node.spinning import Waits
-from samlite_ros.node.transitions import Transitions
+from samlite_ros.node.transitions import Transitions, told
 from samlite_ros.parameters.table import Parameters, updated
 from samlite_ros.queries import PARAMETER_CLIENT, TEXT_CLIENT, QueryRegistry, Refusal, State
 from samlite_ros.segmenter.load import SegmenterFactory, load_segmenter
@@ -56,22 +56,6 @@ STATUS_DUTY = 0.1
 NETWORK_JOIN_S, STREAM_JOIN_S = 2.0, 0.5
 PROCESS_JOIN_S = 0.5
 """A network in a process of its own is asked so long to end its pass [s]; then its process is ended."""
-
-Transition = Callable[["SamliteNode", LifecycleState], TransitionCallbackReturn]
-
-
-def _told(transition: Transition) -> Transition:
-    """rclpy swallows what a transition raises: tell it."""
-
-    @wraps(transition)
-    def told(self: SamliteNode, state: LifecycleState) -> TransitionCallbackReturn:
-        try:
-            return transition(self, state)
-        except Exception:
-            self.get_logger().error(f"{transition.__name__}: {traceback.format_exc()}")
-            return TransitionCallbackReturn.ERROR
-
-    return told
 
 
 class SamliteNode(LifecycleNode):
@@ -149,7 +133,7 @@ class SamliteNode(LifecycleNode):
             self._place.end()
         return self._network.stop(NETWORK_JOIN_S) and all(ended)
 
-    @_told
+    @told
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Take the model that was loaded; fails with a line in the log where it could not be."""
         if not self._model.take():
@@ -163,7 +147,7 @@ class SamliteNode(LifecycleNode):
         self.get_logger().info(f"model {self._model.model_id} is loaded; it computes on {self._network.computes}")
         return TransitionCallbackReturn.SUCCESS
 
-    @_told
+    @told
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Answer images."""
         for stream in self._streams:
@@ -173,7 +157,7 @@ class SamliteNode(LifecycleNode):
             self.get_logger().info(f"listens to {image_input.in_words()}")
         return TransitionCallbackReturn.SUCCESS
 
-    @_told
+    @told
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Answer no more; model and queries stay."""
         for stream in self._streams:
@@ -181,19 +165,19 @@ class SamliteNode(LifecycleNode):
         self._phase = "inactive"
         return TransitionCallbackReturn.SUCCESS
 
-    @_told
+    @told
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let the model go; queries stay and wait."""
         self._release_model("unconfigured")
         return TransitionCallbackReturn.SUCCESS
 
-    @_told
+    @told
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let everything go."""
         self._release_model("finalized")
         return TransitionCallbackReturn.SUCCESS
 
-    @_told
+    @told
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Back to unconfigured."""
         self._release_model("unconfigured")
@@ -237,6 +221,8 @@ class SamliteNode(LifecycleNode):
 
     async def _prepare(self, transition: str) -> str:
         """Before a transition that was asked for: load the model, or let it go; returns why it cannot be made."""
+        if self._values.read_only:
+            return "from outside (read_only)"
         if transition == "configure":
             self._is_autostarting = False
             return await self._model.loaded(self._values.segmenter_options(), self._limits())
@@ -345,6 +331,8 @@ class SamliteNode(LifecycleNode):
             stream.flush()
 
     def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        if self._values.read_only:
+            return SetParametersResult(successful=False, reason="parameters cannot be changed from outside (read_only)")
         configured = self._phase != "unconfigured" or self._model.is_loading
         try:
             self._values = updated(self._values, values_of(parameters), configured=configured)

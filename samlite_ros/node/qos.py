@@ -6,9 +6,11 @@ The names of QoS events differ between ROS 2 distributions; this module is the o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import (
     DurabilityPolicy,
@@ -31,6 +33,8 @@ except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks, UnsupportedEventTypeError
 
 
+ENDLESS_NS = 9_223_372_036 * 10**9
+"""As long as this, and longer, is for ever: 2^63 - 1 ns, which some middlewares round to seconds."""
 LOOKS_FOR_UNKNOWN = 10
 """So many times a mismatched peer is looked for that the graph does not know: its endpoint may be told after the event,
 or it has left already."""
@@ -142,9 +146,8 @@ class QosWatch:
         found = []
         for info in peers(topic):
             pair = (ours, info.qos_profile) if suspect.is_publisher else (info.qos_profile, ours)
-            compatibility, why = qos_check_compatible(*pair)
-            if compatibility == QoSCompatibility.ERROR:
-                found.append((endpoint_name(info), why.strip()))
+            if why := misfit(*pair):
+                found.append((endpoint_name(info), why))
         return found
 
 
@@ -156,6 +159,21 @@ def profile_of(qos: Qos) -> QoSProfile:
         reliability=ReliabilityPolicy.RELIABLE if qos.reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if qos.latched else DurabilityPolicy.VOLATILE,
     )
+
+
+def misfit(publisher: QoSProfile, subscription: QoSProfile) -> str:
+    """Why two sides exchange nothing; empty = they fit."""
+    compatibility, why = qos_check_compatible(_comparable(publisher), _comparable(subscription))
+    return why.strip() if compatibility == QoSCompatibility.ERROR else ""
+
+
+def _comparable(profile: QoSProfile) -> QoSProfile:
+    """The graph tells of endless durations what profiles leave open; compared with that they would seem to misfit."""
+    plain = copy(profile)
+    for name in ("lifespan", "deadline", "liveliness_lease_duration"):
+        if getattr(plain, name).nanoseconds >= ENDLESS_NS:
+            setattr(plain, name, Duration())
+    return plain
 
 
 def _overriding(qos: Qos) -> QoSOverridingOptions | None:

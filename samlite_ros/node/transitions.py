@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any
 
 from lifecycle_msgs.srv import ChangeState
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.lifecycle import LifecycleNode
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 SHUTDOWN = "shutdown"
+
+
+Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
+
+
+def told(transition: Transition) -> Transition:
+    """rclpy swallows what a transition raises: tell it."""
+
+    @wraps(transition)
+    def guarded(self: Any, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(self, state)
+        except Exception:
+            self.get_logger().error(f"{transition.__name__}: {traceback.format_exc()}")
+            return TransitionCallbackReturn.ERROR
+
+    return guarded
 
 
 class Transitions:

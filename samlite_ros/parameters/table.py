@@ -118,6 +118,11 @@ class Parameters:
         Change.START,
         choices=("raw", "compressed"),
     )
+    read_only: bool = _param(
+        False,
+        "Parameters and lifecycle cannot be changed from outside.",
+        Change.START,
+    )
     cameras: tuple[str, ...] = _param(
         (),
         "Names of the cameras: <name>/image in, ~/<name>/segmentation out; empty = one, without a name.",
@@ -198,6 +203,8 @@ class Parameters:
         for item in fields(self):
             object.__setattr__(self, item.name, _coerce(item, getattr(self, item.name)))
         _check_camera_names(self.cameras)
+        if self.read_only and not self.autostart:
+            raise ParameterError("read_only needs autostart: nobody could ever configure the node")
 
     @property
     def camera_names(self) -> tuple[str, ...]:

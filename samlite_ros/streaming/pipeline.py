@@ -65,6 +65,11 @@ class StreamingCounters:
         ignored_results: Results of jobs that nobody waits for any more.
         failed_jobs: Jobs given up.
         resets: Times that everything was forgotten.
+        resized: Of these, times that a frame had another size than the one before.
+        superseded: Frames that the network had no time for, or nothing to learn from, before the next one came; this
+            and the following two only where masks are not carried, and frames wait for the network.
+        forgotten: Frames that waited for an answer when everything was forgotten.
+        unanswered: Frames whose job was given up.
     """
 
     frames: int = 0
@@ -76,6 +81,10 @@ class StreamingCounters:
     ignored_results: int = 0
     failed_jobs: int = 0
     resets: int = 0
+    resized: int = 0
+    superseded: int = 0
+    forgotten: int = 0
+    unanswered: int = 0
 
 
 class StreamingPipeline:
@@ -97,10 +106,17 @@ class StreamingPipeline:
         lengths_s = options.keyframe_period_s, options.max_mask_age_s
         self._tracker = Tracker(options.merge_prompts, *lengths_s, options.tuning)
         self._schedule = KeyframeSchedule(*lengths_s, options.tuning)
+        self._newest: Frame | None = None
         self._forget()
 
+    @property
+    def waiting(self) -> int:
+        """Frames that wait for the network's answer; 0 where masks are carried."""
+        return 0 if self.options.propagate else (self._newest is not None) + self._jobs.has_running_pass
+
     def _forget(self) -> None:
-        self._newest: Frame | None = None
+        self.counters.forgotten += self.waiting
+        self._newest = None
         self._still = False
         self._model_id = ""
         self._jobs.forget()
@@ -143,8 +159,10 @@ class StreamingPipeline:
                 "call reset() where time jumped back"
             )
         if self._tracker.image is not None and self._tracker.image.camera_size != frame.size:
+            self.counters.resized += 1
             self.reset()
         self.counters.frames += 1
+        self.counters.superseded += self._newest is not None and not self.options.propagate
         self._jobs.now_ns, self._newest = frame.stamp_ns, frame
         return self._carry_to(frame) if self.options.propagate else None
 
@@ -193,6 +211,7 @@ class StreamingPipeline:
             return
         self.counters.failed_jobs += 1
         if not job.late:
+            self.counters.unanswered += not self.options.propagate
             self._schedule.reset()
             self._prune()
 
@@ -235,9 +254,9 @@ class StreamingPipeline:
         queries, waits = self._jobs.due(frame.stamp_ns)
         if not queries or self._schedule.due(frame.stamp_ns, image, self._still, waits) is None:
             return None
+        job = KeyframeJob(frame, *decode_plan(queries))
         self._newest = None
         self._schedule.submitted(frame.stamp_ns, image)
-        job = KeyframeJob(frame, *decode_plan(queries))
         self._jobs.begin_pass(job, self._tracker.take_snapshot(frame) if self.options.propagate else None)
         self.counters.keyframes += 1
         return job

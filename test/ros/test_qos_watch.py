@@ -3,10 +3,11 @@
 from types import SimpleNamespace
 
 import pytest
+from rclpy.duration import Duration, Infinite
 from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 
 from samlite_ros.messages.topics import Qos, Topic
-from samlite_ros.node.qos import LOOKS_FOR_UNKNOWN, QosWatch
+from samlite_ros.node.qos import LOOKS_FOR_UNKNOWN, QosWatch, misfit
 
 RELIABLE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -70,3 +71,12 @@ def test_a_peer_that_never_shows_is_not_looked_for_for_ever(graph, watch):
         assert watch.mismatches() == []
     graph.peers = [endpoint("camera", BEST_EFFORT)]
     assert watch.mismatches() == []
+
+
+def test_a_peer_of_endless_durations_fits_one_that_leaves_them_open(graph, watch):
+    """The graph tells of 2^63 - 1 ns where a profile says nothing."""
+    endless = QoSProfile(depth=1, deadline=Infinite, lifespan=Infinite, liveliness_lease_duration=Infinite)
+    assert misfit(QoSProfile(depth=1), endless) == "" == misfit(endless, QoSProfile(depth=1))
+    late = QoSProfile(depth=1, deadline=Duration(seconds=1))
+    assert "deadline" in misfit(QoSProfile(depth=1), late) and misfit(late, QoSProfile(depth=1)) == ""
+    assert misfit(late, QoSProfile(depth=1, deadline=Duration(seconds=2))) == ""
