@@ -15,6 +15,7 @@ from matplotlib.patches import FancyBboxPatch
 
 ROOT = Path(__file__).resolve().parent.parent
 SUBJECTS = {
+    "foreign": "limits on what others wrote",
     "commands": "samlite segment, replay ...",
     "bench": "what reuse buys; some need torch, rclpy",
     "demo": "rendered camera, planner",

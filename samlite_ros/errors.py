@@ -45,6 +45,10 @@ class ImageDecodeError(SamliteError):
     """An image message is impossible or of an unknown encoding."""
 
 
+class StampError(SamliteError, ValueError):
+    """A time is before 0, beyond what a message holds, or has a second and more of nanoseconds."""
+
+
 class CalibrationError(SamliteError):
     """A camera's calibration says nothing, or is of an impossible shape."""
 

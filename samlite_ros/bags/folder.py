@@ -10,9 +10,8 @@ import re
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
-import yaml
-
 from samlite_ros.bags.storage import PACKED_SUFFIX, STORAGE_SUFFIXES
+from samlite_ros.foreign.yaml_file import load_yaml
 
 METADATA_NAME = "metadata.yaml"
 
@@ -32,8 +31,8 @@ class FolderNotes(NamedTuple):
 def read_notes(folder: Path) -> FolderNotes:
     """Read metadata.yaml; what is missing or strange in it is left out."""
     try:
-        content = yaml.safe_load((folder / METADATA_NAME).read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, yaml.YAMLError):
+        content = load_yaml(folder / METADATA_NAME)
+    except (OSError, ValueError):
         return FolderNotes()
     about = _mapping(_mapping(content).get("rosbag2_bagfile_information"))
     topics = [_mapping(_mapping(t).get("topic_metadata")) for t in _list(about.get("topics_with_message_count"))]

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import RawMessage
-from samlite_ros.errors import BagError
-from samlite_ros.messages.fill import NS_PER_S
+from samlite_ros.errors import BagError, StampError
+from samlite_ros.foreign.stamps import ns_of
 from samlite_ros.types import NO_STAMP
 
 
@@ -100,14 +100,18 @@ class _Reading:
         """The next image."""
         place = self.counts["total"]
         self.counts["total"] += 1
-        stamp = frame_stamp_ns(message)
+        try:
+            stamp = frame_stamp_ns(message)
+        except StampError:
+            self.counts["impossible"] += 1
+            return
         if stamp is not None:
             self.times_ns.append((message.log_time_ns, stamp))
         if stamp is None or stamp <= NO_STAMP:
             self.counts["damaged"] += 1
             return
         newest = self._newest.get(message.topic, stamp)
-        self.counts["unstamped"] += stamp != read_stamp_ns(message.data)
+        self.counts["unstamped"] += read_stamp_ns(message.data) == NO_STAMP
         self.counts["out_of_order"] += stamp < newest
         self.counts["repeated"] += (message.topic, stamp) in self.entries
         self._newest[message.topic] = max(stamp, newest)
@@ -128,6 +132,8 @@ def _note_disorder(reader: BagReader, counts: Counter[str]) -> None:
     words = {
         "out_of_order": "were recorded after one with a newer stamp; they are answered in the order of their stamps",
         "repeated": "have the stamp of another; only the first of each is answered",
+        "impossible": "have a stamp that is none: before 0, beyond 2038, or of a second and more of nanoseconds; "
+        "they are left out",
         "damaged": "are damaged or too short to hold a stamp; they are left out",
         "unstamped": "have no stamp in their header: the time of their recording stands in for it, as in the node",
     }
@@ -139,18 +145,24 @@ def _note_disorder(reader: BagReader, counts: Counter[str]) -> None:
 def read_stamp_ns(data: bytes) -> int | None:
     """Stamp [ns] of a message that begins with a header, without decoding it; None = too short.
 
+    Raises:
+        StampError: It is none.
+
     Source: CDR encapsulation (4 bytes, the second says the byte order), then Header.stamp (int32, uint32).
     """
     if len(data) < 12:
         return None
     sec, nanosec = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
-    return int(sec) * NS_PER_S + int(nanosec)
+    return ns_of(sec, nanosec)
 
 
 def frame_stamp_ns(message: RawMessage) -> int | None:
     """Stamp [ns] of an image message: its header's, or where that is not set the time of its recording.
 
     The node does the same with the time of arrival. None = the message is too short to tell.
+
+    Raises:
+        StampError: It is none.
     """
     stamp = read_stamp_ns(message.data)
-    return message.log_time_ns if stamp is not None and stamp <= NO_STAMP else stamp
+    return message.log_time_ns if stamp == NO_STAMP else stamp

@@ -12,6 +12,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from samlite_ros.errors import BagError
+from samlite_ros.foreign.words import one_line
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
@@ -79,4 +80,4 @@ def deserialize(data: bytes, type_name: str) -> Any:
     try:
         return typestore().deserialize_cdr(data, type_name)
     except Exception as error:  # damaged bytes fail in whichever way they reach first
-        raise BagError(f"{len(data)} bytes are not a {type_name}: {error}") from error
+        raise BagError(f"{len(data)} bytes are not a {type_name}: {one_line(error)}") from error

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from samlite_ros.bags.message_types import LABEL_INFO, SEGMENTATION, deserialize, typestore
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.errors import BagError
-from samlite_ros.messages.fill import stamp_ns
+from samlite_ros.foreign.stamps import read_stamp_ns
+from samlite_ros.foreign.words import one_line
 from samlite_ros.messages.read import read_segmentation
 from samlite_ros.queries import normalise_phrase
 from samlite_ros.types import Prompt, Query, Segmentation
@@ -57,7 +58,7 @@ class ResultBag:
                 content = deserialize(message.data, SEGMENTATION)
                 answer = name_phrases(read_segmentation(content), self._names[message.topic])
             except (BagError, ValueError) as error:
-                self.reader.add_fault(f"{self.reader.path}: {message.topic}: an answer is damaged: {error}")
+                self.reader.add_fault(f"{self.reader.path}: {message.topic}: an answer is damaged: {one_line(error)}")
                 continue
             yield RecordedAnswer(answer, message.log_time_ns)
 
@@ -82,7 +83,12 @@ class ResultBag:
         names = {t: ClassNames() for t in self.topics}
         for message in self.reader.messages([t for t in info_topic if t in self.reader.topics]):
             if message.type_name == LABEL_INFO:
-                names[info_topic[message.topic]].add(to_label_info(deserialize(message.data, LABEL_INFO)))
+                try:
+                    info = to_label_info(deserialize(message.data, LABEL_INFO))
+                except (BagError, ValueError) as error:
+                    self.reader.add_fault(f"{self.reader.path}: {message.topic}: names are damaged: {one_line(error)}")
+                    continue
+                names[info_topic[message.topic]].add(info)
         return names
 
 
@@ -96,7 +102,8 @@ class LabelInfo(NamedTuple):
 def to_label_info(message: Any) -> LabelInfo:
     """The value of a vision_msgs/LabelInfo message."""
     return LabelInfo(
-        stamp_ns(message.header.stamp), {int(c.class_id): normalise_phrase(c.class_name) for c in message.class_map}
+        read_stamp_ns(message.header.stamp),
+        {int(c.class_id): normalise_phrase(c.class_name) for c in message.class_map},
     )
 
 

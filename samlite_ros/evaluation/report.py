@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,9 @@ from typing import Any
 
 from samlite_ros.errors import BagError, ParameterError
 from samlite_ros.evaluation.evaluation import Evaluation, PhraseScores
+from samlite_ros.foreign.json_file import read_json
+from samlite_ros.foreign.limits import JSON_BYTES
+from samlite_ros.foreign.words import one_line
 from samlite_ros.queries import normalise_phrase
 
 LOWER_IS_BETTER = frozenset({"absent_rate", "absent_answered", "age_p50_ms", "age_p95_ms", "age_max_ms"})
@@ -90,14 +92,16 @@ def read_baseline(path: Path) -> dict[str, Any]:
         BagError: It is not that.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, JSON_BYTES)
         for values in (content[OVERALL], *content["phrases"].values()):
             _check_numbers(values.values())
         for frame in content["frames"]:
             _check_numbers([frame["error"], frame["stamp_ns"]])
             str(frame["camera"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BagError(f"baseline {path}: not an evaluation written by samlite evaluate: {error!r}") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
+        raise BagError(
+            f"baseline {path}: not an evaluation written by samlite evaluate: {one_line(repr(error))}"
+        ) from error
     return dict(content)
 
 

@@ -275,7 +275,7 @@ class StreamWorker:
             return
         verdict = stamp.after(self.counters.last_stamp_ns)
         try:
-            if verdict is StampOrder.NO_TIME:
+            if verdict in (StampOrder.NO_TIME, StampOrder.IMPOSSIBLE):
                 raise ImageDecodeError(verdict.value)
             frame = self._decode(message, stamp.ns)
         except ImageDecodeError as error:

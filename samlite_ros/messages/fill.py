@@ -14,11 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from samlite_ros.foreign.stamps import NS_PER_S
 from samlite_ros.pixels.masks import encode_rle
 from samlite_ros.queries import QueryStatus
 from samlite_ros.types import Instance, QueryMatch, QueryResult, Segmentation, Vocabulary
-
-NS_PER_S = 1_000_000_000
 
 
 class MessageFactory(Protocol):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
 from samlite_ros.errors import ImageDecodeError
+from samlite_ros.foreign.words import one_line, quoted
 from samlite_ros.pixels.decode import ENCODINGS
 
 
@@ -24,7 +25,7 @@ class CvBridgeFallback:
         Raises:
             ImageDecodeError: cv_bridge is missing, broken, or does not know the encoding either.
         """
-        what = f"image encoding {message.encoding!r} is not one of ours ({', '.join(ENCODINGS)})"
+        what = f"image encoding {quoted(message.encoding)} is not one of ours ({', '.join(ENCODINGS)})"
         try:
             if self._bridge is None:
                 from cv_bridge import CvBridge
@@ -34,5 +35,5 @@ class CvBridgeFallback:
         except ImportError as error:
             raise ImageDecodeError(f"{what}, and cv_bridge cannot be imported") from error
         except Exception as error:  # cv_bridge raises CvBridgeError, cv2.error and KeyError
-            raise ImageDecodeError(f"{what}, and cv_bridge says: {error}") from error
+            raise ImageDecodeError(f"{what}, and cv_bridge says: {one_line(error)}") from error
         return np.ascontiguousarray(image)

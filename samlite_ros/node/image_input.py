@@ -8,10 +8,12 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from samlite_ros.messages.fill import stamp_ns
+from samlite_ros.errors import StampError
+from samlite_ros.foreign.stamps import read_stamp_ns
 from samlite_ros.messages.topics import COMPRESSED_IMAGE, IMAGE
 from samlite_ros.node.qos import QosWatch, endpoint_name, misfit
 from samlite_ros.streaming.rhythm import StampRhythm
+from samlite_ros.streaming.stamps import IMPOSSIBLE_NS
 
 REMEDY = (
     "on one machine with Fast DDS give camera and node config/fastdds.xml; else ask for reliable delivery "
@@ -29,10 +31,12 @@ class ImageInput:
         qos: Makes the subscription.
         camera: Name of the camera.
         transport: 'raw' or 'compressed'.
-        on_image: Takes each message.
+        on_image: Takes each message, and the stamp in its header [ns]; IMPOSSIBLE_NS where it holds none.
     """
 
-    def __init__(self, node: Node, qos: QosWatch, camera: str, transport: str, on_image: Callable[[Any], None]) -> None:
+    def __init__(
+        self, node: Node, qos: QosWatch, camera: str, transport: str, on_image: Callable[[Any, int], None]
+    ) -> None:
         self._node, self._qos, self._on_image = node, qos, on_image
         self.transport = transport
         self._topic, self._name = IMAGE, IMAGE.of(camera)
@@ -125,8 +129,10 @@ class ImageInput:
         self._lost_events += int(event.total_count_change)
 
     def _take(self, message: Any) -> None:
-        self._rhythm.add(stamp_ns(message.header.stamp))
-        self._on_image(message)
+        stamp = _stamp_ns(message)
+        if stamp != IMPOSSIBLE_NS:
+            self._rhythm.add(stamp)
+        self._on_image(message, stamp)
 
     def _is_reliable(self) -> bool:
         return bool(self._subscription.qos_profile.reliability == ReliabilityPolicy.RELIABLE)
@@ -142,3 +148,10 @@ class ImageInput:
         ]
         shown = ", ".join(found[:NAMES_SHOWN]) + (" ..." if len(found) > NAMES_SHOWN else "")
         return f"; images are published on {shown}" if found else ""
+
+
+def _stamp_ns(message: Any) -> int:
+    try:
+        return read_stamp_ns(message.header.stamp)
+    except StampError:
+        return IMPOSSIBLE_NS

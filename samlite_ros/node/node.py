@@ -16,7 +16,6 @@ from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from std_msgs.msg import String
 
 from samlite_ros.errors import ParameterError, PhraseTooLongError
 from samlite_ros.live.failure_log import FailureLog, described
@@ -24,11 +23,9 @@ from samlite_ros.live.memory import settle_memory
 from samlite_ros.live.network_worker import NetworkWorker
 from samlite_ros.live.stream_worker import StreamWorker
 from samlite_ros.live.watchdog import Limits
-from samlite_ros.messages.fill import RCLPY, query_status_array_message, stamp_ns
+from samlite_ros.messages.fill import RCLPY, query_status_array_message
 from samlite_ros.messages.outputs import DIAGNOSTICS, QUERY_STATUS
-from samlite_ros.messages.read import read_frame, read_request, read_requests
-from samlite_ros.messages.topics import QUERY, QUERY_SET, QUERY_TEXT
-from samlite_ros.msg import QuerySet, TextQuery
+from samlite_ros.messages.read import read_frame
 from samlite_ros.network.host import NetworkHost
 from samlite_ros.network.place import NetworkPlace
 from samlite_ros.node.console import Console, last_line
@@ -40,13 +37,14 @@ from samlite_ros.node.model import Model
 from samlite_ros.node.parameter_server import check_qos_overrides, declare_parameters, unknown_parameters, values_of
 from samlite_ros.node.publishers import CameraPublishers
 from samlite_ros.node.qos import QosWatch
+from samlite_ros.node.query_input import QueryInput
 from samlite_ros.node.spinning import Waits
 from samlite_ros.node.transitions import Transitions, told
 from samlite_ros.parameters.table import Parameters, updated
-from samlite_ros.queries import PARAMETER_CLIENT, TEXT_CLIENT, QueryRegistry, Refusal, State
+from samlite_ros.queries import PARAMETER_CLIENT, QueryRegistry, Refusal, State
 from samlite_ros.segmenter.load import SegmenterFactory, load_segmenter
 from samlite_ros.streaming.stamps import Stamp
-from samlite_ros.types import Prompt, Segmentation
+from samlite_ros.types import Frame, Prompt, Segmentation
 
 TICK_S = 0.1
 STATUS_REFRESH_S = 1.0
@@ -185,9 +183,9 @@ class SamliteNode(LifecycleNode):
 
     def _create_topics(self) -> None:
         self._diagnostics_publisher = self._qos.publisher(DIAGNOSTICS)
-        self._qos.subscription(QUERY, self._on_query)
-        self._qos.subscription(QUERY_SET, self._on_query_set)
-        self._qos.subscription(QUERY_TEXT, self._on_query_text)
+        queries = QueryInput(self._registry, self._now_ns, self._on_queries_changed, self._refusal_log.tell)
+        for topic, callback in queries.callbacks.items():
+            self._qos.subscription(topic, callback, raw=True)
         transport = self._values.image_transport
         self._inputs = [
             ImageInput(self, self._qos, stream.camera, transport, partial(self._on_image, stream))
@@ -205,16 +203,21 @@ class SamliteNode(LifecycleNode):
         return StreamWorker(
             camera,
             self._values.streaming_options(),
-            partial(read_frame, camera=camera, fallback=CvBridgeFallback()),
+            self._decoder(camera),
             publishers,
             on_work=self._poke_network,
             on_answer=self._on_answer,
             on_failure=partial(self._on_failure, f"camera {camera}".rstrip()),
         )
 
-    def _on_image(self, stream: StreamWorker, message: Any) -> None:
+    def _decoder(self, camera: str) -> Callable[[Any, int], Frame]:
+        """On a stream's thread; the parameters are those of the moment."""
+        fallback = CvBridgeFallback()
+        return lambda message, at_ns: read_frame(message, at_ns, camera, fallback, self._values.max_image_pixels)
+
+    def _on_image(self, stream: StreamWorker, message: Any, header_ns: int) -> None:
         """Hand an image on; where its driver sets no stamp, the time of its arrival stands in for it."""
-        stream.put_image(message, Stamp.of(stamp_ns(message.header.stamp), self._now_ns()))
+        stream.put_image(message, Stamp.of(header_ns, self._now_ns()))
 
     def _limits(self) -> Limits:
         return Limits(self._values.load_timeout, self._values.network_timeout)
@@ -246,21 +249,6 @@ class SamliteNode(LifecycleNode):
         self._model.release()
         self._phase = phase
         self._registry.suspend()
-        self._on_queries_changed()
-
-    def _on_query(self, message: TextQuery) -> None:
-        refusal = self._registry.apply(read_request(message), self._now_ns())
-        if refusal is not None:
-            who = f"query {refusal.key.id!r} of client {refusal.key.client!r}"
-            self._refusal_log.tell(f"queries of {refusal.key.client!r}", f"{who} is refused: {refusal.message}")
-        self._on_queries_changed()
-
-    def _on_query_set(self, message: QuerySet) -> None:
-        self._registry.replace_set(message.client, read_requests(message), self._now_ns())
-        self._on_queries_changed()
-
-    def _on_query_text(self, message: String) -> None:
-        self._registry.replace_texts(TEXT_CLIENT, message.data.split(","), self._now_ns())
         self._on_queries_changed()
 
     def _on_queries_changed(self) -> None:

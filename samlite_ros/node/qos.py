@@ -89,6 +89,7 @@ class QosWatch:
         *,
         profile: QoSProfile | None = None,
         on_lost: Callable[[Any], None] | None = None,
+        raw: bool = False,
     ) -> Any:
         """A subscription to a topic.
 
@@ -98,6 +99,7 @@ class QosWatch:
             name: Another name of it; empty = its own.
             profile: Instead of what its QoS and the parameters say.
             on_lost: Called with the middleware's event where messages were lost on the way, where it tells.
+            raw: The callback takes the message's bytes, and looks at them before anything is made of them.
 
         Raises:
             ParameterError: A parameter `qos_overrides...` has a value that there is not.
@@ -111,6 +113,7 @@ class QosWatch:
                 callback,
                 profile or profile_of(topic.qos),
                 event_callbacks=callbacks,
+                raw=raw,
                 qos_overriding_options=None if profile else _overriding(topic.qos),
             )
 

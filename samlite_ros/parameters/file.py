@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from samlite_ros.errors import ParameterError
+from samlite_ros.foreign.words import quoted, quoted_names
 from samlite_ros.parameters.table import SPECS, Parameters
 from samlite_ros.parameters.yaml_file import read_yaml
 
@@ -54,7 +55,7 @@ def check_parameter_file(path: Path, node_name: str) -> str:
         _to_parameters(path, section)
     if mine or not sections:
         return ""
-    names = ", ".join(name for name, _ in sections)
+    names = quoted_names(name for name, _ in sections)
     return f"parameters {path}: nothing in it is for this node, {node_name}: it has sections for {names}"
 
 
@@ -62,7 +63,7 @@ def _sections(path: Path) -> list[tuple[str, dict[str, object]]]:
     """Name, with its namespace, and parameters of each node in the file."""
     content = read_yaml(path, "parameters")
     if content is not None and not isinstance(content, dict):
-        raise ParameterError(f"parameters {path}: no section for a node, e.g. /**, but {content!r}")
+        raise ParameterError(f"parameters {path}: no section for a node, e.g. /**, but {quoted(content)}")
     return list(_walk(path, "", content or {}))
 
 
@@ -70,11 +71,15 @@ def _walk(path: Path, prefix: str, content: dict[object, object]) -> Iterator[tu
     for key, section in content.items():
         name = f"{prefix}/{key}" if prefix else str(key)
         if not isinstance(section, dict):
-            raise ParameterError(f"parameters {path}: no ros__parameters above {name!r}: nodes, then ros__parameters")
+            raise ParameterError(
+                f"parameters {path}: no ros__parameters above {quoted(name)}: nodes, then ros__parameters"
+            )
         if "ros__parameters" not in section:
             yield from _walk(path, name, section)
         elif not isinstance(section["ros__parameters"], dict):
-            raise ParameterError(f"parameters {path}: no ros__parameters below {name}: they are names with values")
+            raise ParameterError(
+                f"parameters {path}: no ros__parameters below {quoted(name)}: they are names with values"
+            )
         else:
             yield name, section["ros__parameters"]
 
@@ -90,6 +95,6 @@ def _check_known(path: Path, names: Iterable[object]) -> None:
     """A slip of the pen would otherwise go unseen."""
     unknown = [str(n) for n in names if n not in SPECS and str(n).partition(".")[0] not in OTHER_PARAMETERS]
     if unknown:
-        alike = get_close_matches(unknown[0], SPECS, 1)
+        alike = get_close_matches(unknown[0][:80], SPECS, 1)
         hint = f", did you mean {alike[0]}?" if alike else f": {', '.join(SPECS)}"
-        raise ParameterError(f"parameters {path}: the node has no parameter {', '.join(unknown)}{hint}")
+        raise ParameterError(f"parameters {path}: the node has no parameter {quoted_names(unknown)}{hint}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from samlite_ros.errors import ParameterError
+from samlite_ros.foreign.words import quoted
 from samlite_ros.queries import Hysteresis, QueryOptions
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.streaming.pipeline import StreamingOptions
@@ -142,7 +143,17 @@ class Parameters:
         low=1,
         high=65535,
     )
-    max_queries: int = _param(1000, "Most standing queries, over all clients.", Change.RUN, low=1, high=100000)
+    max_queries: int = _param(2000, "Most standing queries, over all clients.", Change.RUN, low=1, high=100000)
+    max_client_queries: int = _param(
+        1000, "Most standing queries of one client; larger sets are refused whole.", Change.RUN, low=1, high=100000
+    )
+    max_client_class_ids: int = _param(
+        200,
+        "Most class ids of one client, of the 255 that there are; those that it freed count while they rest (60 s).",
+        Change.RUN,
+        low=1,
+        high=255,
+    )
     found_after: int = _param(
         2, "Searches in a row that must see a thing before its query is FOUND.", Change.RUN, low=1, high=1000
     )
@@ -181,6 +192,14 @@ class Parameters:
     )
     max_mask_age: float = _param(2.0, "Older masks are withdrawn.", Change.RUN, low=0.0, unit="s")
     overlay_jpeg_quality: int = _param(80, "Quality of ~/overlay/compressed.", Change.RUN, low=1, high=100)
+    max_image_pixels: int = _param(
+        100_000_000,
+        "Larger images are refused before memory is taken for them; four times the camera's own leave room.",
+        Change.RUN,
+        low=1,
+        high=2**30,
+        unit="px",
+    )
     image_timeout: float = _param(
         2.0, "Without an image for so long the diagnostics warn.", Change.RUN, low=0.1, unit="s"
     )
@@ -242,6 +261,8 @@ class Parameters:
             mask_threshold=self.mask_threshold,
             max_instances=self.max_instances,
             max_queries=self.max_queries,
+            max_client_queries=self.max_client_queries,
+            max_client_class_ids=self.max_client_class_ids,
             cameras=self.camera_names,
             hysteresis=Hysteresis(self.found_after, self.not_found_after, round(self.settle_time * 1e9)),
         )
@@ -279,13 +300,15 @@ def _coerce(item: Field[Any], value: object) -> object:
     if item.type == "float" and type(value) is int:
         value = float(value)
     if type(value).__name__ != item.type:
-        raise ParameterError(f"{item.name} must be {_TYPE_NAMES[str(item.type)]}, got {value!r}")
+        raise ParameterError(f"{item.name} must be {_TYPE_NAMES[str(item.type)]}, got {quoted(value)}")
     if isinstance(value, int | float) and not isinstance(value, bool):
         in_range = math.isfinite(value) and (spec.low is None or value >= spec.low)
         if not in_range or (spec.high is not None and value > spec.high):
-            raise ParameterError(f"{item.name} must be {spec.range_text}{spec.unit and ' ' + spec.unit}, got {value}")
+            raise ParameterError(
+                f"{item.name} must be {spec.range_text}{spec.unit and ' ' + spec.unit}, got {quoted(value)}"
+            )
     if spec.choices and value not in spec.choices:
-        raise ParameterError(f"{item.name} must be one of {spec.range_text}, got {value!r}")
+        raise ParameterError(f"{item.name} must be one of {spec.range_text}, got {quoted(value)}")
     return value
 
 
@@ -293,14 +316,14 @@ def _to_texts(name: str, value: object) -> tuple[str, ...]:
     """Blank texts are left out. rcl reads an empty list in a parameter file as no value, and [''] as one blank text."""
     texts = value.split(",") if isinstance(value, str) else value or ()
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
-        raise ParameterError(f"{name} must be a list of texts, got {value!r}")
+        raise ParameterError(f"{name} must be a list of texts, got {quoted(value)}")
     return tuple(text.strip() for text in texts if text.strip())
 
 
 def _check_camera_names(cameras: tuple[str, ...]) -> None:
     for name in cameras:
         if not name.isidentifier() or not name.isascii():
-            raise ParameterError(f"cameras: {name!r} cannot be part of a topic: letters, digits and _ only")
+            raise ParameterError(f"cameras: {quoted(name)} cannot be part of a topic: letters, digits and _ only")
     if len(set(cameras)) != len(cameras):
         raise ParameterError(f"cameras: a name appears twice in {', '.join(cameras)}")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from samlite_ros.errors import ParameterError
+from samlite_ros.foreign.words import one_line
+from samlite_ros.foreign.yaml_file import load_yaml
 
 
 def read_yaml(path: Path, what: str) -> object:
@@ -20,6 +20,7 @@ def read_yaml(path: Path, what: str) -> object:
         ParameterError: It cannot be read, or is no YAML.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ParameterError(f"{what} {path}: {' '.join(str(error).split())}") from error
+        content: object = load_yaml(path)
+    except (OSError, ValueError) as error:
+        raise ParameterError(f"{what} {path}: {one_line(error)}") from error
+    return content

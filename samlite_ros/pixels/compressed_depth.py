@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import struct
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.errors import ImageDecodeError
-from samlite_ros.pixels.codecs import codec_of, read_header
-from samlite_ros.pixels.decode import Buffer
+from samlite_ros.foreign.words import quoted
+from samlite_ros.pixels.codecs import codec_of
+from samlite_ros.pixels.decode import Buffer, decode_unchanged
 
 _HEADER = struct.Struct("<iff")  # what it is packed as, and the two numbers that undo the quantisation of metres
 
@@ -32,16 +32,15 @@ def decode_compressed_depth(data: Buffer, format: str) -> NDArray[np.float32] | 
     """
     content = np.frombuffer(data, np.uint8).tobytes()
     packed = content if codec_of(content) == "PNG" else content[_HEADER.size :]
-    what = f"compressed depth ({format!r}, {len(content)} bytes)"
+    what = f"compressed depth ({quoted(format)}, {len(content)} bytes)"
     if codec_of(packed) != "PNG":
         found = "RVL" if "rvl" in format.lower() else codec_of(content) or "no PNG"
         raise ImageDecodeError(f"{what} holds {found}: only PNG is read (the publisher's parameter `format: png`)")
     try:
-        header = read_header(packed)
+        steps = decode_unchanged(packed)
     except ImageDecodeError as error:
         raise ImageDecodeError(f"{what}: {error}") from error
-    steps = cv2.imdecode(np.frombuffer(packed, np.uint8)[: header.length if header else None], cv2.IMREAD_UNCHANGED)
-    if steps is None or steps.dtype != np.uint16 or steps.ndim != 2:
+    if steps.dtype != np.uint16 or steps.ndim != 2:
         raise ImageDecodeError(f"{what} is damaged, or no grey image of 16 bits")
     values: NDArray[np.uint16] = np.asarray(steps, np.uint16)
     if "32FC1" not in format:

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.errors import ImageDecodeError
+from samlite_ros.foreign.limits import IMAGE_PIXELS, NAME_CHARACTERS
+from samlite_ros.foreign.words import one_line, quoted
 from samlite_ros.pixels.codecs import READ_CODECS, check_size, codec_of, read_header
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview | array[int] | NDArray[np.uint8]"
@@ -78,7 +80,13 @@ _NO_DEPTH = "remap a colour or grey camera's topic instead (16-bit grey is mono1
 
 
 def decode_image(
-    data: Buffer, encoding: str, height: int, width: int, step: int, is_bigendian: bool = False
+    data: Buffer,
+    encoding: str,
+    height: int,
+    width: int,
+    step: int,
+    is_bigendian: bool = False,
+    max_pixels: int = IMAGE_PIXELS,
 ) -> NDArray[np.uint8]:
     """Decode a raw image message to contiguous RGB.
 
@@ -88,6 +96,7 @@ def decode_image(
         height, width: Size [px].
         step: Row stride [bytes]; may include padding, also of less than a pixel.
         is_bigendian: Byte order of 16-bit values.
+        max_pixels: Larger images are refused.
 
     Returns:
         uint8 (height, width, 3), RGB; owns its memory.
@@ -101,7 +110,8 @@ def decode_image(
     _refuse_depth(encoding)
     layout = _LAYOUTS.get(encoding)
     if layout is None:
-        raise ImageDecodeError(f"image encoding {encoding!r} is not one of {', '.join(ENCODINGS)}")
+        raise ImageDecodeError(f"image encoding {quoted(encoding)} is not one of {', '.join(ENCODINGS)}")
+    check_size(width, height, max_pixels)
     rows = _pixel_rows(data, encoding, layout, height, width, step)
     if layout.value_bytes == 1:
         return _to_rgb(rows, layout.to_rgb)
@@ -115,12 +125,18 @@ _DEPTH_LAYOUTS = {"16UC1": _Layout(1, 2, None), "mono16": _Layout(1, 2, None), "
 
 
 def decode_depth(
-    data: Buffer, encoding: str, height: int, width: int, step: int, is_bigendian: bool = False
+    data: Buffer,
+    encoding: str,
+    height: int,
+    width: int,
+    step: int,
+    is_bigendian: bool = False,
+    max_pixels: int = IMAGE_PIXELS,
 ) -> NDArray[np.float32] | NDArray[np.uint16]:
     """Decode a raw depth image message.
 
     Args:
-        data, height, width, step, is_bigendian: As `decode_image`.
+        data, height, width, step, is_bigendian, max_pixels: As `decode_image`.
         encoding: '16UC1' or 'mono16' in millimetres, '32FC1' in metres (REP 118).
 
     Returns:
@@ -131,7 +147,8 @@ def decode_depth(
     """
     layout = _DEPTH_LAYOUTS.get(encoding)
     if layout is None:
-        raise ImageDecodeError(f"depth encoding {encoding!r} is not one of {', '.join(_DEPTH_LAYOUTS)}")
+        raise ImageDecodeError(f"depth encoding {quoted(encoding)} is not one of {', '.join(_DEPTH_LAYOUTS)}")
+    check_size(width, height, max_pixels)
     rows = np.array(_pixel_rows(data, encoding, layout, height, width, step), order="C")
     kind = np.dtype(np.float32 if layout.value_bytes == 4 else np.uint16)
     values = rows.reshape(height, -1).view(kind.newbyteorder(">" if is_bigendian else "<"))
@@ -141,7 +158,6 @@ def decode_depth(
 def _pixel_rows(data: Buffer, encoding: str, layout: _Layout, height: int, width: int, step: int) -> NDArray[np.uint8]:
     """uint8 (rows, width, bytes of a pixel): a view of the message without its padding."""
     pixel_bytes = layout.channels * layout.value_bytes
-    check_size(width, height)
     if (layout.pixel_pair and width % 2) or (layout.planes_height == 3 and height % 2):
         raise ImageDecodeError(f"image of {width} x {height} pixels: {encoding} subsamples colour and needs even sizes")
     if step < width * pixel_bytes:
@@ -166,13 +182,27 @@ def _to_rgb(pixels: NDArray[Any], code: int | None) -> NDArray[Any]:
     return np.asarray(cv2.cvtColor(pixels, code))
 
 
-def decode_compressed_image(data: Buffer, format: str) -> NDArray[np.uint8]:
+def decode_labels(data: Buffer, height: int, width: int, step: int) -> NDArray[np.uint8]:
+    """A raw image of one byte a pixel as it is.
+
+    Returns:
+        uint8 (height, width), a view.
+
+    Raises:
+        ImageDecodeError: As `decode_image`.
+    """
+    check_size(width, height)
+    return _pixel_rows(data, "mono8", _LAYOUTS["mono8"], height, width, step)[..., 0]
+
+
+def decode_compressed_image(data: Buffer, format: str, max_pixels: int = IMAGE_PIXELS) -> NDArray[np.uint8]:
     """Decode a CompressedImage message to RGB.
 
     Args:
         data: A JPEG, PNG or TIFF file, whichever the format says; bytes behind its end are ignored.
         format: The message's format, whose order of channels counts: 'jpeg', or as image_transport writes it, 'bgr8;
             jpeg compressed bgr8'. It may be empty.
+        max_pixels: Larger images are refused before memory is taken for them.
 
     Returns:
         uint8 (H, W, 3), RGB, contiguous; a rotation noted in the file is not applied, so that pixels are the sensor's.
@@ -182,36 +212,77 @@ def decode_compressed_image(data: Buffer, format: str) -> NDArray[np.uint8]:
 
     Source: sensor_msgs/CompressedImage.msg; compressed_image_transport for the order of channels.
     """
+    if len(format) > NAME_CHARACTERS:
+        raise ImageDecodeError(f"compressed image format {quoted(format)}: at most {NAME_CHARACTERS} characters")
     if "compresseddepth" in format.lower():
-        raise ImageDecodeError(f"compressed image format {format!r} is depth, not a picture: {_NO_DEPTH}")
+        raise ImageDecodeError(f"compressed image format {quoted(format)} is depth, not a picture: {_NO_DEPTH}")
     _refuse_depth(format.partition(";")[0].strip())
     raw = np.frombuffer(data, np.uint8)
-    what = f"compressed image ({format!r}, {len(raw)} bytes)"
+    what = f"compressed image ({quoted(format)}, {len(raw)} bytes)"
     if not len(raw):
-        raise ImageDecodeError(f"compressed image ({format!r}) is empty")
+        raise ImageDecodeError(f"compressed image ({quoted(format)}) is empty")
     content = raw.tobytes()
-    try:
-        header = read_header(content)
-    except ImageDecodeError as error:
-        raise ImageDecodeError(f"{what}: {error}") from error
-    if header is None:
-        found = codec_of(content)
-        problem = f"holds {found}, which is not read" if found else "is damaged, or of a codec that nobody knows"
-        raise ImageDecodeError(f"{what} {problem}: {', '.join(READ_CODECS)} are")
     is_swapped = "compressed rgb" in format  # the sender gave RGB to an encoder that takes BGR
     flags = (cv2.IMREAD_COLOR if is_swapped else _IMREAD_RGB) | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(raw[: header.length], flags)
-    except cv2.error as error:
-        raise ImageDecodeError(f"{what}: {error.err}") from error
-    if image is None:
-        raise ImageDecodeError(f"{what} is damaged, or a {header.codec} of a kind that OpenCV does not read")
+        image = _decode(content, flags, max_pixels)
+    except ImageDecodeError as error:
+        raise ImageDecodeError(f"{what}: {error}") from error
     if is_swapped or _READS_RGB:
-        return np.asarray(image)
+        return image
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+
+
+def decode_unchanged(data: bytes, max_pixels: int = IMAGE_PIXELS) -> NDArray[Any]:
+    """The values in a JPEG, PNG or TIFF as they are, (H, W) or (H, W, C) blue first; a palette's as its colours.
+
+    Raises:
+        ImageDecodeError: As `decode_compressed_image`.
+    """
+    return _decode(data, cv2.IMREAD_UNCHANGED, max_pixels)
+
+
+def _decode(data: bytes, flags: int, max_pixels: int) -> NDArray[Any]:
+    """What OpenCV makes of a file, once its headers have been read."""
+    header = read_header(data, max_pixels)
+    if header is None:
+        found = codec_of(data)
+        problem = f"holds {found}, which is not read" if found else "is damaged, or of a codec that nobody knows"
+        raise ImageDecodeError(f"it {problem}: {', '.join(READ_CODECS)} are")
+    content = data[: header.length]
+    image = _decode_file(content, flags)
+    if header.codec == "JPEG" and _may_end_early(image) and _lacks_pixels(content, image, flags):
+        raise ImageDecodeError("the JPEG is cut off: its data end before its last row, though it has an end marker")
+    return image
+
+
+def _decode_file(content: bytes, flags: int) -> NDArray[Any]:
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error as error:
+        raise ImageDecodeError(one_line(error.err)) from error
+    if image is None:
+        raise ImageDecodeError(f"it is damaged, or a {codec_of(content)} of a kind that OpenCV does not read")
+    return np.asarray(image)
+
+
+def _may_end_early(image: NDArray[Any]) -> bool:
+    """The last rows are of the grey that libjpeg fills in where data end. A picture's own seldom are."""
+    return bool((image[-_JPEG_BLOCK:] == _FILLED_IN).all())
+
+
+def _lacks_pixels(content: bytes, image: NDArray[Any], flags: int) -> bool:
+    """A decoder that still waits for data takes other bytes for them; one that has all its pixels does not."""
+    longer = _decode_file(content[:-2] + _MORE_DATA + content[-2:], flags)
+    return longer.shape != image.shape or not np.array_equal(longer, image)
+
+
+_JPEG_BLOCK, _FILLED_IN = 8, 128
+_MORE_DATA = bytes(range(1, 255)) * 4
+"""Of a scan: no byte of it begins a marker."""
 
 
 def _refuse_depth(encoding: str) -> None:
     """Raise `ImageDecodeError` where the encoding is that of depth images, which hold no picture (REP 118)."""
     if encoding in DEPTH_UNITS:
-        raise ImageDecodeError(f"image encoding {encoding!r} is depth in {DEPTH_UNITS[encoding]}: {_NO_DEPTH}")
+        raise ImageDecodeError(f"image encoding {quoted(encoding)} is depth in {DEPTH_UNITS[encoding]}: {_NO_DEPTH}")

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from samlite_ros.foreign.limits import IMAGE_PIXELS
+from samlite_ros.foreign.words import quoted
 from samlite_ros.types import Instance, Mask
 
 NOTHING = 255
@@ -51,24 +53,50 @@ def _join_touching(edges: NDArray[np.int64]) -> NDArray[np.int64]:
     return out
 
 
-def decode_rle(counts: Sequence[int] | NDArray[np.uint32], height: int, width: int) -> NDArray[np.bool_]:
+def decode_rle(
+    counts: Sequence[int] | NDArray[np.uint32], height: int, width: int, max_pixels: int = IMAGE_PIXELS
+) -> NDArray[np.bool_]:
     """Decode COCO run lengths.
 
     Args:
         counts: Run lengths, zeros first, column-major.
         height, width: Size of the image [px].
+        max_pixels: Larger images are refused before memory is taken for them.
 
     Returns:
         bool (height, width).
 
     Raises:
-        ValueError: The runs do not sum to height * width.
+        ValueError: The runs are no counts, or do not sum to height * width, or the image is too large or has no pixels.
     """
-    runs = np.asarray(counts, np.int64)
-    if runs.sum() != height * width or (runs < 0).any():
-        raise ValueError(f"run lengths sum to {runs.sum()}, an image of {height} x {width} has {height * width} pixels")
+    if height <= 0 or width <= 0 or height * width > max_pixels:
+        raise ValueError(f"a mask of {width} x {height} pixels: expected 1 to {max_pixels:,} pixels")
+    runs = _runs(counts, height * width)
+    ends = np.cumsum(runs)  # cannot wrap: no run is longer than the image, and there are few beyond its pixels
+    if len(ends) == 0 or ends[-1] != height * width:
+        total = int(ends[-1]) if len(ends) else 0
+        raise ValueError(f"run lengths sum to {total}, an image of {height} x {width} has {height * width} pixels")
     values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     return values.reshape(width, height).T
+
+
+def _runs(counts: Sequence[int] | NDArray[np.uint32], pixels: int) -> NDArray[np.int64]:
+    """int64 (N,): run lengths, each of 0 to all pixels.
+
+    Raises:
+        ValueError: One is no such number.
+    """
+    if len(counts) > 2 * pixels + 2:  # every other one may be 0
+        raise ValueError(f"{len(counts):,} run lengths for {pixels:,} pixels")
+    if isinstance(counts, np.ndarray):
+        if counts.dtype.kind not in "iu" or (len(counts) and (int(counts.max()) > pixels or int(counts.min()) < 0)):
+            raise ValueError(f"run lengths of {counts.dtype} that are longer than the {pixels:,} pixels of the image")
+        return counts.astype(np.int64)
+    for count in counts:
+        is_number = type(count) in (int, float) and 0 <= count <= pixels
+        if not is_number or int(count) != count:
+            raise ValueError(f"a run of {quoted(count)} pixels in an image of {pixels:,}")
+    return np.asarray(counts, np.int64)
 
 
 def mask_from_array(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 
 import rclpy
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.context import Context
 from rclpy.duration import Duration
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -17,7 +19,9 @@ from samlite_ros.bags.prefetch import Prefetch
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import Topic
 from samlite_ros.errors import BagError
-from samlite_ros.messages.fill import RCLPY, message_class, time_message
+from samlite_ros.foreign.words import one_line, quoted
+from samlite_ros.messages.fill import RCLPY, time_message
+from samlite_ros.play.message_types import installed_class
 from samlite_ros.play.schedule import Due, PlayOptions, schedule
 
 CLOCK_TOPIC = "/clock"
@@ -71,15 +75,13 @@ class _Player:
 
     def _add_publisher(self, node: Node, topic: Topic) -> None:
         try:
-            kind = message_class(topic.type_name)
-        except (
-            ImportError,
-            AttributeError,
-            ValueError,
-        ):  # the last of a name that is none, such as of another encoding
-            self._reader.add_fault(f"{topic.name} is not played: {topic.type_name or 'its type'} is not installed")
-            return
-        self._publishers[topic.name] = node.create_publisher(kind, topic.name, _qos_of(topic, self._options.reliable))
+            kind = installed_class(topic.type_name)
+            qos = _qos_of(topic, self._options.reliable)
+            self._publishers[topic.name] = node.create_publisher(kind, topic.name, qos)
+        except BagError as error:
+            self._reader.add_fault(f"{quoted(topic.name)} is not played: {error}")
+        except (InvalidTopicNameException, RCLError, UnicodeError, ValueError) as error:
+            self._reader.add_fault(f"{quoted(topic.name)} is not played: {one_line(error)}")
 
     def wait_for_subscribers(self) -> None:
         """Wait until every topic has a subscriber, at most as long as the options say, and then their delay."""

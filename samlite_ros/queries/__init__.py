@@ -1,14 +1,13 @@
 """The standing queries: what clients ask, who asks it, and what came of it."""
 
 from samlite_ros.queries.asked import Asked
+from samlite_ros.queries.books import QueryStatus, State
 from samlite_ros.queries.hold_ups import HoldUps
 from samlite_ros.queries.outcome import Hysteresis, Outcome
 from samlite_ros.queries.registry import (
     PARAMETER_CLIENT,
     TEXT_CLIENT,
     QueryRegistry,
-    QueryStatus,
-    State,
     embed_pending,
 )
 from samlite_ros.queries.requests import (

@@ -10,9 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 
-from samlite_ros.errors import PhraseTooLongError, QueryRejected
+from samlite_ros.errors import PhraseTooLongError, QueryRejected, StampError
+from samlite_ros.foreign.stamps import checked_ns
+from samlite_ros.foreign.words import quoted
+from samlite_ros.queries.books import NEVER, AskedPrompts, EndedQueries, QueryStatus, State
 from samlite_ros.queries.class_ids import ClassIds
 from samlite_ros.queries.hold_ups import HoldUps
 from samlite_ros.queries.outcome import Finding, Outcome, SearchHistory
@@ -21,6 +23,7 @@ from samlite_ros.queries.requests import (
     QueryOptions,
     QueryRequest,
     Refusal,
+    check_name,
     prompt_of,
     text_requests,
     validate_request,
@@ -29,41 +32,10 @@ from samlite_ros.types import NO_STAMP, Prompt, Query, QueryKey, Segmentation, V
 
 TEXT_CLIENT, PARAMETER_CLIENT = "text", "parameters"
 """Clients of the queries that come as comma-separated text, and as the parameter `queries`."""
-NO_CLASS_ID = 65535
-"""Class id of a rejected query."""
 ENDED_KEPT_NS = 10_000_000_000
 """Ended and rejected queries stay in the statuses for so long [ns]."""
-MAX_ENDED = 2000
-"""At most so many ended queries are kept; the oldest go first."""
-
-
-class State(IntEnum):
-    """Values of QueryStatus.state."""
-
-    PENDING = 0
-    ACTIVE = 1
-    EXPIRED = 2
-    REMOVED = 3
-    REJECTED = 4
-
-
-@dataclass(frozen=True)
-class QueryStatus:
-    """What became of one query: QueryStatus.msg."""
-
-    key: QueryKey
-    request_stamp_ns: int
-    text: str
-    state: State
-    outcome: Outcome = Outcome.UNKNOWN
-    reason: Refusal = Refusal.NONE
-    message: str = ""
-    class_id: int = NO_CLASS_ID
-    presence: float = math.nan
-    last_searched_ns: int = NO_STAMP
-    last_seen_ns: int = NO_STAMP
-    last_seen_camera: str = ""
-    expires_ns: int = 0
+MAX_ENDED, MAX_CLIENT_ENDED = 2000, 1000
+"""So many ended queries are kept at most, and so many of one client; the oldest of the fullest client go first."""
 
 
 @dataclass
@@ -72,12 +44,6 @@ class _Standing:
     query: Query
     expires_ns: int
     history: SearchHistory
-
-
-@dataclass
-class _Ended:
-    status: QueryStatus
-    forget_ns: int
 
 
 class QueryRegistry:
@@ -91,24 +57,29 @@ class QueryRegistry:
         self._options = options or QueryOptions()
         self._class_ids = ClassIds()
         self._standing: dict[QueryKey, _Standing] = {}
-        self._ended: dict[QueryKey, _Ended] = {}
+        self._asking = AskedPrompts()
+        self._ended = EndedQueries(MAX_ENDED, MAX_CLIENT_ENDED)
+        self._due_ns = NEVER
         self._ready: set[Prompt] = set()
         self._now_ns = 0
         self._hold_ups = HoldUps()
         self._vocabulary = Vocabulary()
+        self._pending: tuple[Prompt, ...] = ()
+        self._is_stale = False
         self.revision = 0
         """Grows with every change of a query's state or outcome."""
 
     @property
     def vocabulary(self) -> Vocabulary:
         """All standing queries; the same object until something changes."""
+        self._refresh()
         return self._vocabulary
 
     @property
     def pending_prompts(self) -> tuple[Prompt, ...]:
         """Prompts that wait for their embedding, first asked first."""
-        prompts = dict.fromkeys(s.query.prompt for s in self._standing.values())
-        return tuple(prompt for prompt in prompts if prompt not in self._ready)
+        self._refresh()
+        return self._pending
 
     def configure(self, options: QueryOptions) -> None:
         """Use other defaults, for standing queries too."""
@@ -124,32 +95,50 @@ class QueryRegistry:
             The status where the request was refused, else None.
         """
         self.advance(now_ns)
-        try:
-            self._apply(request)
-        except QueryRejected as rejection:
-            return self._reject(request, Refusal(rejection.reason), str(rejection))
-        finally:
-            self._changed()
-        return None
+        return self._try(request)
 
-    def replace_set(self, client: str, requests: Sequence[QueryRequest], now_ns: int) -> None:
-        """Make these the client's queries: what is not among them is removed, what is the same goes on undisturbed."""
+    def refuse(self, request: QueryRequest, reason: Refusal, message: str, now_ns: int) -> QueryStatus:
+        """Refuse something that was not even read; nothing else changes."""
         self.advance(now_ns)
+        self._changed()
+        return self._reject(request, reason, message)
+
+    @property
+    def most_at_once(self) -> int:
+        """Queries in one set."""
+        return self._options.max_client_queries
+
+    def refuse_set(self, client: str, count: int, now_ns: int) -> QueryStatus:
+        """Refuse a set of more queries than a client may have; it need not have been read."""
+        message = f"client {quoted(client)} asks {count:,} queries at once, at most {self.most_at_once} are read"
+        return self.refuse(QueryRequest(QueryKey(client, "")), Refusal.TOO_MANY_QUERIES, message, now_ns)
+
+    def replace_set(self, client: str, requests: Sequence[QueryRequest], now_ns: int) -> list[QueryStatus]:
+        """Make these the client's queries: what is not among them is removed, what is the same goes on undisturbed.
+
+        A set of more queries than a client may have is refused whole, and nothing changes.
+
+        Returns:
+            The status of each that was refused.
+        """
+        self.advance(now_ns)
+        if len(requests) > self.most_at_once:
+            return [self.refuse_set(client, len(requests), now_ns)]
         named = [replace(request, key=QueryKey(client, request.key.id)) for request in requests]
         kept = {request.key for request in named}
         for key in [key for key in self._standing if key.client == client and key not in kept]:
             self._end(key, State.REMOVED)
-        for request in named:
-            self.apply(request, now_ns)
         self._changed()
+        refused = [self._try(request) for request in named]
+        return [status for status in refused if status is not None]
 
-    def replace_texts(self, client: str, texts: Iterable[str], now_ns: int) -> None:
-        """Make these phrases the client's queries; see `text_requests`."""
-        self.replace_set(client, text_requests(client, texts), now_ns)
+    def replace_texts(self, client: str, texts: Iterable[str], now_ns: int) -> list[QueryStatus]:
+        """Make these phrases the client's queries; see `text_requests` and `replace_set`."""
+        return self.replace_set(client, text_requests(client, texts), now_ns)
 
     def prompt_ready(self, prompt: Prompt) -> None:
         """The prompt is embedded: its queries become ACTIVE."""
-        if any(s.query.prompt == prompt for s in self._standing.values()):
+        if prompt in self._asking:
             self._ready.add(prompt)
             self._changed()
 
@@ -179,14 +168,15 @@ class QueryRegistry:
         if now_ns < self._now_ns:
             self._shift(now_ns - self._now_ns)
         self._now_ns = now_ns
+        if now_ns < self._due_ns:
+            return
         expired = [key for key, s in self._standing.items() if 0 < s.expires_ns <= now_ns]
         for key in expired:
             self._end(key, State.EXPIRED)
-        forgotten = [key for key, ended in self._ended.items() if ended.forget_ns <= now_ns]
-        for key in forgotten:
-            del self._ended[key]
-        if expired or forgotten:
+        if self._ended.forget(now_ns) or expired:
             self._changed()
+        deadlines = [s.expires_ns for s in self._standing.values() if s.expires_ns]
+        self._due_ns = min([*deadlines, self._ended.next_ns], default=NEVER)
 
     def record(self, answer: Segmentation) -> None:
         """Count what an answered frame says about each query; results of queries that were replaced are ignored."""
@@ -204,15 +194,24 @@ class QueryRegistry:
 
     def statuses(self) -> list[QueryStatus]:
         """Of every standing query in the order of acceptance, then of those ended in the last 10 s."""
-        ended = [ended.status for ended in self._ended.values()]
-        return [self._status(standing) for standing in self._standing.values()] + ended
+        return [self._status(standing) for standing in self._standing.values()] + self._ended.statuses()
+
+    def _try(self, request: QueryRequest) -> QueryStatus | None:
+        self._changed()
+        try:
+            self._apply(request)
+        except QueryRejected as rejection:
+            return self._reject(request, Refusal(rejection.reason), str(rejection))
+        return None
 
     def _apply(self, request: QueryRequest) -> None:
+        check_name(request)
         if request.action == Action.ADD:
             self._add(request)
         elif request.action == Action.REMOVE:
+            client = request.key.client
             if request.key not in self._standing:
-                raise QueryRejected(Refusal.UNKNOWN_QUERY, f"client {request.key.client!r} has no {request.key.id!r}")
+                raise QueryRejected(Refusal.UNKNOWN_QUERY, f"client {quoted(client)} has no {quoted(request.key.id)}")
             self._end(request.key, State.REMOVED)
         elif request.action == Action.CLEAR:
             for key in [key for key in self._standing if key.client == request.key.client]:
@@ -223,17 +222,37 @@ class QueryRegistry:
     def _add(self, request: QueryRequest) -> None:
         validate_request(request, self._options)
         before = self._standing.get(request.key)
-        if before is None and len(self._standing) >= self._options.max_queries:
-            raise QueryRejected(Refusal.TOO_MANY_QUERIES, f"there are {len(self._standing)} queries, the most allowed")
-        prompt = prompt_of(request)
-        self._class_ids.take(prompt, self._now_ns, Refusal.CLASS_IDS_EXHAUSTED)
+        client, prompt = request.key.client, prompt_of(request)
+        if before is None:
+            self._check_room(client)
+        expires_ns = self._expiry(request)
+        held = self._asking.prompts_of(client)
+        self._class_ids.take(prompt, self._now_ns, client, held, self._options.max_client_class_ids)
+        self._asking.add(client, prompt)
         query = self._to_query(request, prompt)
         history = before.history if before and _same_search(before.query, query) else SearchHistory()
-        expires_ns = self._now_ns + request.lifetime_ns if request.lifetime_ns else 0
-        self._ended.pop(request.key, None)
+        self._ended.drop(request.key)
         self._standing[request.key] = _Standing(request, query, expires_ns, history)
+        self._due_ns = min(self._due_ns, expires_ns or NEVER)
         if before is not None:
-            self._release(before.query.prompt)
+            self._release(client, before.query.prompt)
+
+    def _check_room(self, client: str) -> None:
+        mine, most = self._asking.queries_of(client), self._options.max_client_queries
+        if mine >= most:
+            words = f"client {quoted(client)} has {mine} queries, its share of {self._options.max_queries}"
+            raise QueryRejected(Refusal.TOO_MANY_QUERIES, words)
+        if len(self._standing) >= self._options.max_queries:
+            raise QueryRejected(Refusal.TOO_MANY_QUERIES, f"there are {len(self._standing)} queries, the most allowed")
+
+    def _expiry(self, request: QueryRequest) -> int:
+        """When it ends, on our clock [ns]; 0 = never."""
+        if not request.lifetime_ns:
+            return 0
+        try:
+            return checked_ns(self._now_ns + request.lifetime_ns, "the end of a lifetime")
+        except StampError as error:
+            raise QueryRejected(Refusal.BAD_LIFETIME, f"{error}; 0 = for ever") from error
 
     def _to_query(self, request: QueryRequest, prompt: Prompt) -> Query:
         defaults = self._options
@@ -258,32 +277,30 @@ class QueryRegistry:
         self._keep_ended(status)
 
     def _drop(self, key: QueryKey) -> None:
-        self._release(self._standing.pop(key).query.prompt)
+        self._release(key.client, self._standing.pop(key).query.prompt)
 
     def _reject(self, request: QueryRequest, reason: Refusal, message: str) -> QueryStatus:
-        status = QueryStatus(
-            request.key, request.stamp_ns, request.text, State.REJECTED, reason=reason, message=message
-        )
+        kept = request.shortened()
+        status = QueryStatus(kept.key, kept.stamp_ns, kept.text, State.REJECTED, reason=reason, message=message)
         self._keep_ended(status)
         return status
 
     def _keep_ended(self, status: QueryStatus) -> None:
-        self._ended.pop(status.key, None)
-        self._ended[status.key] = _Ended(status, self._now_ns + ENDED_KEPT_NS)
-        if len(self._ended) > MAX_ENDED:
-            del self._ended[next(iter(self._ended))]
+        self._ended.keep(status, self._now_ns + ENDED_KEPT_NS)
+        self._due_ns = min(self._due_ns, self._now_ns + ENDED_KEPT_NS)
 
-    def _release(self, prompt: Prompt) -> None:
-        if not any(s.query.prompt == prompt for s in self._standing.values()):
-            self._class_ids.release(prompt, self._now_ns)
+    def _release(self, client: str, prompt: Prompt) -> None:
+        self._asking.remove(client, prompt)
+        if prompt not in self._asking:
+            self._class_ids.release(prompt, self._now_ns, client)
             self._ready.discard(prompt)
 
     def _shift(self, delta_ns: int) -> None:
         self._class_ids.shift(delta_ns)
         for standing in self._standing.values():
             standing.expires_ns += delta_ns if standing.expires_ns else 0
-        for ended in self._ended.values():
-            ended.forget_ns += delta_ns
+        self._ended.shift(delta_ns)
+        self._due_ns += delta_ns
 
     def _outcome(self, standing: _Standing) -> Outcome:
         return standing.history.outcome(standing.query.cameras or self._options.cameras)
@@ -320,10 +337,18 @@ class QueryRegistry:
         return "too few images were searched yet" if searched else "waits for a pass of the network"
 
     def _changed(self) -> None:
+        """What is asked is gathered when somebody looks: many queries at once cost as much as one."""
         self.revision += 1
+        self._is_stale = True
+
+    def _refresh(self) -> None:
+        if not self._is_stale:
+            return
+        self._is_stale = False
         queries = [s.query for s in self._standing.values()]
         active = tuple(q for q in queries if q.prompt in self._ready)
         pending = tuple(q for q in queries if q.prompt not in self._ready)
+        self._pending = tuple(dict.fromkeys(q.prompt for q in pending))
         vocabulary = Vocabulary(self._class_ids.epoch, active, pending)
         if vocabulary != self._vocabulary:
             self._vocabulary = vocabulary

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from samlite_ros.errors import QueryRejected
+from samlite_ros.foreign.limits import CAMERAS_NAMED, NAME_CHARACTERS, TEXT_CHARACTERS
+from samlite_ros.foreign.words import cut, quoted, quoted_names
 from samlite_ros.queries.outcome import Hysteresis
 from samlite_ros.types import NO_STAMP, Prompt, QueryKey
-
-MAX_TEXT_CHARACTERS = 1000
-MAX_NAME_CHARACTERS = 256
 
 
 class Action(IntEnum):
@@ -41,11 +40,15 @@ class Refusal(IntEnum):
     CLASS_IDS_EXHAUSTED = 11
     UNSUPPORTED = 12
     MODEL_ERROR = 13
+    BAD_STAMP = 14
 
 
 @dataclass(frozen=True)
 class QueryRequest:
-    """What a client asks, as it came: TextQuery.msg. Zeros mean the defaults of `QueryOptions`."""
+    """What a client asks, as it came: TextQuery.msg. Zeros mean the defaults of `QueryOptions`.
+
+    `refusal` is what was found wrong with it already when it was read.
+    """
 
     key: QueryKey
     text: str = ""
@@ -59,6 +62,12 @@ class QueryRequest:
     priority: int = 0
     cameras: tuple[str, ...] = ()
     exemplars: int = 0
+    refusal: tuple[Refusal, str] | None = None
+
+    def shortened(self) -> QueryRequest:
+        """What is kept of it where it is refused: whoever asked knows it by its beginning."""
+        key = QueryKey(cut(self.key.client), cut(self.key.id))
+        return replace(self, key=key, text=cut(self.text), cameras=())
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,9 @@ class QueryOptions:
     Args:
         score_threshold, mask_threshold, max_instances: For queries that leave them 0; see `Query`.
         max_queries: Most standing queries, over all clients.
+        max_client_queries: Of these, most of one client; also most in one set.
+        max_client_class_ids: Most class ids of one client, of all that there are; those that it freed count while
+            they rest.
         cameras: Names of the cameras; one without a name is "".
         hysteresis: When a query's outcome turns.
     """
@@ -75,7 +87,9 @@ class QueryOptions:
     score_threshold: float = 0.5
     mask_threshold: float = 0.5
     max_instances: int = 100
-    max_queries: int = 1000
+    max_queries: int = 2000
+    max_client_queries: int = 1000
+    max_client_class_ids: int = 200
     cameras: tuple[str, ...] = ("",)
     hysteresis: Hysteresis = field(default_factory=Hysteresis)
 
@@ -93,10 +107,13 @@ def prompt_of(request: QueryRequest) -> Prompt:
 
 
 def text_requests(client: str, texts: Iterable[str]) -> list[QueryRequest]:
-    """Queries of these phrases, each named by itself; blank ones are left out, spellings of one phrase are one."""
-    phrases = {normalise_phrase(text): text.strip() for text in texts}
+    """Queries of these phrases, each named by itself; blank ones are left out, spellings of one phrase are one.
+
+    One that is longer than any that is accepted is not looked at: it names itself by its beginning.
+    """
+    phrases = {normalise_phrase(text[: TEXT_CHARACTERS + 1]): text.strip() for text in texts}
     phrases.pop("", None)
-    return [QueryRequest(QueryKey(client, phrase[:MAX_NAME_CHARACTERS]), text) for phrase, text in phrases.items()]
+    return [QueryRequest(QueryKey(client, phrase[:NAME_CHARACTERS]), text) for phrase, text in phrases.items()]
 
 
 def validate_request(request: QueryRequest, options: QueryOptions) -> None:
@@ -105,17 +122,16 @@ def validate_request(request: QueryRequest, options: QueryOptions) -> None:
     Raises:
         QueryRejected: With the reason's code and the value that was wrong.
     """
-    _check_name(request.key)
     if request.exemplars:
         raise QueryRejected(
             Refusal.UNSUPPORTED, f"{request.exemplars} exemplars given: box exemplars are not supported"
         )
-    if len(request.text) > MAX_TEXT_CHARACTERS:
+    if len(request.text) > TEXT_CHARACTERS:
         raise QueryRejected(
-            Refusal.TEXT_TOO_LONG, f"text has {len(request.text)} characters, at most {MAX_TEXT_CHARACTERS} are read"
+            Refusal.TEXT_TOO_LONG, f"text has {len(request.text)} characters, at most {TEXT_CHARACTERS} are read"
         )
     if not normalise_phrase(request.text):
-        raise QueryRejected(Refusal.TEXT_EMPTY, f"text {request.text!r} has nothing to search for")
+        raise QueryRejected(Refusal.TEXT_EMPTY, f"text {quoted(request.text)} has nothing to search for")
     for name in ("score_threshold", "mask_threshold"):
         if not 0 <= (value := getattr(request, name)) <= 1:
             raise QueryRejected(Refusal.BAD_THRESHOLD, f"{name} is {value}, must be 0 (default) to 1")
@@ -123,17 +139,30 @@ def validate_request(request: QueryRequest, options: QueryOptions) -> None:
         raise QueryRejected(Refusal.BAD_LIFETIME, f"lifetime is {request.lifetime_ns / 1e9} s, must not be negative")
     if not 0 <= request.max_rate_hz < math.inf:
         raise QueryRejected(Refusal.BAD_RATE, f"max_rate is {request.max_rate_hz} Hz, must be 0 (no limit) or more")
+    if len(request.cameras) > CAMERAS_NAMED:
+        count = f"{len(request.cameras):,}"
+        raise QueryRejected(Refusal.UNKNOWN_CAMERA, f"{count} cameras are named, at most {CAMERAS_NAMED} are read")
     unknown = [camera for camera in request.cameras if camera not in options.cameras]
     if unknown:
         known = ", ".join(filter(None, options.cameras)) or "one camera without a name: leave cameras empty"
-        raise QueryRejected(Refusal.UNKNOWN_CAMERA, f"no camera is named {', '.join(unknown)}; there is {known}")
+        raise QueryRejected(Refusal.UNKNOWN_CAMERA, f"no camera is named {quoted_names(unknown)}; there is {known}")
 
 
-def _check_name(key: QueryKey) -> None:
-    if not key.id:
+def check_name(request: QueryRequest) -> None:
+    """Check what names a query, in whatever is asked of it.
+
+    Raises:
+        QueryRejected: It has no id, or a name is too long or cannot be written down.
+    """
+    if request.refusal is not None:
+        raise QueryRejected(*request.refusal)
+    if not request.key.id and request.action != Action.CLEAR:
         raise QueryRejected(Refusal.ID_INVALID, "id is empty: name the query")
-    for name, value in zip(("client", "id"), key, strict=True):
-        if len(value) > MAX_NAME_CHARACTERS:
+    for name, value in zip(("client", "id"), request.key, strict=True):
+        if len(value) > NAME_CHARACTERS:
             raise QueryRejected(
-                Refusal.ID_INVALID, f"{name} has {len(value)} characters, at most {MAX_NAME_CHARACTERS} are allowed"
+                Refusal.ID_INVALID, f"{name} has {len(value)} characters, at most {NAME_CHARACTERS} are allowed"
             )
+    for name, value in (("client", request.key.client), ("id", request.key.id), ("text", request.text)):
+        if any("\ud800" <= c <= "\udfff" for c in value):
+            raise QueryRejected(Refusal.ID_INVALID, f"{name} {quoted(value)} is no Unicode text")

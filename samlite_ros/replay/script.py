@@ -11,7 +11,9 @@ from samlite_ros.bags.index import BagIndex
 from samlite_ros.bags.message_types import QUERY_SET, STRING, TEXT_QUERY, deserialize
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import RawMessage
-from samlite_ros.errors import BagError, ParameterError
+from samlite_ros.errors import BagError, ParameterError, StampError
+from samlite_ros.foreign.stamps import checked_ns
+from samlite_ros.foreign.words import quoted, quoted_names
 from samlite_ros.messages.read import read_request, read_requests
 from samlite_ros.parameters.yaml_file import read_yaml
 from samlite_ros.queries import TEXT_CLIENT, Action, Asked, QueryRequest, text_requests
@@ -56,12 +58,12 @@ def read_script(path: Path, start_ns: int) -> list[Asked]:
 
 def _read_entry(entry: object, where: str, start_ns: int) -> Asked:
     if not isinstance(entry, dict):
-        raise ParameterError(f"{where}: expected keys and values, got {entry!r}")
+        raise ParameterError(f"{where}: expected keys and values, got {quoted(entry)}")
     unknown = [str(key) for key in entry if key not in KEYS]
     if unknown:
-        raise ParameterError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(KEYS)}")
+        raise ParameterError(f"{where}: unknown key {quoted_names(unknown)}; known are {', '.join(KEYS)}")
     reader = _Entry(entry, where)
-    at_ns, text = start_ns + reader.nanoseconds("at"), reader.text("text")
+    at_ns, text = reader.moment(start_ns), reader.text("text")
     request = QueryRequest(
         key=QueryKey(reader.name("client", SCRIPT_CLIENT), reader.name("id", text)),
         text=text,
@@ -123,6 +125,13 @@ class _Entry(NamedTuple):
             raise self._refused(key, f"an integer from {low} to {high}")
         return value
 
+    def moment(self, start_ns: int) -> int:
+        """When it takes effect [ns]."""
+        try:
+            return checked_ns(start_ns + self.nanoseconds("at"))
+        except StampError as error:
+            raise ParameterError(f"{self.where}: at: {error}") from error
+
     def nanoseconds(self, key: str) -> int:
         seconds = self.number(key)
         if not 0 <= seconds <= _MAX_SECONDS:
@@ -130,7 +139,7 @@ class _Entry(NamedTuple):
         return round(seconds * 1e9)
 
     def _refused(self, key: str, expected: str) -> ParameterError:
-        return ParameterError(f"{self.where}: {key} must be {expected}, got {self.values.get(key)!r}")
+        return ParameterError(f"{self.where}: {key} must be {expected}, got {quoted(self.values.get(key))}")
 
 
 def query_topics(reader: BagReader) -> set[str]:

@@ -162,6 +162,7 @@ class Backend(Protocol):
         """What `write_features` wrote: the features, on the device, and the metadata.
 
         Raises:
-            OSError, SafetensorError: There is no such file, or it is damaged.
+            OSError, SafetensorError, ValueError: There is no such file, it is damaged, or holds features of another
+                network.
         """
         ...

@@ -91,7 +91,7 @@ def test_wrong_baseline_is_refused(results: dict[str, Path], truth: Path, tmp_pa
         (lambda c: c.update(phrases=[1]), "recall=0.1", "not an evaluation written by"),
         (lambda c: c.update(overall=5), "recall=0.1", "not an evaluation written by"),
         (lambda c: c["overall"].update(recall="high"), "recall=0.1", "'high' is not a number"),
-        (lambda c: c["overall"].update(recall=math.nan), "recall=0.1", "nan is not a number"),
+        (lambda c: c["overall"].update(recall=math.nan), "recall=0.1", "NaN is no number in JSON"),
         (lambda c: c.update(frames=[{"camera": "", "stamp_ns": 1}]), "recall=0.1", "not an evaluation written by"),
         (lambda c: c.update(frames=5), "recall=0.1", "not an evaluation written by"),
     ],

@@ -1,8 +1,10 @@
 """What goes wrong around the node becomes a count, a diagnosis and a line in the log; the node lives on."""
 
 import pytest
+from builtin_interfaces.msg import Time
 from graph import RELIABLE, graph, scene, time_of
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 from samlite_ros.msg import QueryStatus
 
@@ -21,6 +23,10 @@ BAD_IMAGES = [
     ({"data": bytes(50)}, "50 bytes"),
     ({"height": 0}, "8 x 0"),
     ({"step": 7}, "step is 7"),
+    ({"encoding": "x" * 1_000_000}, "(1,000,000 characters)"),
+    ({"header": Header(stamp=Time(sec=5, nanosec=1_000_000_000))}, "stamp that is none"),
+    ({"header": Header(stamp=Time(sec=-5))}, "stamp that is none"),
+    ({"header": Header(stamp=Time(sec=2**31 - 1), frame_id="x" * 100_000)}, "(100,000 characters)"),
 ]
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from samlite_ros.errors import ImageDecodeError
-from samlite_ros.pixels.codecs import MAX_PIXELS, codec_of, read_header
+from samlite_ros.foreign.limits import IMAGE_PIXELS
+from samlite_ros.pixels.codecs import codec_of, read_header
 from samlite_ros.pixels.decode import decode_compressed_image
 
 PICTURE = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 255, (90, 120, 3), np.uint8), (0, 0), 3)
@@ -109,7 +110,7 @@ def test_a_picture_that_claims_too_much_is_refused_before_it_is_decoded():
     }
     for codec, data in sizes.items():
         assert codec_of(data) == codec
-        with pytest.raises(ImageDecodeError, match=f"more than the {MAX_PIXELS:,}"):
+        with pytest.raises(ImageDecodeError, match=f"more than the {IMAGE_PIXELS:,}"):
             decode_compressed_image(data, "")
 
 

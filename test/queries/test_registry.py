@@ -135,7 +135,7 @@ def test_rejections(request_, reason, names):
     returned = registry.apply(request_, S)
     (status,) = registry.statuses()
     assert returned == status
-    assert (status.state, status.reason, status.key) == (State.REJECTED, reason, request_.key)
+    assert (status.state, status.reason, status.key) == (State.REJECTED, reason, request_.shortened().key)
     assert names in status.message
     assert registry.vocabulary.queries == ()
 
@@ -255,13 +255,13 @@ def test_freed_class_ids_rest():
 def test_class_ids_run_out_and_come_back():
     registry = QueryRegistry()
     for i in range(255):
-        registry.apply(ask(f"{i}", f"thing {i}"), S)
+        registry.apply(ask(f"{i}", f"thing {i}", client=f"{i % 2}"), S)
     assert {s.class_id for s in registry.statuses()} == set(range(255))
     registry.apply(ask("more", "thing more"), S)
     assert status_of(registry, "more").reason == Refusal.CLASS_IDS_EXHAUSTED
     registry.apply(ask("same", "thing 7"), S)
     assert status_of(registry, "same").class_id == 7
-    registry.apply(ask("3", action=Action.REMOVE), S)
+    registry.apply(ask("3", action=Action.REMOVE, client="1"), S)
     registry.apply(ask("more", "thing more"), 2 * S)
     assert status_of(registry, "more").state == State.REJECTED
     registry.apply(ask("more", "thing more"), S + REST_NS)
@@ -372,5 +372,5 @@ def test_what_it_waited_for_is_told_of_a_query_that_expired_but_not_of_one_that_
 def test_a_flood_of_rejections_does_not_grow_without_bound():
     registry = QueryRegistry()
     for i in range(MAX_ENDED + 10):
-        registry.apply(ask(f"{i}", text=""), S)
+        registry.apply(ask(f"{i}", text="", client=f"client {i % 3}"), S)
     assert len(registry.statuses()) == MAX_ENDED

@@ -99,12 +99,11 @@ def test_a_listener_whose_qos_does_not_fit_is_named():
         assert "DURABILITY" in status.message
 
 
-@pytest.mark.parametrize("stamp_ns", [0, -5_000_000_000], ids=["no stamp", "negative"])
-def test_images_without_a_stamp_are_answered_with_the_time_of_their_arrival(stamp_ns):
+def test_images_without_a_stamp_are_answered_with_the_time_of_their_arrival():
     with graph(parameters=KEYFRAMES) as (client, _):
         answers = client.listen_to_outputs("segmentation")["segmentation"]
         publisher = client.publisher("/image", Image, RELIABLE)
-        message = image_message(RCLPY, scene("red"), "rgb8", stamp_ns, "optical")
+        message = image_message(RCLPY, scene("red"), "rgb8", 0, "optical")
         before_ns = time.time_ns()
         client.act_until(lambda: publisher.publish(message), lambda: len(answers) > 2, "answers")
         stamps = [before_ns, *(stamp_of(answer.header.stamp) for answer in answers), time.time_ns()]

@@ -18,7 +18,8 @@ def test_the_drivers_stamp_counts_and_the_arrival_where_there_is_none():
         (Stamp.of(5, 9), 6, StampOrder.OLDER),
         (Stamp.of(0, 9), 8, StampOrder.NEWER),
         (Stamp.of(0, 0), 8, StampOrder.NO_TIME),
-        (Stamp.of(-1, 0), NO_STAMP, StampOrder.NO_TIME),
+        (Stamp.of(0, -1), NO_STAMP, StampOrder.NO_TIME),
+        (Stamp.of(-1, 9), NO_STAMP, StampOrder.IMPOSSIBLE),
     ],
 )
 def test_what_an_image_is_after_another(stamp, last_ns, verdict):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.errors import FootageError, ImageDecodeError
-from samlite_ros.pixels.decode import decode_compressed_image
+from samlite_ros.foreign.files import read_bounded
+from samlite_ros.foreign.json_file import read_json
+from samlite_ros.foreign.limits import MESSAGE_BYTES, YAML_BYTES
+from samlite_ros.foreign.words import one_line
+from samlite_ros.pixels.decode import decode_compressed_image, decode_unchanged
 from samlite_ros.scenes.hard_sequences import TruthFrame
 from samlite_ros.types import Frame
 
@@ -131,9 +133,10 @@ def _rate_hz(folder: Path) -> float:
     if not file.is_file():
         return DEFAULT_RATE_HZ
     try:
-        rate_hz = float(json.loads(file.read_text(encoding="utf-8"))["rate_hz"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise FootageError(f'{file}: expected {{"rate_hz": 24}}, got {type(error).__name__}: {error}') from error
+        rate_hz = float(read_json(file, YAML_BYTES)["rate_hz"])
+    except (KeyError, OSError, OverflowError, TypeError, ValueError) as error:
+        words = f"{type(error).__name__}: {one_line(error)}"
+        raise FootageError(f'{file}: expected {{"rate_hz": 24}}, got {words}') from error
     if not 0 < rate_hz < float("inf"):
         raise FootageError(f"{file}: rate_hz is {rate_hz}, expected frames per second")
     return rate_hz
@@ -141,8 +144,8 @@ def _rate_hz(folder: Path) -> float:
 
 def _read_image(file: Path) -> NDArray[np.uint8]:
     try:
-        return decode_compressed_image(file.read_bytes(), "jpeg")
-    except ImageDecodeError as error:
+        return decode_compressed_image(read_bounded(file, MESSAGE_BYTES), "jpeg")
+    except (ImageDecodeError, OSError) as error:
         raise FootageError(f"{file}: {error}") from error
 
 
@@ -162,10 +165,11 @@ class _Labels:
 
     def read(self, file: Path) -> NDArray[np.uint8]:
         """uint8 (H, W): the thing seen at each pixel, 0 = none."""
-        data = file.read_bytes()
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
-        if pixels is None:
-            raise FootageError(f"{file}: damaged or no image: expected a label image (PNG)")
+        try:
+            data = read_bounded(file, MESSAGE_BYTES)
+            pixels = decode_unchanged(data)
+        except (ImageDecodeError, OSError) as error:
+            raise FootageError(f"{file}: {error}: expected a label image (PNG)") from error
         values, places = np.unique(_as_numbers(np.asarray(pixels)), return_inverse=True)
         if len(values) > MOST_THINGS + 1:
             raise FootageError(f"{file}: {len(values)} different values: expected a label image, one value a thing")

@@ -6,11 +6,16 @@ import re
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
+from samlite_ros.foreign.words import quoted
+
 FIELDS = ("trackid", "instanceid", "trackingid", "trackletid", "objectid")
 """Names of the field, in the order in which they are believed; case and what is no letter do not matter."""
 WHERE_TRACK_IDS_ARE = (
     "track_id, instance_id, tracking_id, tracklet_id or object_id, of an annotation or in its attributes"
 )
+
+_DIGITS = 19
+"""Numbers of more digits are names."""
 
 
 def written_id(annotation: Mapping[str, Any]) -> Hashable:
@@ -25,10 +30,12 @@ def written_id(annotation: Mapping[str, Any]) -> Hashable:
         value = fields.get(name)
         if value in (None, ""):
             continue
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
+        is_number = type(value) is int or (isinstance(value, float) and value.is_integer())
         if not is_number and not isinstance(value, str):
-            raise ValueError(f"annotation {annotation.get('id')} has the track id {value!r}: neither number nor name")
-        return int(value) if is_number or value.isdecimal() else value
+            raise ValueError(
+                f"annotation {annotation.get('id')} has the track id {quoted(value)}: neither number nor name"
+            )
+        return int(value) if is_number or (value.isdecimal() and len(value) < _DIGITS) else value
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -16,11 +15,15 @@ from numpy.typing import NDArray
 from samlite_ros.bags.message_types import IMAGE, LABEL_INFO, SEGMENTATION, deserialize
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.results import ClassNames, FrameKey, ResultBag, to_label_info
-from samlite_ros.errors import BagError
+from samlite_ros.errors import BagError, ImageDecodeError, StampError
 from samlite_ros.evaluation.truth.coco import decode_segmentation
 from samlite_ros.evaluation.truth.instances import TrueInstance
 from samlite_ros.evaluation.truth.track_ids import number_tracks, written_id
-from samlite_ros.messages.fill import NS_PER_S, stamp_ns
+from samlite_ros.foreign.json_file import read_json
+from samlite_ros.foreign.limits import IMAGE_PIXELS, JSON_BYTES, TEXT_CHARACTERS
+from samlite_ros.foreign.stamps import checked_ns, ns_of, read_stamp_ns
+from samlite_ros.foreign.words import one_line, quoted
+from samlite_ros.pixels.decode import decode_labels
 from samlite_ros.pixels.masks import NOTHING, encode_rle, mask_from_array
 from samlite_ros.queries import normalise_phrase
 
@@ -128,12 +131,11 @@ def _read_coco_files(files: Iterable[Path]) -> Truth:
     frames: dict[FrameKey, AnnotatedFrame] = {}
     for path in files:
         try:
-            content = json.loads(path.read_bytes())  # in whichever Unicode encoding, with or without byte order mark
-            _add_coco(content, path, phrases, frames)
+            _add_coco(read_json(path, JSON_BYTES), path, phrases, frames)
         except KeyError as error:
-            raise BagError(f"truth {path}: not COCO instances with stamps: {error} is missing") from error
-        except (AttributeError, TypeError, ValueError) as error:
-            raise BagError(f"truth {path}: not COCO instances with stamps: {error}") from error
+            raise BagError(f"truth {path}: not COCO instances with stamps: {one_line(error)} is missing") from error
+        except (ArithmeticError, AttributeError, IndexError, OSError, TypeError, ValueError) as error:
+            raise BagError(f"truth {path}: not COCO instances with stamps: {one_line(error)}") from error
     return Truth(frozenset(phrases), frames)
 
 
@@ -142,13 +144,13 @@ def _add_coco(content: dict[str, Any], path: Path, phrases: set[str], frames: di
     for kind in ("categories", "images"):
         again = [number for number, count in Counter(item["id"] for item in content[kind]).items() if count > 1]
         if again:
-            raise ValueError(f"the id {again[0]} stands for several {kind}")
-    names = {c["id"]: normalise_phrase(c["name"]) for c in content["categories"]}
+            raise ValueError(f"the id {quoted(again[0])} stands for several {kind}")
+    names = {c["id"]: _phrase(c["name"]) for c in content["categories"]}
     phrases.update(names.values())
     by_id = {}
     for image in content["images"]:
         key = FrameKey(str(image.get("camera") or ""), _image_stamp_ns(image, path.stem))
-        size = int(image["height"]), int(image["width"])
+        size = _size(image)
         by_id[image["id"]] = frame = frames.setdefault(key, AnnotatedFrame(size))
         if frame.size != size:
             raise ValueError(f"two images of stamp {key.stamp_ns} ns, of sizes {frame.size} and {size}")
@@ -156,12 +158,28 @@ def _add_coco(content: dict[str, Any], path: Path, phrases: set[str], frames: di
     for a in content["annotations"]:
         for field_name, known in (("category_id", names), ("image_id", by_id)):
             if a[field_name] not in known:
-                raise ValueError(f"annotation {a.get('id')} has the {field_name} {a[field_name]}, which there is not")
-        where = f"truth {path}, annotation {a.get('id')}"
+                wrong = quoted(a[field_name])
+                raise ValueError(f"annotation {quoted(a.get('id'))} has the {field_name} {wrong}, which there is not")
+        where = f"truth {path}, annotation {quoted(a.get('id'))}"
         track_id = tracks.get(written_id(a), 0)
         crowd = bool(int(a.get("iscrowd") or 0))
         annotation = _Annotation(names[a["category_id"]], a["segmentation"], track_id, crowd, where)
         by_id[a["image_id"]].annotations.append(annotation)
+
+
+def _phrase(name: Any) -> str:
+    if not isinstance(name, str) or len(name) > TEXT_CHARACTERS:
+        raise ValueError(f"the name of a category is {quoted(name)}, expected a text of up to {TEXT_CHARACTERS}")
+    return normalise_phrase(name)
+
+
+def _size(image: dict[str, Any]) -> tuple[int, int]:
+    """(H, W) [px] of a COCO image."""
+    height, width = int(image["height"]), int(image["width"])
+    if height <= 0 or width <= 0 or height * width > IMAGE_PIXELS:
+        size = f"{quoted(width)} x {quoted(height)}"
+        raise ValueError(f"image {quoted(image.get('id'))} is of {size} pixels: 1 to {IMAGE_PIXELS:,} are read")
+    return height, width
 
 
 def _image_stamp_ns(image: dict[str, Any], stem: str) -> int:
@@ -169,18 +187,21 @@ def _image_stamp_ns(image: dict[str, Any], stem: str) -> int:
 
     Names are '1700000000123456789.png', 'front_1700000000123456789.png', 'front_1700000000.123456789.png'.
     """
+    what = f"stamp of image {quoted(image.get('id'))}"
     if isinstance(image.get("stamp_ns"), float):
-        raise ValueError(f"image {image.get('id')}: a float such as {image['stamp_ns']} holds no stamp to the ns")
+        raise ValueError(f"{what}: a float such as {image['stamp_ns']} holds no stamp to the ns")
     if "stamp_ns" in image:
-        return int(image["stamp_ns"])
+        return checked_ns(int(image["stamp_ns"]), what)
     if "stamp" in image:
-        return int(image["stamp"]["sec"]) * NS_PER_S + int(image["stamp"].get("nanosec", 0))
+        return ns_of(int(image["stamp"]["sec"]), int(image["stamp"].get("nanosec", 0)), what)
     for name in (PureWindowsPath(str(image.get("file_name") or "")).stem, stem):  # that reads both kinds of slashes
         if re.fullmatch(r"\d+", name):
-            return int(name)
+            return checked_ns(int(name), what)
         if found := re.search(r"(?<!\d)(?:\d{1,8}\.|\d{9,10}[._-]|\d{10})\d{9}(?!\d)", name):
-            return int(re.sub(r"\D", "", found[0]))
-    raise ValueError(f"image {image.get('id')} has neither stamp_ns nor stamp {{sec, nanosec}} nor a file name in ns")
+            return checked_ns(int(re.sub(r"\D", "", found[0])), what)
+    raise ValueError(
+        f"image {quoted(image.get('id'))} has neither stamp_ns nor stamp {{sec, nanosec}} nor a file name in ns"
+    )
 
 
 def _read_truth_bag(path: Path) -> Truth:
@@ -215,8 +236,11 @@ def _read_label_images(reader: BagReader, topic: str) -> Truth:
     frames = {}
     for message in reader.messages([topic]):
         content = deserialize(message.data, IMAGE)
-        stamp = stamp_ns(content.header.stamp)
-        frames[FrameKey("", stamp)] = _frame_of_labels(_label_pixels(content), names.at(stamp))
+        try:
+            stamp = read_stamp_ns(content.header.stamp)
+            frames[FrameKey("", stamp)] = _frame_of_labels(_label_pixels(content), names.at(stamp))
+        except (ImageDecodeError, StampError) as error:
+            raise BagError(f"truth {reader.path}: {topic}: {error}") from error
     return Truth(frozenset(phrases), frames, regions_only=True)
 
 
@@ -225,11 +249,11 @@ def _label_pixels(image: Any) -> NDArray[np.uint8]:
 
     Raises:
         BagError: It is not 8 bits a pixel.
+        ImageDecodeError: It is impossible.
     """
     if image.encoding not in ("mono8", "8UC1"):
-        raise BagError(f"truth: a label image is {image.encoding}, expected mono8")
-    rows = np.frombuffer(image.data, np.uint8)[: image.height * image.step].reshape(image.height, image.step)
-    return rows[:, : image.width]
+        raise BagError(f"truth: a label image is {quoted(image.encoding)}, expected mono8")
+    return decode_labels(image.data, image.height, image.width, image.step)
 
 
 def _frame_of_labels(labels: NDArray[np.uint8], names: Mapping[int, str]) -> AnnotatedFrame:

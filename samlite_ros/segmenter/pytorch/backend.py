@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from samlite_ros.segmenter.backend import Callback, Proposals, go_on
+from samlite_ros.segmenter.backend import CONTEXT_TOKENS, Callback, Proposals, go_on
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.segmenter.pytorch.checkpoint import Checkpoint, load_checkpoint, set_threads
 from samlite_ros.segmenter.pytorch.decoder import ImageFeatures, TextFeatures, join
@@ -116,8 +116,21 @@ class TorchBackend:
 
     def read_features(self, path: Path) -> tuple[TextFeatures, Mapping[str, str]]:
         with safe_open(path, framework="pt") as file:
-            parts = (file.get_tensor(name).to(self.checkpoint.device) for name in ("features", "mask"))
-            return TextFeatures(*parts), file.metadata() or {}
+            features, mask = (file.get_tensor(name) for name in ("features", "mask"))
+            self._check_features(features, mask)
+            device = self.checkpoint.device
+            return TextFeatures(features.to(device), mask.to(device)), file.metadata() or {}
+
+    def _check_features(self, features: torch.Tensor, mask: torch.Tensor) -> None:
+        """Raise ValueError where a file holds other features than this network makes."""
+        expected = (1, CONTEXT_TOKENS, self.checkpoint.model.text_projection.out_features)
+        if tuple(features.shape) != expected or features.dtype != self.checkpoint.dtype:
+            found = f"{features.dtype} {tuple(features.shape)}"
+            raise ValueError(f"features are {found}, expected {self.checkpoint.dtype} {expected}")
+        if tuple(mask.shape) != expected[:2] or not torch.isin(mask, torch.tensor([0, 1])).all():
+            raise ValueError(f"mask is {mask.dtype} {tuple(mask.shape)}, expected 0 and 1, {expected[:2]}")
+        if not torch.isfinite(features).all():
+            raise ValueError("features are not finite")
 
     def _share(self, image: ImageFeatures) -> SharedImage:
         """What all prompts share of one image, computed when the first of them is decoded."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,10 +11,10 @@ from typing import Any
 
 import torch
 import transformers
-from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoTokenizer, Sam3LiteTextConfig, Sam3LiteTextModel
 
-from samlite_ros.errors import ModelLoadError
+from samlite_ros.errors import ModelLoadError, SamliteError
+from samlite_ros.foreign.words import one_line
 from samlite_ros.segmenter.files import check_folder
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.segmenter.pytorch.precision import (
@@ -28,6 +29,9 @@ from samlite_ros.segmenter.sources import DEMO_FOLDER, find_checkpoint
 
 PLAIN_ATTENTION_TOKENS = 1024
 """Up to so many image tokens plain attention is fastest on a CPU; above, its memory grows with their square."""
+
+_MOST_GROWTH, _TABLES_BYTES = 5, 1 << 30
+"""Weights of half precision grow twofold in memory; tables of positions come on top, more of them for larger images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +75,19 @@ def load_checkpoint(options: SegmenterOptions) -> Checkpoint:
     is_random = options.model in RANDOM_MODELS
     folder = None if is_random else find_checkpoint(options.model)
     if folder is not None:
-        check_folder(folder)
+        weights_bytes = sum(path.stat().st_size for path in check_folder(folder))
     with _as_load_errors(options.model), _quiet():
         config = _config(options, folder, device)
         precision = choose_precision(options.dtype, device, config)
         dtype = precision.dtype
-        model = random_model(config, dtype) if folder is None else _pretrained(folder, config, dtype)
+        if folder is None:
+            model = random_model(config, dtype)
+        else:
+            _check_need(folder, config, weights_bytes)
+            model = _pretrained(folder, config, dtype)
         _place_exactly(model)
         # The vocabulary of the published checkpoints is not at hand where only random weights are asked for.
-        tokenizer = AutoTokenizer.from_pretrained(folder or DEMO_FOLDER, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder or DEMO_FOLDER, local_files_only=True, trust_remote_code=False)
         model = model.to(device).eval().requires_grad_(False)
     return Checkpoint(model, tokenizer, options.model, device, precision, int(config.image_size), folder)
 
@@ -112,7 +120,7 @@ def _config(options: SegmenterOptions, folder: Path | None, device: torch.device
     if folder is None:
         config = Sam3LiteTextConfig(**RANDOM_MODELS[options.model])
     else:
-        config = Sam3LiteTextConfig.from_pretrained(folder, local_files_only=True)
+        config = Sam3LiteTextConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     patch = _patch_size(config)
     if options.image_size is not None:
         if options.image_size % patch or options.image_size < 2 * patch:
@@ -141,6 +149,19 @@ def _place_exactly(model: Any) -> None:
             layer.position_ids = layer.precompute_positions(backbone.config, layer.window_size)
 
 
+def _check_need(folder: Path, config: Any, weights_bytes: int) -> None:
+    """Refuse a configuration of a far larger network than its weights are of, before memory is taken for it."""
+    with torch.device("meta"):
+        network = Sam3LiteTextModel(config)
+    tensors = itertools.chain(network.parameters(), network.buffers())
+    needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    if needed > _MOST_GROWTH * weights_bytes + _TABLES_BYTES:
+        raise ModelLoadError(
+            f"{folder}: config.json describes a network of {needed / 1e6:.0f} MB, the weights are "
+            f"{weights_bytes / 1e6:.0f} MB: they do not belong together"
+        )
+
+
 def _pretrained(folder: Path, config: Any, dtype: torch.dtype) -> Any:
     """Weights from safetensors; never code, never the network."""
     loaded: Any = Sam3LiteTextModel.from_pretrained(
@@ -151,6 +172,7 @@ def _pretrained(folder: Path, config: Any, dtype: torch.dtype) -> Any:
         use_safetensors=True,
         ignore_mismatched_sizes=True,  # they are reported, and refused below with their names
         local_files_only=True,
+        trust_remote_code=False,
         output_loading_info=True,
     )
     model, loading = loaded
@@ -171,9 +193,12 @@ def _as_load_errors(name: str) -> Iterator[None]:
     """Whatever the libraries raise while loading becomes one line that names the model."""
     try:
         yield
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError, StrictDataclassError) as error:
-        reason = " ".join(str(error).split())[:400]
-        raise ModelLoadError(f"model {name!r} cannot be loaded: {type(error).__name__}: {reason}") from error
+    except (SamliteError, ImportError):
+        raise
+    except Exception as error:  # of a strange configuration they raise what they happen to meet
+        raise ModelLoadError(
+            f"model {name!r} cannot be loaded: {type(error).__name__}: {one_line(error, 400)}"
+        ) from error
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import torch
 from transformers import Sam3LiteTextConfig, Sam3LiteTextModel
 
 from samlite_ros.errors import ModelLoadError
-from samlite_ros.segmenter.files import check_architecture
+from samlite_ros.segmenter.files import check_architecture, check_settings
 from samlite_ros.segmenter.pytorch.random_weights import RANDOM_MODELS
 from samlite_ros.segmenter.sources import DEMO_FOLDER, PUBLISHED, cached_config, refuse_wrong_name
 
@@ -84,7 +84,8 @@ def find_config(model: str) -> Any:
     folder = DEMO_FOLDER if model == "demo" else Path(model).expanduser()
     if folder.is_dir():
         check_architecture(folder)
-        return Sam3LiteTextConfig.from_pretrained(folder, local_files_only=True)
+        check_settings(folder)
+        return Sam3LiteTextConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if model in _KNOWN:
         return Sam3LiteTextConfig(**_KNOWN[model])
     refuse_wrong_name(model)
@@ -95,4 +96,5 @@ def find_config(model: str) -> Any:
             f" `samlite download {model}` where there is a network; without one, {PUBLISHED[0]} is known"
         )
     check_architecture(path.parent)
-    return Sam3LiteTextConfig.from_pretrained(path.parent, local_files_only=True)
+    check_settings(path.parent)
+    return Sam3LiteTextConfig.from_pretrained(path.parent, local_files_only=True, trust_remote_code=False)

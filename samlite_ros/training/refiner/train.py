@@ -149,7 +149,7 @@ class Trainer:
         return self._folder / "checkpoint.pt"
 
     def _resume(self) -> None:
-        stored = torch.load(self._checkpoint)
+        stored = torch.load(self._checkpoint, weights_only=True)
         self.net.load_state_dict(stored["net"])
         self._optimizer.load_state_dict(stored["optimizer"])
         self._average, self._step = stored["average"], stored["step"]
@@ -234,7 +234,7 @@ def train(out: Path, paths: list[Path], recipe: Recipe, without: frozenset[str],
     data = Data(paths, without)
     export(Trainer(out, recipe, data, say).run(), out / "refiner.onnx")
     net = RefinerNet()
-    net.load_state_dict(torch.load(out / "checkpoint.pt")["average"])
+    net.load_state_dict(torch.load(out / "checkpoint.pt", weights_only=True)["average"])
     for name, table in data.tables.items():
         rows = np.random.default_rng(1).permutation(data.rows[name])[:200]
         carried, refined = overlaps(net, table, rows).mean(0)
