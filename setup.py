@@ -7,19 +7,30 @@ and nowhere else; `pip_ros/bootstrap.py` reads them too.
 import re
 from pathlib import Path
 
+SMALL = ("onnx", "onnx-bags")
+"""Extras that are installed without torch: `pip install .` has it, `pip install .[onnx]` has not."""
+
+_WITH_TORCH = " and ".join(f"extra != '{name}'" for name in SMALL)
+
 LIBRARY = [
     "numpy>=1.24",
     "opencv-python>=4.5.4,<5",  # cv_bridge raises KeyError with OpenCV 5
     "pyyaml>=6.0",
     "safetensors>=0.4.3",
     "scipy>=1.10",
-    "torch>=2.4",
+    f"torch>=2.4; {_WITH_TORCH}",
     "tqdm>=4.60",
-    "transformers>=5.6",  # the first with sam3_lite_text
+    f"transformers>=5.6; {_WITH_TORCH}",  # the first with sam3_lite_text
 ]
 
+_BAGS = ["lz4>=4", "matplotlib>=3.6", "mcap>=1.1", "pycocotools>=2.0.10", "rosbags>=0.11", "zstandard>=0.19"]
+_ONNX = ["onnxruntime>=1.18", "tokenizers>=0.22"]
+
 EXTRAS = {
-    "bags": ["lz4>=4", "matplotlib>=3.6", "mcap>=1.1", "pycocotools>=2.0.10", "rosbags>=0.11", "zstandard>=0.19"],
+    "bags": _BAGS,
+    "onnx": _ONNX,
+    "onnx-bags": [*_ONNX, *_BAGS],
+    "export": ["onnx>=1.17", "onnxscript>=0.3", *_ONNX],
     "bench": ["matplotlib>=3.6", "psutil>=5.9"],
     "plots": ["matplotlib>=3.6"],
     "lint": ["import-linter>=2.0", "mypy>=1.11", "ruff>=0.6", "types-PyYAML", "types-psutil"],

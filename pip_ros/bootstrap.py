@@ -31,7 +31,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 WHEELS = ROOT / "pip_ros/wheels"
-PRODUCT_EXTRAS = ("bags", "bench", "plots")
+PRODUCT_EXTRAS = ("bags", "bench", "export", "plots")
 DEVELOPER_EXTRAS = ("lint", "test")
 CONSTRAINTS = ROOT / "constraints.txt"
 COLCON_SOURCES = (

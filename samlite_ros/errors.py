@@ -25,6 +25,10 @@ class PhraseTooLongError(SamliteError):
         )
 
 
+class ExportError(SamliteError):
+    """A network cannot be exported, or what was exported does not compute what it should."""
+
+
 class TrainingError(SamliteError):
     """The demo network cannot be trained here."""
 

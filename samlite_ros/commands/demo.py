@@ -6,6 +6,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from samlite_ros.commands.backend_arguments import BACKENDS
 from samlite_ros.errors import SamliteError
 from samlite_ros.scenes import KINDS
 
@@ -17,6 +18,7 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
     parser.add_argument("--out", type=Path, default=Path("demo_out"), help="folder for report, pictures and logs")
     parser.add_argument("--model", default="demo", help="checkpoint, as the node's parameter")
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="as the node's parameter")
     parser.add_argument("--motion", default="fly", help="still, pan, fly, cross or appear")
     parser.add_argument("--seed", type=int, default=1, help="which scene")
     parser.add_argument("--rate", type=float, default=30.0, help="camera frames a second [Hz]")
@@ -35,6 +37,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.motion not in KINDS:
         raise SamliteError(f"--motion must be one of {', '.join(KINDS)}, got {arguments.motion!r}")
     scene = replace(DEFAULTS, motion=arguments.motion, seed=arguments.seed, rate=arguments.rate)
-    result = run_demo(DemoOptions(scene, arguments.model, arguments.seconds, arguments.out))
+    result = run_demo(DemoOptions(scene, arguments.model, arguments.seconds, arguments.out, arguments.backend))
     print(report(result, arguments.out, video=not arguments.no_video))
     return 0 if result.scores.recall > 0 and not result.absent.found else 1

@@ -11,6 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from samlite_ros.commands.backend_arguments import add_backend_arguments
 from samlite_ros.commands.number_arguments import number
 from samlite_ros.errors import SamliteError
 
@@ -72,7 +73,8 @@ def _add_scene_arguments(group: _ArgumentGroup) -> None:
     group.add_argument("--seed", type=number(int, 0), default=0, help="which scenes; no seed is one that training used")
     group.add_argument("--picture", type=Path, metavar="PNG", help="draw recall and IoU by object size here")
     group.add_argument("--model", default="demo", help="demo, a local folder or a hub id")
-    group.add_argument("--threads", type=number(int, 0), default=0, help="threads of torch; 0 = what suits the network")
+    add_backend_arguments(group)
+    group.add_argument("--threads", type=number(int, 0), default=0, help="threads of the network; 0 = what suits it")
 
 
 def run(args: Namespace) -> int:
@@ -119,7 +121,9 @@ def _run_scenes(args: Namespace) -> int:
     from samlite_ros.training.evaluate_scenes import evaluate_scenes
 
     try:
-        segmenter = load_segmenter(SegmenterOptions(model=args.model, threads=args.threads))
+        segmenter = load_segmenter(
+            SegmenterOptions(args.model, threads=args.threads, backend=args.backend, provider=args.provider)
+        )
     except (SamliteError, ValueError) as error:
         print(f"samlite evaluate: {error}", file=sys.stderr)
         return 1
@@ -133,7 +137,7 @@ def _run_scenes(args: Namespace) -> int:
 
 def _write(args: Namespace, measures: dict[str, Any]) -> None:
     if args.json:
-        settings = {"scenes": args.scenes, "seed": args.seed, "model": args.model, "threads": args.threads}
+        settings = {name: getattr(args, name) for name in ("scenes", "seed", "model", "threads", "backend")}
         args.json.write_text(json.dumps(measures | {"settings": settings}, indent=2) + "\n", encoding="utf-8")
     if args.picture:
         from samlite_ros.training.size_curve import draw_size_curve

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from samlite_ros.commands.backend_arguments import add_backend_arguments
+
 if TYPE_CHECKING:
     from samlite_ros.replay.replay import ReplayOptions
 
@@ -48,6 +50,7 @@ def _add_queries(parser: ArgumentParser) -> None:
 
 def _add_node(parser: ArgumentParser) -> None:
     parser.add_argument("--model", help="demo, a local folder or a hub id; default: that of the parameters")
+    add_backend_arguments(parser, default=None)
     parser.add_argument("--params", type=Path, metavar="YAML", help="the node's parameter file")
     parser.add_argument(
         "--propagate",
@@ -124,7 +127,10 @@ def _options(args: Namespace) -> ReplayOptions:
 
     profile = parse_profile(args.latency)
     exact = False if profile == NO_LATENCY else None
-    chosen = {"model": args.model, "propagate": exact if args.propagate is None else args.propagate}
+    chosen = {
+        **{name: getattr(args, name) for name in ("model", "backend", "provider")},
+        "propagate": exact if args.propagate is None else args.propagate,
+    }
     parameters = read_parameter_file(args.params) if args.params else Parameters()
     return ReplayOptions(
         image_topics=tuple(args.image_topic),

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from samlite_ros.commands.backend_arguments import add_backend_arguments
 from samlite_ros.commands.image_arguments import STDIN, split_arguments
 from samlite_ros.commands.number_arguments import number
 from samlite_ros.errors import ImageDecodeError
@@ -39,6 +40,7 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("items", nargs="+", metavar="IMAGE|PHRASE", help="image files, then phrases")
     parser.add_argument("--phrase", action="append", default=[], help="a phrase, whatever it looks like; repeatable")
     parser.add_argument("--model", default="demo", help="demo, a local folder or a hub id (default: %(default)s)")
+    add_backend_arguments(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: %(default)s)")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16 (default: %(default)s)")
     parser.add_argument(
@@ -113,7 +115,12 @@ def _load(arguments: argparse.Namespace) -> Segmenter:
 
     return load_segmenter(
         SegmenterOptions(
-            model=arguments.model, device=arguments.device, dtype=arguments.dtype, image_size=arguments.image_size
+            model=arguments.model,
+            device=arguments.device,
+            dtype=arguments.dtype,
+            image_size=arguments.image_size,
+            backend=arguments.backend,
+            provider=arguments.provider,
         )
     )
 

@@ -41,7 +41,7 @@ class DemoOptions:
 
     Args:
         scene: What the camera renders.
-        model: Checkpoint, as the node's parameter of this name.
+        model, backend: As the node's parameters of these names.
         seconds: How long to measure [s].
         out: Folder for logs and pictures.
     """
@@ -50,6 +50,7 @@ class DemoOptions:
     model: str
     seconds: float
     out: Path
+    backend: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,8 @@ def _node(options: DemoOptions) -> tuple[str, list[str], Path]:
     image = "/scene_camera/image"
     # Raw images are larger than what the middleware buffers by default: best effort loses many of them.
     reliable = f"qos_overrides.{image}.subscription.reliability:=reliable"
-    words = ["-p", f"model:={options.model}", "-p", reliable, "-r", f"image:={image}"]
+    chosen = ["-p", f"model:={options.model}", "-p", f"backend:={options.backend}"]
+    words = [*chosen, "-p", reliable, "-r", f"image:={image}"]
     return "samlite_ros.node.main", words, options.out / "samlite_node.log"
 
 

@@ -72,8 +72,20 @@ class Parameters:
 
     model: str = _param(
         "demo",
-        "Checkpoint: demo, a local folder, or a hub id such as vil-uob/sam3-litetext-s0.",
+        "Checkpoint: demo, a local folder (also an export's), or a hub id such as vil-uob/sam3-litetext-s0.",
         Change.CONFIGURE,
+    )
+    backend: str = _param(
+        "auto",
+        "auto is an export of the model (`samlite export`) where there is one, else torch.",
+        Change.CONFIGURE,
+        choices=("auto", "torch", "onnx", "tensorrt"),
+    )
+    provider: str = _param(
+        "auto",
+        "Of backend onnx: auto is the best that there is; another one is this or an error.",
+        Change.CONFIGURE,
+        choices=("auto", "tensorrt", "cuda", "openvino", "cpu"),
     )
     device: str = _param("auto", "auto (CUDA where there is one), cpu, cuda, cuda:1 ...", Change.CONFIGURE)
     dtype: str = _param(
@@ -102,7 +114,11 @@ class Parameters:
         True, "false frees the text encoder's memory; it is loaded again for a new phrase.", Change.CONFIGURE
     )
     torch_threads: int = _param(
-        0, "CPU threads of torch; 0 = one for a small network, else torch's choice.", Change.CONFIGURE, low=0, high=1024
+        0,
+        "CPU threads of torch or ONNX Runtime; 0 = one for a small network, else their choice.",
+        Change.CONFIGURE,
+        low=0,
+        high=1024,
     )
     opencv_threads: int = _param(0, "CPU threads of OpenCV; 0 = OpenCV's choice.", Change.CONFIGURE, low=0, high=1024)
     network_process: bool = _param(
@@ -242,6 +258,8 @@ class Parameters:
             text_bank_size=self.text_bank_size,
             text_bank_folder=Path(self.text_bank_folder) if self.text_bank_folder else None,
             keep_text_encoder=self.keep_text_encoder,
+            backend=self.backend,
+            provider=self.provider,
         )
 
     def streaming_options(self) -> StreamingOptions:

@@ -54,6 +54,8 @@ def check_architecture(folder: Path) -> None:
         ModelLoadError: It is missing, unreadable, or of another architecture.
     """
     path = folder / "config.json"
+    if (folder / "export.json").exists():
+        raise ModelLoadError(f"{folder} is an export, not a checkpoint: backend 'auto', 'onnx' or 'tensorrt' runs it")
     if not path.exists():
         raise ModelLoadError(f"{folder} has no config.json: it is not a checkpoint's folder")
     found = _read_json(path).get("model_type")

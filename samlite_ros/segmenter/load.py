@@ -9,13 +9,17 @@ from importlib import import_module
 
 from samlite_ros.errors import ModelLoadError
 from samlite_ros.segmenter.backend import Backend
+from samlite_ros.segmenter.choose import choose_backend
 from samlite_ros.segmenter.contract import Segmenter
 from samlite_ros.segmenter.options import SegmenterOptions
 
 SegmenterFactory = Callable[[SegmenterOptions], Segmenter]
 """Builds a segmenter; raises ModelLoadError where it cannot."""
 
-BACKENDS = {"torch": "samlite_ros.segmenter.pytorch:load_backend"}
+BACKENDS = {
+    "torch": "samlite_ros.segmenter.pytorch:load_backend",
+    "onnx": "samlite_ros.segmenter.onnx:load_backend",
+}
 """Name to module and function, `(SegmenterOptions) -> Backend`; imported when it is asked for, not before."""
 
 
@@ -54,8 +58,9 @@ def _load_backend(options: SegmenterOptions) -> Backend:
     Raises:
         ModelLoadError: See `load_segmenter`.
     """
-    if options.backend not in BACKENDS:
-        raise ModelLoadError(f"backend {options.backend!r} does not exist: {', '.join(map(repr, BACKENDS))}")
-    module, function = BACKENDS[options.backend].split(":")
+    name = choose_backend(options) if options.backend == "auto" else options.backend
+    if name not in BACKENDS:
+        raise ModelLoadError(f"backend {name!r} does not exist: 'auto', {', '.join(map(repr, BACKENDS))}")
+    module, function = BACKENDS[name].split(":")
     backend: Backend = getattr(import_module(module), function)(options)
     return backend

@@ -112,7 +112,7 @@ class WindowAttention:
 
     def __init__(self, layer: Any, layout: WindowLayout) -> None:
         self._groups, self._eager = layout.groups, _is_eager(layer)
-        tables = _rotation(layer)
+        tables = rotation_of(layer)
         self._rotation: Rotation = tuple(table[layout.places] for table in tables)  # type: ignore[assignment]
         self._padding = _padding(layer, tables, layout.padding) if len(layout.padding) else None
 
@@ -144,7 +144,7 @@ class GlobalAttention:
 
     def __init__(self, layer: Any, layout: WindowLayout) -> None:
         self._inverse, self._eager = layout.inverse, _is_eager(layer)
-        self._rotation: Rotation = tuple(table[layout.order] for table in _rotation(layer))  # type: ignore[assignment]
+        self._rotation: Rotation = tuple(table[layout.order] for table in rotation_of(layer))  # type: ignore[assignment]
 
     def __call__(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """(n, heads, d) each, in window order, to (n, heads, d)."""
@@ -178,7 +178,7 @@ def _is_eager(layer: Any) -> bool:
     return bool(layer.attention.config._attn_implementation == "eager")
 
 
-def _rotation(layer: Any) -> Rotation:
+def rotation_of(layer: Any) -> Rotation:
     """The layer's rotations, one row per place of its window or grid."""
     if hasattr(layer, "position_ids"):
         cos, sin = (table[0] for table in layer.rotary_emb(layer.position_ids, layer.position_ids))

@@ -91,7 +91,7 @@ class SharedDecoder:
 
     def propose(self, image: SharedImage, text: TextFeatures, on_step: Callback = go_on) -> ProposalTensors:
         """Scores and boxes of N prompts over one image; `on_step` is called before each layer but the first."""
-        mask = _additive_mask(text)
+        mask = additive_mask(text)
         encoded = self._encode(image, text, mask, on_step)
         queries, boxes, presence_logits = self._decode(encoded, image, text, mask, on_step)
         logits = self._model.dot_product_scoring(
@@ -130,7 +130,7 @@ class SharedDecoder:
     def _encode(self, image: SharedImage, text: TextFeatures, mask: torch.Tensor, on_step: Callback) -> torch.Tensor:
         """The encoder from the first layer's cross-attention on; (N, h * w, C)."""
         first, *others = self._model.detr_encoder.layers
-        count = len(text.features)
+        count = text.features.shape[0]  # len() would fix it in an export
         query = first.layer_norm2(image.attended).expand(count, -1, -1)
         attention, _ = first.cross_attn(query=query, key=text.features, value=text.features, attention_mask=mask)
         hidden = attention + image.attended
@@ -145,15 +145,15 @@ class SharedDecoder:
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The decoder: queries (N, Q, C), boxes (N, Q, 4) as centre and size, presence logits (N, 1)."""
         decoder = self._model.detr_decoder
-        count = len(text.features)
-        boxes = decoder.reference_points.weight.sigmoid().expand(count, -1, -1)
+        count = text.features.shape[0]  # len() would fix it in an export
+        boxes = decoder.reference_points.weight.float().sigmoid().expand(count, -1, -1)  # half precision is 1 px here
         hidden = torch.cat([decoder.presence_token.weight, decoder.query_embed.weight]).expand(count, -1, -1)
         grid = image.maps[-1].shape[-2:]
         for layer in decoder.layers:
             on_step()
             hidden = layer(
                 hidden,
-                query_pos=decoder.ref_point_head(decoder.position_encoding.encode_boxes(boxes)),
+                query_pos=decoder.ref_point_head(decoder.position_encoding.encode_boxes(boxes).to(hidden.dtype)),
                 text_features=text.features,
                 vision_features=encoded,
                 vision_pos_encoding=image.position,
@@ -161,7 +161,7 @@ class SharedDecoder:
                 vision_cross_attn_mask=self._position_bias(boxes, (grid[0], grid[1])),
             )
             queries = decoder.output_layer_norm(hidden[:, 1:])
-            boxes = (decoder.box_head(queries) + _inverse_sigmoid(boxes)).sigmoid()
+            boxes = (decoder.box_head(queries).float() + _inverse_sigmoid(boxes)).sigmoid()
         logits = decoder.presence_head(decoder.presence_layer_norm(hidden[:, :1])).squeeze(-1)
         limit = decoder.clamp_presence_logit_max_val
         return queries, boxes, logits.clamp(-limit, limit)
@@ -179,7 +179,7 @@ class SharedDecoder:
         centres = torch.arange(cells, device=edges.device, dtype=edges.dtype) / cells
         deltas = (centres[:, None] - edges[:, :, None]) * _RPB_SCALE  # (N, Q, cells, 2)
         scaled = deltas.sign() * torch.log2(deltas.abs() + 1.0) / math.log2(_RPB_SCALE)
-        return F.pad(embed(scaled).permute(0, 3, 1, 2), (0, 0, 1, 0))
+        return F.pad(embed(scaled.to(embed.layer1.weight.dtype)).permute(0, 3, 1, 2), (0, 0, 1, 0))
 
     def _embed_pixels(
         self, image: SharedImage, proposals: ProposalTensors, rows: Sequence[int], on_step: Callback
@@ -188,14 +188,14 @@ class SharedDecoder:
         decoder = self._model.mask_decoder
         chosen = list(rows)
         encoded, text = proposals.encoded[chosen], proposals.text
-        prompt, mask = text.features[chosen], _additive_mask(text)[chosen]
+        prompt, mask = text.features[chosen], additive_mask(text)[chosen]
         query = decoder.prompt_cross_attn_norm(encoded)
         attention, _ = decoder.prompt_cross_attn(query=query, key=prompt, value=prompt, attention_mask=mask)
         height, width = image.maps[-1].shape[-2:]
         pixels = (encoded + attention).transpose(1, 2).unflatten(2, (height, width))  # channels last in memory
         for stage, finer in enumerate(self._convolved_maps(image, on_step)):
             on_step()
-            pixels = F.conv_transpose2d(pixels, self._upsampling_kernels[stage], stride=2, padding=1) + finer
+            pixels = F.conv_transpose2d(pixels, self.upsampling_kernels[stage], stride=2, padding=1) + finer
             pixels = decoder.pixel_decoder.norms[stage](pixels).relu_()
         return pixels
 
@@ -211,7 +211,7 @@ class SharedDecoder:
         return image.convolved
 
     @cached_property
-    def _upsampling_kernels(self) -> list[torch.Tensor]:
+    def upsampling_kernels(self) -> list[torch.Tensor]:
         """Of each stage, (C, C, 4, 4): nearest up-sampling by 2 and its 3x3 convolution as a transposed convolution."""
         layers = self._model.mask_decoder.pixel_decoder.conv_layers
         return [_channels_last(upsampling_kernel(conv.weight)) for conv in layers]
@@ -250,7 +250,7 @@ def _channels_last(values: torch.Tensor) -> torch.Tensor:
     return values.contiguous(memory_format=torch.channels_last)
 
 
-def _additive_mask(text: TextFeatures) -> torch.Tensor:
+def additive_mask(text: TextFeatures) -> torch.Tensor:
     """(N, 1, 1, tokens): 0 at tokens, the least number at padding; every attention implementation takes it."""
     padding = (text.mask == 0)[:, None, None, :]
     dtype = text.features.dtype

@@ -1,0 +1,183 @@
+"""Export a checkpoint, graph by graph; a run that was interrupted goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from samlite_ros import __version__
+from samlite_ros.errors import ExportError, SamliteError
+from samlite_ros.segmenter.export import LIBRARIES, parity, precision
+from samlite_ros.segmenter.export.operators import OPSET
+from samlite_ros.segmenter.export.options import ExportOptions
+from samlite_ros.segmenter.export.parts import all_parts
+from samlite_ros.segmenter.export.write import write_graph
+from samlite_ros.segmenter.exported.backend import ExportedBackend
+from samlite_ros.segmenter.exported.manifest import (
+    MANIFEST,
+    TOKENIZER,
+    Graph,
+    Manifest,
+    sha256_of,
+    to_graph,
+    write_manifest,
+)
+from samlite_ros.segmenter.exported.source import checkpoint_digest
+from samlite_ros.segmenter.options import SegmenterOptions
+from samlite_ros.segmenter.pytorch.backend import TorchBackend
+from samlite_ros.segmenter.pytorch.checkpoint import Checkpoint
+from samlite_ros.types import Prompt
+
+RECORD = "export.partial.json"
+"""What is done already, beside the graphs, until the manifest is written."""
+
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
+_VERSIONS = ("torch", "transformers", *LIBRARIES)
+_BASE_GB = 0.6
+"""Of the libraries."""
+
+
+def load_checkpoint(options: ExportOptions) -> TorchBackend:
+    """The checkpoint as it is exported: in float32, on the CPU.
+
+    Raises:
+        ModelLoadError: It cannot be loaded.
+    """
+    chosen = SegmenterOptions(options.model, device="cpu", dtype="float32", image_size=options.image_size)
+    return TorchBackend.load(chosen)
+
+
+def memory_gb(checkpoint: Checkpoint) -> float:
+    """About as much memory as exporting takes [GB]: the weights, and the largest graph's thrice more."""
+    weights = sum(parameter.numel() * 4 for parameter in checkpoint.model.parameters())
+    return 2 * weights / 1e9 + _BASE_GB
+
+
+class Exporter:
+    """Exports one checkpoint into one folder.
+
+    Args:
+        backend: The checkpoint; it cannot be used afterwards.
+        folder: Where; made.
+        options: How.
+        tell: Is told what is done next.
+    """
+
+    def __init__(
+        self, backend: TorchBackend, folder: Path, options: ExportOptions, tell: Callable[[str], object]
+    ) -> None:
+        self._backend: TorchBackend | None = backend
+        self._folder, self._options, self._tell = folder, options, tell
+        self._reference: parity.Reference | None = None
+
+    def ask(self, frames: Sequence[NDArray[np.uint8]], prompts: Sequence[Prompt]) -> None:
+        """Have the checkpoint answer, so that parity can be measured; `max_prompts` prompts."""
+        self._tell(f"torch answers {len(prompts)} phrases over {len(frames)} frames, to compare with")
+        self._reference = parity.Reference(self._checkpoint(), frames, prompts)
+
+    def export(self) -> Manifest:
+        """Write graphs, tokenizer and manifest.
+
+        Raises:
+            ExportError: A graph cannot be exported, or does not compute what the checkpoint does.
+        """
+        folder = self._folder
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MANIFEST).unlink(missing_ok=True)  # until all of it is there and agrees
+        manifest = self._describe()
+        manifest = replace(manifest, graphs=tuple(self._graphs(manifest)))
+        if self._reference is not None:
+            manifest = replace(manifest, parity=self._measure(manifest, self._reference))
+        write_manifest(folder, manifest)
+        (folder / RECORD).unlink(missing_ok=True)
+        return manifest
+
+    def _checkpoint(self) -> TorchBackend:
+        if self._backend is None:
+            raise ExportError("the checkpoint was exported already: load it again")
+        return self._backend
+
+    def _describe(self) -> Manifest:
+        """All but the graphs; writes the tokenizer."""
+        checkpoint = self._checkpoint().checkpoint
+        checkpoint.tokenizer.backend_tokenizer.save(str(self._folder / TOKENIZER))
+        return Manifest(
+            source=checkpoint.model_id,
+            source_sha256=checkpoint_digest(checkpoint.folder) if checkpoint.folder else "",
+            precision=self._options.precision,
+            image_size=checkpoint.image_size,
+            image_tokens=checkpoint.image_tokens,
+            max_prompts=self._options.max_prompts,
+            queries=int(checkpoint.model.config.detr_decoder_config.num_queries),
+            opset=OPSET,
+            pad_token=int(checkpoint.tokenizer.pad_token_id),
+            tokenizer_sha256=sha256_of(self._folder / TOKENIZER),
+            versions={"samlite_ros": __version__, **{name: version(name) for name in _VERSIONS}},
+            graphs=(),
+        )
+
+    def _graphs(self, manifest: Manifest) -> list[Graph]:
+        """Export the network; its memory is given back at the end."""
+        checkpoint, self._backend = self._checkpoint().checkpoint, None
+        dtype = _DTYPES[manifest.precision]
+        precision.prepare(checkpoint.model, dtype)
+        parts = all_parts(checkpoint.model, manifest.image_size, dtype)
+        done = _read_record(self._folder, manifest)
+        for place, part in enumerate(parts, 1):
+            known = done.get(part.name)
+            self._tell(f"graph {place} of {len(parts)}, {part.name}{': there already' if known else ''}")
+            done[part.name] = known or write_graph(part, self._folder)
+            _write_record(self._folder, manifest, done)
+        return [done[part.name] for part in parts]
+
+    def _measure(self, manifest: Manifest, reference: parity.Reference) -> dict[str, dict[str, float]]:
+        self._tell(f"parity over {len(reference.frames)} frames, for 1 to {len(reference.prompts)} phrases at once")
+        try:
+            found = reference.compare(_onnx_backend(self._folder, manifest))
+            parity.check(found, manifest.precision)
+        except SamliteError:
+            (self._folder / RECORD).unlink()  # or the next run would take these graphs for good
+            raise
+        return found
+
+
+def _onnx_backend(folder: Path, manifest: Manifest) -> ExportedBackend:
+    from samlite_ros.segmenter.onnx.load import start
+
+    return start(folder, manifest, SegmenterOptions(str(folder), device="cpu", provider="cpu"))
+
+
+def _key(manifest: Manifest) -> dict[str, Any]:
+    """What a graph depends on."""
+    return {name: value for name, value in asdict(manifest).items() if name not in ("graphs", "parity")}
+
+
+def _write_record(folder: Path, manifest: Manifest, done: dict[str, Graph]) -> None:
+    content = {"key": _key(manifest), "graphs": [asdict(graph) for graph in done.values()]}
+    partial = folder / f"{RECORD}.new"
+    partial.write_text(json.dumps(content), encoding="utf-8")
+    partial.replace(folder / RECORD)
+
+
+def _read_record(folder: Path, manifest: Manifest) -> dict[str, Graph]:
+    """Graphs that an interrupted run has left, if it exported the same and the files are still what they were."""
+    try:
+        content = json.loads((folder / RECORD).read_text("utf-8"))
+        if content["key"] != _key(manifest):
+            return {}
+        graphs = [to_graph(graph) for graph in content["graphs"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return {graph.name: graph for graph in graphs if _is_whole(folder, graph)}
+
+
+def _is_whole(folder: Path, graph: Graph) -> bool:
+    return all((folder / n).is_file() and sha256_of(folder / n) == digest for n, digest in graph.files.items())

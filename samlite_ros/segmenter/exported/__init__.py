@@ -1,0 +1,1 @@
+"""A network that `samlite export` has written: its folder, and the passes around its graphs. No torch."""

@@ -1,0 +1,195 @@
+"""What an export's folder holds, and whether it is whole: `export.json` and the files that it names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from samlite_ros.errors import ModelLoadError
+
+MANIFEST = "export.json"
+TOKENIZER = "tokenizer.json"
+FORMAT = 1
+"""Of the folder: raised when an older program could misread it."""
+PRECISIONS = ("fp32", "fp16", "int8")
+PROMPT_GRAPHS = ("proposals", "masks", "text")
+"""Graphs beside the image's stages."""
+
+Shape = tuple[int | str, ...]
+"""Of a graph's input or output; a text names a free axis."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output.
+
+    Args:
+        dtype: numpy's name.
+        shape: See `Shape`.
+    """
+
+    dtype: str
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One exported graph.
+
+    Args:
+        name: `image_0` ..., or one of `PROMPT_GRAPHS`.
+        files: Name to sha256; the first is the graph.
+        inputs, outputs: By name, in the graph's order.
+    """
+
+    name: str
+    files: Mapping[str, str]
+    inputs: Mapping[str, Tensor]
+    outputs: Mapping[str, Tensor]
+
+    @property
+    def file(self) -> str:
+        """Name of the graph's file."""
+        return next(iter(self.files))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What was exported, and how.
+
+    Args:
+        source: The model, as the user named it.
+        source_sha256: Of its weights.
+        precision: One of `PRECISIONS`.
+        image_size: Side of the square input [px].
+        image_tokens: Patches of it.
+        max_prompts: Most phrases decoded at once.
+        queries: Q.
+        opset: Of the graphs.
+        pad_token: Its id.
+        tokenizer_sha256: Of `TOKENIZER`.
+        versions: Of what exported it, by package.
+        graphs: The image's stages in their order, then `PROMPT_GRAPHS`.
+        parity: Largest differences from torch's float32, by number of phrases; empty = not measured.
+    """
+
+    source: str
+    source_sha256: str
+    precision: str
+    image_size: int
+    image_tokens: int
+    max_prompts: int
+    queries: int
+    opset: int
+    pad_token: int
+    tokenizer_sha256: str
+    versions: Mapping[str, str]
+    graphs: tuple[Graph, ...]
+    parity: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the image's graphs, in the order in which they run."""
+        return tuple(graph.name for graph in self.graphs if graph.name not in PROMPT_GRAPHS)
+
+    @property
+    def digest(self) -> str:
+        """Names the graphs: another one where any of them differs."""
+        hashes = [f"{name} {value}" for graph in self.graphs for name, value in sorted(graph.files.items())]
+        return hashlib.sha256("\n".join([self.precision, self.tokenizer_sha256, *hashes]).encode()).hexdigest()[:32]
+
+    def graph(self, name: str) -> Graph:
+        return next(graph for graph in self.graphs if graph.name == name)
+
+
+def is_export(folder: Path) -> bool:
+    """Whether the folder claims to be an export."""
+    return (folder / MANIFEST).is_file()
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Readers see the old manifest or the new one, never half of one."""
+    partial = folder / f"{MANIFEST}.partial"
+    partial.write_text(json.dumps({"format": FORMAT, **asdict(manifest)}, indent=1) + "\n", encoding="utf-8")
+    partial.replace(folder / MANIFEST)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read `export.json`.
+
+    Raises:
+        ModelLoadError: It is missing, broken, or of another format; says what and what to do.
+    """
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        if not isinstance(content, dict):
+            raise TypeError(f"it holds a {type(content).__name__}, expected an object")
+        if content.get("format") != FORMAT:
+            raise ValueError(f"its format is {content.get('format')!r}, this program reads {FORMAT}")
+        return _to_manifest(content)
+    except FileNotFoundError as error:
+        raise ModelLoadError(f"{folder} has no {MANIFEST}: `samlite export MODEL -o {folder}` makes one") from error
+    except KeyError as error:
+        raise ModelLoadError(f"{path} is broken, {error.args[0]!r} is missing: export the model again") from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ModelLoadError(f"{path} is broken ({error}): export the model again") from error
+
+
+def check_files(folder: Path, manifest: Manifest) -> None:
+    """Check that each file is the one that was exported.
+
+    Raises:
+        ModelLoadError: A file is missing, damaged, or another export's; names it.
+    """
+    for name, expected in _files(manifest):
+        path = folder / name
+        if not path.is_file():
+            raise ModelLoadError(f"{path} is missing, which {MANIFEST} names: export the model again")
+        if sha256_of(path) != expected:
+            raise ModelLoadError(
+                f"{path} is not the file that {MANIFEST} describes: it is damaged, or belongs to another export."
+                " Export the model again, or copy the whole folder"
+            )
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's content."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _files(manifest: Manifest) -> Iterable[tuple[str, str]]:
+    yield TOKENIZER, manifest.tokenizer_sha256
+    for graph in manifest.graphs:
+        yield from graph.files.items()
+
+
+def _to_manifest(content: dict[str, Any]) -> Manifest:
+    known = {item.name: content[item.name] for item in fields(Manifest)}
+    for item in fields(Manifest):
+        if item.type in ("int", "str") and type(known[item.name]).__name__ != item.type:
+            raise TypeError(f"{item.name} is {known[item.name]!r}")
+    known["graphs"] = tuple(to_graph(graph) for graph in content["graphs"])
+    names = [graph.name for graph in known["graphs"]]
+    if known["precision"] not in PRECISIONS or not set(PROMPT_GRAPHS) < set(names) or len(set(names)) != len(names):
+        raise ValueError(f"precision {known['precision']!r}, graphs {', '.join(names)}")
+    return Manifest(**known)
+
+
+def to_graph(content: dict[str, Any]) -> Graph:
+    """From JSON; raises KeyError, TypeError or ValueError where it is no graph."""
+    if not content["files"] or any("/" in name for name in content["files"]):
+        raise ValueError(f"files of graph {content['name']!r}: {', '.join(content['files']) or 'none'}")
+    inputs, outputs = (
+        {name: Tensor(t["dtype"], tuple(t["shape"])) for name, t in content[side].items()}
+        for side in ("inputs", "outputs")
+    )
+    return Graph(content["name"], content["files"], inputs, outputs)

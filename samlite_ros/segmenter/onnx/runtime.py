@@ -1,0 +1,134 @@
+"""ONNX Runtime's sessions, one a graph; what passes between graphs stays on the device."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+from samlite_ros.errors import InferenceError, ModelLoadError
+from samlite_ros.segmenter.exported.manifest import Manifest
+from samlite_ros.segmenter.exported.runtime import DeviceMemoryError, Value
+from samlite_ros.segmenter.onnx.providers import NAMES, Target, provider_options
+
+_LOG = logging.getLogger(__name__)
+_FAILURES = (
+    RuntimeError,
+    state.Fail,
+    state.RuntimeException,
+    state.EPFail,
+    state.InvalidArgument,
+    state.NotImplemented,
+)
+_NO_MEMORY = ("allocate memory", "out of memory", "OUT_OF_MEMORY", "bad_alloc", "BFCArena")
+
+
+class OnnxRuntime:
+    """Implements `samlite_ros.segmenter.exported.runtime.Runtime`.
+
+    Args:
+        folder: Of the export.
+        manifest: What is in it.
+        target: Where to run.
+        cache: Where TensorRT's engines are kept.
+        threads: Of each session on the CPU; 0 = ONNX Runtime's choice.
+
+    Raises:
+        ModelLoadError: A graph cannot be loaded, or not by this provider.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, target: Target, cache: Path, threads: int) -> None:
+        self._folder, self._manifest, self._target = folder, manifest, target
+        self._cache, self._threads = cache, threads
+        self._shrink = False
+        self._sessions = {graph.name: self._open(graph.name) for graph in manifest.graphs}
+
+    @property
+    def provider(self) -> str:
+        """A key of `providers.NAMES`."""
+        return self._target.provider
+
+    @property
+    def device(self) -> str:
+        return f"cuda:{self._target.device_id}" if self._target.memory == "cuda" else "cpu"
+
+    @property
+    def name(self) -> str:
+        return f"ONNX Runtime {ort.__version__} {self._target.provider}"
+
+    def run(self, graph: str, inputs: Mapping[str, Value], to_host: Collection[str]) -> dict[str, Value]:
+        """See `Runtime`.
+
+        Raises:
+            DeviceMemoryError: The device's memory is used up.
+            InferenceError: ONNX Runtime failed otherwise.
+        """
+        session = self._sessions.get(graph)
+        if session is None:
+            session = self._sessions[graph] = self._open(graph)
+        binding = session.io_binding()
+        for name, value in inputs.items():
+            if isinstance(value, np.ndarray):
+                binding.bind_cpu_input(name, np.ascontiguousarray(value))
+            else:
+                binding.bind_ortvalue_input(name, value)
+        names = tuple(self._manifest.graph(graph).outputs)
+        for name in names:
+            on_host = name in to_host
+            binding.bind_output(
+                name, "cpu" if on_host else self._target.memory, 0 if on_host else self._target.device_id
+            )
+        self._compute(session, binding)
+        values = zip(names, binding.get_outputs(), strict=True)
+        return {name: value.numpy() if name in to_host else value for name, value in values}
+
+    def unload(self, graph: str) -> None:
+        self._sessions.pop(graph, None)
+
+    def free_memory(self) -> None:
+        """The arenas shrink at the end of the next run."""
+        self._shrink = True
+        gc.collect()
+
+    def _compute(self, session: Any, binding: Any) -> None:
+        options = ort.RunOptions()
+        if self._shrink:
+            arenas = f"{'gpu' if self._target.memory == 'cuda' else 'cpu'}:{self._target.device_id}"
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", arenas)
+            self._shrink = False
+        failure = ""
+        try:
+            session.run_with_iobinding(binding, options)
+        except _FAILURES as error:
+            failure = " ".join(str(error).split())[:300]
+        if failure:  # outside of the except block: a traceback would hold the arrays
+            raise (DeviceMemoryError if any(sign in failure for sign in _NO_MEMORY) else InferenceError)(failure)
+
+    def _open(self, name: str) -> Any:
+        graph = self._manifest.graph(name)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = self._threads, 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # or idle threads burn another's core
+        wanted = NAMES[self._target.provider]
+        settings = provider_options(self._target, graph, self._manifest, self._cache, self._threads)
+        providers: list[Any] = [(wanted, settings)]
+        if self._target.provider == "tensorrt":  # what its parser leaves over stays on the GPU
+            providers.append((NAMES["cuda"], {"device_id": str(self._target.device_id)}))
+        try:
+            session = ort.InferenceSession(str(self._folder / graph.file), options, providers=providers)
+        except Exception as error:  # of many kinds, the package's own and plain ones
+            reason = " ".join(str(error).split())[:300]
+            raise ModelLoadError(f"{self._folder / graph.file} cannot be loaded by {wanted}: {reason}") from error
+        if wanted not in session.get_providers():
+            raise ModelLoadError(
+                f"{wanted} could not be started and ONNX Runtime fell back to {', '.join(session.get_providers())}:"
+                " its libraries are missing or do not fit the driver"
+            )
+        return session

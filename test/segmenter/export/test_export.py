@@ -1,0 +1,109 @@
+"""What is exported computes what the checkpoint computes, whatever its shape and however many phrases."""
+
+from __future__ import annotations
+
+import onnx
+import pytest
+from exports import PHRASES, export_small
+from prompts import prompts
+from small_networks import Shape, make_checkpoint, make_frame
+
+from samlite_ros.errors import ExportError
+from samlite_ros.segmenter.export import export, parity
+from samlite_ros.segmenter.export.export import RECORD, Exporter
+from samlite_ros.segmenter.export.options import ExportOptions
+from samlite_ros.segmenter.exported.manifest import Graph, is_export, read_manifest, sha256_of
+from samlite_ros.segmenter.pytorch.backend import TorchBackend
+
+SHAPES = {
+    "square windows": Shape(),
+    "padded windows": Shape(80, 8, 48, 4, 4, (1, 3), 64, 8, 17, 2, 3, 48, 4, 32),
+    "ends with windows, stretched positions": Shape(112, 14, 64, 4, 3, (0, 2), 32, 2, 30, 3, 1, 64, 5, 77),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_parity_holds_for_every_number_of_phrases(name, tmp_path):
+    manifest = export_small(SHAPES[name], tmp_path, seed=3)
+    assert list(manifest.parity) == ["1", "2", "3", "4"]
+    for found in manifest.parity.values():
+        assert found["score"] < 1e-4 and found["box_px"] < 0.05 and found["mask_iou"] > 0.999
+    assert read_manifest(tmp_path) == manifest and not (tmp_path / RECORD).exists()
+
+
+def test_in_float16_islands_stay_float32(tmp_path):
+    manifest = export_small(Shape(), tmp_path, precision="fp16", parity=False)
+    assert {t.dtype for t in manifest.graph("image_0").outputs.values()} == {"float16"}
+    for graph in manifest.graphs:
+        model = onnx.load(tmp_path / graph.file)
+        types = {v.name: v.type.tensor_type.elem_type for v in (*model.graph.value_info, *model.graph.output)}
+        for node in model.graph.node:
+            if node.op_type in ("Softmax", "LayerNormalization", "InstanceNormalization", "Log"):
+                assert types[node.output[0]] == onnx.TensorProto.FLOAT, (graph.name, node.op_type)
+
+
+def exporter(folder, **options):
+    chosen = ExportOptions("small", **{"max_prompts": len(PHRASES), **options})
+    lines = []
+    return Exporter(TorchBackend(make_checkpoint(Shape())), folder, chosen, lines.append), lines
+
+
+class Writer:
+    """Writes no graph, only its name; is interrupted once, at one of them."""
+
+    def __init__(self, interrupted_at=""):
+        self.interrupted_at, self.written = interrupted_at, []
+
+    def __call__(self, part, folder):
+        if part.name == self.interrupted_at:
+            self.interrupted_at = ""
+            raise KeyboardInterrupt
+        self.written.append(part.name)
+        path = folder / f"{part.name}.onnx"
+        path.write_text(part.name)
+        return Graph(part.name, {path.name: sha256_of(path)}, {}, {})
+
+
+def test_an_interrupted_export_goes_on_where_it_was(tmp_path, monkeypatch):
+    writer = Writer("masks")
+    monkeypatch.setattr(export, "write_graph", writer)
+    with pytest.raises(KeyboardInterrupt):
+        exporter(tmp_path)[0].export()
+    assert not is_export(tmp_path)
+    (tmp_path / "image_0.onnx").write_bytes(b"damaged meanwhile")
+    again, lines = exporter(tmp_path)
+    again.export()
+    assert writer.written == ["image_0", "proposals", "image_0", "masks", "text"]
+    assert sum("there already" in line for line in lines) == 1
+    assert is_export(tmp_path)
+
+
+def test_what_another_export_has_left_is_not_taken(tmp_path, monkeypatch):
+    writer = Writer("text")
+    monkeypatch.setattr(export, "write_graph", writer)
+    with pytest.raises(KeyboardInterrupt):
+        exporter(tmp_path)[0].export()
+    other, lines = exporter(tmp_path, precision="fp16")
+    other.export()
+    assert not any("there already" in line for line in lines)
+    assert read_manifest(tmp_path).precision == "fp16"
+
+
+def test_an_export_that_is_not_the_checkpoint_is_refused_and_not_left(tmp_path, monkeypatch):
+    found = {"score": 2e-4, "presence": 0.0, "box_px": 0.01, "mask_iou": 0.9999}
+    monkeypatch.setattr(export, "write_graph", Writer())
+    monkeypatch.setattr(export, "_onnx_backend", lambda *_: None)
+    monkeypatch.setattr(parity.Reference, "compare", lambda *_: {"1": found | {"score": 0.0}, "3": found})
+    broken, _ = exporter(tmp_path)
+    broken.ask([make_frame().image], prompts(*PHRASES))
+    with pytest.raises(ExportError, match=r"not the checkpoint: with 3 phrases score 0\.0002 \(bound 0\.0001\)$"):
+        broken.export()
+    assert not is_export(tmp_path) and not (tmp_path / RECORD).exists()
+
+
+@pytest.mark.parametrize("name", ["score", "presence", "box_px", "mask_iou"])
+def test_what_is_not_a_number_is_no_parity(name):
+    whole = {"score": 0.0, "presence": 0.0, "box_px": 0.0, "mask_iou": 1.0}
+    parity.check({"1": whole}, "fp32")
+    with pytest.raises(ExportError, match="nan"):
+        parity.check({"1": whole | {name: float("nan")}}, "fp32")

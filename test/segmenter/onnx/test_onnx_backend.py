@@ -1,0 +1,161 @@
+"""An export behind the segmenter's calls: torch's answers, without torch; what does not fit is refused."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+
+import numpy as np
+import onnxruntime
+import pytest
+from prompts import prompts
+
+from samlite_ros.errors import InferenceError, ModelLoadError, PhraseTooLongError
+from samlite_ros.scenes import render_scene
+from samlite_ros.segmenter import SegmenterOptions, load_segmenter
+from samlite_ros.segmenter.contract import Segmenter
+from samlite_ros.segmenter.exported.runtime import DeviceMemoryError
+from samlite_ros.segmenter.onnx.providers import Target
+from samlite_ros.types import DecodeOptions, Frame
+
+PHRASES = ("red ball", "blue box", "cone", "object", "green cylinder", "thing", "yellow cone")
+
+
+@pytest.fixture
+def segmenter(demo_export):
+    return open_export(demo_export)
+
+
+def open_export(folder, **options):
+    return load_segmenter(SegmenterOptions(str(folder), **{"backend": "onnx", "device": "cpu", **options}))
+
+
+def find(segmenter, image, *phrases, **callbacks):
+    embedding = segmenter.embed_image(Frame(image, 7), callbacks.get("on_block"))
+    asked = segmenter.embed_prompts(prompts(*phrases))
+    return segmenter.segment(embedding, asked, [DecodeOptions()] * len(phrases), callbacks.get("on_step"))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
+def test_answers_are_those_of_torch(segmenter, count):
+    torch = load_segmenter(SegmenterOptions("demo", device="cpu", backend="torch"))
+    instances = 0
+    for seed in (8_000_001, 8_000_002):
+        image = render_scene(seed).image
+        found, wanted = (find(s, image, *PHRASES[:count]) for s in (segmenter, torch))
+        for one, other in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
+            np.testing.assert_allclose(one.boxes_xyxy, other.boxes_xyxy, atol=0.05)
+            assert one.presence == pytest.approx(other.presence, abs=1e-4)
+            for a, b in zip(one.masks, other.masks, strict=True):
+                assert (a.full() & b.full()).sum() > 0.999 * (a.full() | b.full()).sum()
+            instances += len(one.masks)
+    assert instances or count < 3
+
+
+def test_it_is_a_segmenter_that_can_be_interrupted(segmenter):
+    assert isinstance(segmenter, Segmenter) and segmenter.interruptible
+    calls = []
+    calm = find(segmenter, render_scene(1).image, "object")
+
+    def late():
+        calls.append(len(find(segmenter, render_scene(2).image, "ball")[0].masks))
+
+    found = find(segmenter, render_scene(1).image, "object", on_block=late, on_step=late)
+    assert len(calls) == 4  # before each of three stages, and before the masks
+    np.testing.assert_array_equal(found[0].scores, calm[0].scores)
+
+
+def test_no_torch_is_imported(demo_export):
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('torch', 'transformers', 'onnx')));"
+        "import test_onnx_backend as t; segmenter = t.open_export(sys.argv[1], backend='auto');"
+        "print(len(t.find(segmenter, t.render_scene(1).image, 'object')))"
+    )
+    path = os.pathsep.join([os.path.dirname(__file__), *filter(None, sys.path)])
+    command = [sys.executable, "-c", code, str(demo_export)]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "1", done.stderr
+
+
+def test_features_are_kept_on_disk_and_the_text_encoder_is_let_go(demo_export, tmp_path):
+    first = open_export(demo_export, text_bank_folder=tmp_path, keep_text_encoder=False)
+    image = render_scene(1).image
+    wanted = find(first, image, "object", "ball")
+    assert "text" not in first.backend.runtime._sessions
+    second = open_export(demo_export, text_bank_folder=tmp_path)
+    np.testing.assert_array_equal(find(second, image, "ball")[0].scores, wanted[1].scores)
+    assert second.counts.prompts_encoded == 0
+
+
+def test_a_long_phrase_is_refused(segmenter):
+    with pytest.raises(PhraseTooLongError):
+        segmenter.embed_prompts(prompts("red " * 40))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"image_size": 208}, "was exported for image_size 192, not 208"),
+        ({"dtype": "bfloat16"}, "was exported as fp32, which dtype 'bfloat16' does not fit"),
+        ({"decode_batch": 17}, "at most 16 phrases at once, decode_batch is 17"),
+        ({"provider": "cuda"}, "provider 'cuda'"),
+        ({"backend": "torch"}, "is an export"),
+    ],
+)
+def test_what_an_export_cannot_do_is_refused(demo_export, options, words):
+    with pytest.raises(ModelLoadError, match=words):
+        open_export(demo_export, **options)
+
+
+def test_a_checkpoint_without_an_export_is_told_how_to_make_one():
+    with pytest.raises(ModelLoadError, match=r"model 'demo' is no export, .*`samlite export demo`"):
+        open_export("demo")
+
+
+def test_a_provider_that_does_not_start_is_passed_over_in_words_or_refused(demo_export, monkeypatch, caplog):
+    targets = [Target("cuda", 0), Target("cpu", 0)]
+    monkeypatch.setattr("samlite_ros.segmenter.onnx.load.choose_targets", lambda *_: targets)
+    with caplog.at_level(logging.WARNING):
+        assert open_export(demo_export).backend.device == "cpu"
+    assert "provider cuda is passed over for cpu: CUDAExecutionProvider could not be started" in caplog.text
+    targets.pop()
+    with pytest.raises(ModelLoadError, match="CUDAExecutionProvider could not be started"):
+        open_export(demo_export)
+
+
+class Failing:
+    """A session that cannot run."""
+
+    def __init__(self, session, message):
+        self._session, self._message = session, message
+
+    def io_binding(self):
+        return self._session.io_binding()
+
+    def run_with_iobinding(self, *_):
+        raise RuntimeError(self._message)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [("Failed to allocate memory for requested buffer", DeviceMemoryError), ("Reshape", InferenceError)],
+)
+def test_lack_of_memory_is_told_from_other_failures(segmenter, message, kind):
+    sessions = segmenter.backend.runtime._sessions
+    whole = sessions["proposals"]
+    sessions["proposals"] = Failing(whole, message)
+    features = segmenter.embed_prompts(prompts("ball")).features
+    image = segmenter.backend.encode_image(render_scene(1).image)
+    with pytest.raises(kind, match=message):
+        segmenter.backend.propose(image, features)
+    sessions["proposals"] = whole
+    segmenter.backend.free_memory()
+    assert segmenter.backend.propose(image, features).scores.shape == (1, 16)
+
+
+def test_it_says_where_it_computes(segmenter):
+    assert segmenter.backend.device == "cpu"
+    assert segmenter.backend.computes == f"cpu, fp32, ONNX Runtime {onnxruntime.__version__} cpu"
