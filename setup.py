@@ -4,13 +4,9 @@ Never into an environment that colcon installed into: pip would remove the messa
 and nowhere else; `pip_ros/bootstrap.py` reads them too.
 """
 
+import os
 import re
 from pathlib import Path
-
-SMALL = ("onnx", "onnx-bags")
-"""Extras that are installed without torch: `pip install .` has it, `pip install .[onnx]` has not."""
-
-_WITH_TORCH = " and ".join(f"extra != '{name}'" for name in SMALL)
 
 LIBRARY = [
     "numpy>=1.24",
@@ -18,10 +14,13 @@ LIBRARY = [
     "pyyaml>=6.0",
     "safetensors>=0.4.3",
     "scipy>=1.10",
-    f"torch>=2.4; {_WITH_TORCH}",
+    "torch>=2.4",
     "tqdm>=4.60",
-    f"transformers>=5.6; {_WITH_TORCH}",  # the first with sam3_lite_text
+    "transformers>=5.6",  # the first with sam3_lite_text
 ]
+
+# An extra cannot take anything away: the small installation is `SAMLITE_TORCH=0 pip install '.[onnx]'`.
+WITHOUT_TORCH = [package for package in LIBRARY if not package.startswith(("torch", "transformers"))]
 
 _BAGS = ["lz4>=4", "matplotlib>=3.6", "mcap>=1.1", "pycocotools>=2.0.10", "rosbags>=0.11", "zstandard>=0.19"]
 _ONNX = ["onnxruntime>=1.18", "tokenizers>=0.22"]
@@ -74,7 +73,7 @@ if __name__ == "__main__":
             "samlite_ros": ["py.typed", "models/demo/*", "models/refiner/*", "scenes/photographs/*"],
             **{package: ["*.msg"] for package in MESSAGE_TEXTS},
         },
-        install_requires=LIBRARY,
+        install_requires=WITHOUT_TORCH if os.environ.get("SAMLITE_TORCH") == "0" else LIBRARY,
         extras_require=EXTRAS,
         entry_points={"console_scripts": ["samlite = samlite_ros.commands.cli:main"]},
     )

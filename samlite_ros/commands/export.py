@@ -21,7 +21,8 @@ DESCRIPTION = """Write a model's network as four graphs (the image's in stages, 
 tokenizer and export.json. A run that was interrupted goes on where it was. Parity with torch is measured on rendered
 frames for every number of phrases; where it is broken, nothing is left that could be loaded. The folder is a model:
 give it as --model, or as the parameter `model`."""
-SMALL_TOKENS = 1024
+SMALL_PX = 336
+"""Networks of larger inputs take minutes for a frame."""
 
 
 def add_parser(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     backend = load_checkpoint(options)
     tell(f"about {memory_gb(backend.checkpoint):.1f} GB of memory are needed")
     exporter = Exporter(backend, folder, options, tell)
-    frames = _frames(arguments.frames, backend.checkpoint.image_tokens)
+    frames = _frames(arguments.frames, backend.image_size)
     del backend
     if frames:
         exporter.ask(frames, [Prompt(phrase) for phrase in _phrases(options.max_prompts)])
@@ -70,10 +71,10 @@ class _Told:
         print(f"{time.monotonic() - self._began_s:6.0f} s  {line}", file=sys.stderr, flush=True)
 
 
-def _frames(count: int | None, image_tokens: int) -> list[NDArray[np.uint8]]:
+def _frames(count: int | None, image_size: int) -> list[NDArray[np.uint8]]:
     from samlite_ros.scenes.render import render_scene
 
-    chosen = count if count is not None else 4 if image_tokens <= SMALL_TOKENS else 1
+    chosen = count if count is not None else 4 if image_size <= SMALL_PX else 1
     return [render_scene(seed).image for seed in range(9_000_000, 9_000_000 + chosen)]
 
 

@@ -114,7 +114,7 @@ class Exporter:
             source_sha256=checkpoint_digest(checkpoint.folder) if checkpoint.folder else "",
             precision=self._options.precision,
             image_size=checkpoint.image_size,
-            image_tokens=checkpoint.image_tokens,
+            image_tokens=_image_tokens(checkpoint),
             max_prompts=self._options.max_prompts,
             queries=int(checkpoint.model.config.detr_decoder_config.num_queries),
             opset=OPSET,
@@ -147,6 +147,11 @@ class Exporter:
             (self._folder / RECORD).unlink()  # or the next run would take these graphs for good
             raise
         return found
+
+
+def _image_tokens(checkpoint: Checkpoint) -> int:
+    config = checkpoint.model.config
+    return (checkpoint.image_size // int(config.vision_config.backbone_config.patch_size)) ** 2
 
 
 def _onnx_backend(folder: Path, manifest: Manifest) -> ExportedBackend:
