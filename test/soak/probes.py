@@ -1,0 +1,67 @@
+"""What a process holds at one moment, and how that grows."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from samlite_ros.network.link import NAME
+
+
+class Held(NamedTuple):
+    """What a process holds.
+
+    Args:
+        rss_mib: Resident memory [MiB].
+        anonymous_mib: Of it, what belongs to no file: what a leak would grow [MiB].
+        threads, descriptors: Numbers.
+        images: Blocks of memory that are shared with the network's process.
+    """
+
+    rss_mib: float
+    anonymous_mib: float
+    threads: int
+    descriptors: int
+    images: int
+
+
+def held_by(pid: int) -> Held:
+    """What this process holds now.
+
+    Raises:
+        OSError: It has ended.
+    """
+    proc = Path(f"/proc/{pid}")
+    sizes = {line.split()[0]: int(line.split()[1]) for line in (proc / "smaps_rollup").read_text().splitlines()[1:]}
+    return Held(
+        sizes["Rss:"] / 1024,
+        sizes["Anonymous:"] / 1024,
+        len(os.listdir(proc / "task")),
+        len(os.listdir(proc / "fd")),
+        (proc / "maps").read_text().count(NAME),
+    )
+
+
+def slope_per_10_minutes(times_s: Sequence[float], values: Sequence[float]) -> float:
+    """Of the straight line through the values; 0 where there are fewer than 3."""
+    if len(values) < 3:
+        return 0.0
+    return float(np.polyfit(np.asarray(times_s) / 600.0, np.asarray(values), 1)[0])
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there; one that ended and was not waited for is not."""
+    try:
+        return (Path(f"/proc/{pid}/stat")).read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def name_of(pid: int) -> str:
+    """As the process calls itself; empty where there is none."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
