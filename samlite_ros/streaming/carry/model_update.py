@@ -113,14 +113,17 @@ class UpdateQueue:
                 by_id[update.track_id] = update.merged_with(earlier)
         self._updates = sorted(by_id.values(), key=lambda x: urgency(x.track_id))
 
-    def take(self, known: Container[int]) -> list[ModelUpdate]:
+    def take(self, known: Container[int], only_new: bool = False) -> list[ModelUpdate]:
         """The next few: new objects first, for these are not to be seen before.
 
         Args:
             known: Track ids that have a model already.
+            only_new: Those can wait.
         """
         new = [x for x in self._updates if x.track_id not in known]
-        taken = _within(new, self._tuning.new_budget_px) or _within(self._updates, self._tuning.budget_px)
+        taken = _within(new, self._tuning.new_budget_px)
+        if not taken and not only_new:
+            taken = _within(self._updates, self._tuning.budget_px)
         self._updates = [x for x in self._updates if x not in taken]
         return taken
 

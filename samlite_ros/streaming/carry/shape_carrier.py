@@ -1,14 +1,15 @@
-"""Carries the shapes of all things from keyframes to every frame."""
+"""Carries the shapes of all things from keyframes to every frame, with a bounded number of looks a frame."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from samlite_ros.streaming.carry.carried_thing import Arrival, CarriedThing, Drawn, Found, Source
+from samlite_ros.streaming.carry.moving import move_to
 from samlite_ros.streaming.carry.planes import Carried, planes_of
 from samlite_ros.streaming.carry.reference import (
     Moment,
@@ -24,75 +25,20 @@ from samlite_ros.streaming.carry.refiner import Refiner
 from samlite_ros.streaming.carry.ways import Claim, Foreseen, Shape, WayRecord, paste
 from samlite_ros.streaming.image.frame_images import FrameImages
 from samlite_ros.streaming.image.point_pool import CORNER_SHRINK, PointPool
-from samlite_ros.streaming.model.thing_colors import ThingColors
 from samlite_ros.streaming.tuning import Tuning
 
-NOWHERE = -9.0
-"""Log-odds outside of what was drawn."""
-
-
-@dataclass(eq=False)
-class Source:
-    """What one keyframe tells of a thing, and the chain that began there.
-
-    Args:
-        key: Its shape in the keyframe.
-        link: Its shape in a later frame, as refined there.
-        colors: Learnt in the keyframe.
-        ahead: Frames at which links may still be made before `link` is up to date.
-        sure: The motion to the last of these was known well.
-    """
-
-    key: Reference
-    link: Reference
-    colors: ThingColors
-    ahead: list[Moment] = field(default_factory=list)
-    sure: bool = True
+UNSEEN = np.inf
+LOOK, TAKE_IN, LEARNING = 1.0, 0.5, 1.0
+"""Work, in looks: at one thing in one frame; to take in a keyframe's mask; of the templates learnt in a frame."""
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
-    """What was drawn of a thing when it was last refined.
+class _Unasked:
+    """What a thing's keyframe alone says of a frame that the network is looking at, still to be looked at."""
 
-    Args:
-        moment: The frame.
-        claim: What was drawn.
-        area_px: Its area [px^2].
-        chained, alone: Carried from the newest link, and from the keyframe; None = not looked at.
-    """
-
-    moment: Moment
-    claim: Claim
-    area_px: float
-    chained: Shape | None
-    alone: Shape | None
-
-
-@dataclass(eq=False)
-class CarriedThing:
-    """One thing that is carried.
-
-    Args:
-        source: What it is carried from.
-        record: How to draw it.
-        incoming: What it will be carried from when its chain has caught up.
-        foreseen: By number of the frame: what was said of frames that the network is looking at.
-        drawn: When it was last refined.
-    """
-
+    thing: CarriedThing
     source: Source
-    record: WayRecord
-    incoming: Source | None = None
-    foreseen: dict[int, Foreseen] = field(default_factory=dict)
-    drawn: Drawn | None = None
-
-    def moments(self) -> list[Moment]:
-        """Frames whose points are still needed."""
-        out = [] if self.drawn is None else [self.drawn.moment]
-        for source in (self.source, self.incoming):
-            if source is not None:
-                out += [source.key.moment, source.link.moment, *source.ahead]
-        return out
+    moment: Moment
 
 
 class ShapeCarrier:
@@ -114,6 +60,9 @@ class ShapeCarrier:
         self._owner: NDArray[np.uint8] | None = None
         self._beats: list[Moment] = []
         self._cameras: dict[tuple[int, int], NDArray[np.float64]] = {}
+        self._unasked: list[_Unasked] = []
+        self._alone_again = 0
+        self._left = 0.0
         self.things: dict[int, CarriedThing] = {}
         self.now: Moment | None = None
 
@@ -129,9 +78,11 @@ class ShapeCarrier:
         if self._number % self._tuning.seed_every == 0:
             self._pool.seed(images.gray, self._owner)
         needed = [m for thing in self.things.values() for m in thing.moments()]
+        needed += [m for x in self._unasked for m in (x.moment, x.source.key.moment)]
         self._pool.keep_only([m.mark for m in [*self._beats, *needed]])
         self.now = Moment(self._number, stamp_ns, images, self._pool.mark())
         self._cameras = {}
+        self._left = float(self._tuning.looks_per_frame)
         if self._number % self._tuning.remember_every == 0:
             self._remember(self.now)
 
@@ -140,11 +91,8 @@ class ShapeCarrier:
         if moment not in self._beats:
             self._beats.append(moment)
 
-    def submit(self, templates: Mapping[int, Claim] | None = None) -> Moment:
+    def submit(self) -> Moment:
         """The newest frame goes to the network; what each way says of it is kept for the record.
-
-        Args:
-            templates: What things' templates say, by their ids.
 
         Raises:
             ValueError: There is no frame yet.
@@ -153,38 +101,53 @@ class ShapeCarrier:
         if now is None:
             raise ValueError("no frame yet: call advance() first")
         self._remember(now)
-        budget = self._tuning.foreseen_alone
-        for thing_id, thing in self.things.items():
-            drawn, source = thing.drawn, thing.source
-            if drawn is None or drawn.moment is not now:
+        room = self._tuning.foreseen_alone if now.number >= self._alone_again else 0
+        for thing in self.things.values():
+            foreseen = self._foreseen(thing, now)
+            if foreseen is None:
                 continue
-            chained, alone = drawn.chained, drawn.alone
-            if alone is None and budget:
-                alone, budget = self._shape(source, source.key, now), budget - 1
-            template = None if templates is None else templates.get(thing_id)
-            thing.foreseen = {**dict(list(thing.foreseen.items())[-2:]), now.number: Foreseen(chained, alone, template)}
+            thing.foreseen = {**dict(list(thing.foreseen.items())[-2:]), now.number: foreseen}
+            source = thing.source
+            if foreseen.alone is None and source is not None and len(self._unasked) < room:
+                self._unasked.append(_Unasked(thing, source, now))
+                self._alone_again = now.number + self._tuning.foreseen_alone_every
         return now
 
-    @property
-    def refined_now(self) -> set[int]:
-        """The things that were refined in the newest frame."""
-        return {i for i, t in self.things.items() if t.drawn is not None and t.drawn.moment is self.now}
+    def _foreseen(self, thing: CarriedThing, now: Moment) -> Foreseen | None:
+        """What was drawn of a thing, or was a few frames ago and moved since; None = it was not looked at lately."""
+        drawn = thing.drawn
+        if drawn is None or now.number - drawn.moment.number > self._tuning.foreseen_from:
+            return None
+        if drawn.moment is now:
+            return Foreseen(drawn.chained, drawn.alone, None)
+        move = move_to(drawn, now, self._tuning)
+        if move is None:
+            return None
+        chained = None if drawn.chained is None else move.shape(drawn.chained)
+        is_same = drawn.alone is drawn.chained
+        alone = chained if is_same else None if drawn.alone is None else move.shape(drawn.alone)
+        return Foreseen(chained, alone, None)
+
+    def asked_of(self, moment: Moment) -> set[int]:
+        """The things of which it was said what each way says of a frame that went to the network."""
+        return {i for i, t in self.things.items() if moment.number in t.foreseen}
+
+    def note_templates(self, moment: Moment, templates: Mapping[int, Claim]) -> None:
+        """What things' templates say of a frame that went to the network, by their ids."""
+        for thing_id, claim in templates.items():
+            thing = self.things.get(thing_id)
+            if thing is not None and moment.number in thing.foreseen:
+                thing.foreseen[moment.number] = replace(thing.foreseen[moment.number], template=claim)
 
     def deliver(self, thing_id: int, mask: NDArray[np.bool_], moment: Moment) -> None:
-        """The network's mask (H, W) of a thing in an earlier frame."""
-        key = reference_from_mask(moment, mask, self._tuning)
-        if key is None:
-            return
-        source = Source(key, key, colors_of(key, self._all), self._ahead_of(moment))
-        thing = self.things.get(thing_id)
-        if thing is None:
-            self.things[thing_id] = CarriedThing(source, WayRecord(self._tuning))
-            return
-        foreseen = thing.foreseen.pop(moment.number, None)
-        if foreseen is not None:
-            thing.record.note(foreseen, key)
-        thing.incoming = source
-        self._take_over(thing)
+        """The network's mask (H, W) of a thing in an earlier frame; it is looked at as soon as there is time."""
+        if mask.any():
+            thing = self.things.setdefault(thing_id, CarriedThing(WayRecord(self._tuning)))
+            thing.arrival = Arrival(mask, moment, self._ahead_of(moment))
+
+    def note_learning(self) -> None:
+        """Templates are learnt in the newest frame: there is less time for shapes."""
+        self._left -= LEARNING
 
     def _ahead_of(self, moment: Moment) -> list[Moment]:
         """Frames at which links are made up between a keyframe and now; none where it is not long ago."""
@@ -202,12 +165,8 @@ class ShapeCarrier:
 
     def start_from(self, thing_id: int, claim: Claim) -> None:
         """A thing was found in the newest frame by other means: it is carried from there."""
-        thing, now = self.things.get(thing_id), self.now
-        if thing is None or now is None:
-            return
-        link = reference_from_logits(now, claim.window, claim.logits, self._tuning)
-        if link is not None:
-            thing.source.link, thing.source.ahead = link, []
+        if thing_id in self.things and self.now is not None:
+            self.things[thing_id].found = Found(self.now, claim)
 
     def end(self, thing_id: int) -> None:
         """A thing is no longer carried."""
@@ -227,31 +186,100 @@ class ShapeCarrier:
         now = self.now
         if now is None:
             return {}
-        self._catch_up()
-        turn = self._turn(now, resting)
+        self._look(now, resting)
         out = {}
         for thing_id, thing in self.things.items():
-            if thing_id in resting and thing_id not in turn:
+            if thing.drawn is None or (thing_id in resting and thing.drawn.moment is not now):
                 continue
-            claim = self._refined(thing, now) if thing_id in turn else self._moved(thing, now)
+            claim = thing.drawn.claim if thing.drawn.moment is now else self._moved(thing.drawn, now)
             if claim is not None:
                 out[thing_id] = claim
         if (now.number + 1) % self._tuning.seed_every == 0:
             self._paint(out)
         return {i: claim for i, claim in out.items() if not self.things[i].record.chosen().template}
 
-    def _turn(self, now: Moment, resting: Collection[int]) -> set[int]:
-        """The things that are refined in this frame: those that waited longest."""
-        waited = {i: -1 if t.drawn is None else t.drawn.moment.number for i, t in self.things.items()}
-        again = now.number - self._tuning.look_at_resting_every
-        waited = {i: number for i, number in waited.items() if i not in resting or number <= again}
-        count = self._tuning.refined_per_frame if len(waited) <= self._tuning.few_things else 1
-        unseen = sum(number < 0 for number in waited.values())
-        return set(sorted(waited, key=lambda i: waited[i])[: max(count, min(unseen, self._tuning.refined_per_frame))])
+    def _look(self, now: Moment, resting: Collection[int]) -> None:
+        """Look at as many things as a frame has time for: those that waited longest."""
+        if self._unasked and self._pays(LOOK):
+            asked = self._unasked.pop(0)
+            number = asked.moment.number
+            if number in asked.thing.foreseen:
+                alone = self._shape(asked.source, asked.source.key, asked.moment)
+                asked.thing.foreseen[number] = replace(asked.thing.foreseen[number], alone=alone)
+        resting = {i for i, t in self.things.items() if i in resting and t.is_settled}
+        needs = {i: self._need(t, now, i in resting) for i, t in self.things.items()}
+        waiting = sorted((i for i, need in needs.items() if need > 0), key=lambda i: -needs[i])
+        is_new = any(needs[i] == UNSEEN or not self.things[i].is_settled for i in waiting)
+        self._left = max(self._left, LOOK, is_new * (self._tuning.looks_when_new * LOOK + TAKE_IN))
+        for thing_id in waiting:
+            thing = self.things[thing_id]
+            if self._left < TAKE_IN:
+                break
+            if thing.arrival is not None:
+                self._left -= TAKE_IN
+                self._take_in(thing, thing.arrival, thing_id in resting)
+            if self._pays(LOOK):
+                self._look_at(thing, now)
 
-    def _refined(self, thing: CarriedThing, now: Moment) -> Claim | None:
+    def _need(self, thing: CarriedThing, now: Moment, rests: bool) -> float:
+        """How much its shape is expected to have changed since the last look, as a share; 0 = no look is needed."""
+        t, age = self._tuning, now.number - thing.looked
+        if thing.looked < 0:
+            return UNSEEN
+        if rests:
+            return t.least_change if age >= t.look_at_resting_every else 0.0
+        return max(thing.unrest, t.least_change) * age
+
+    def _pays(self, work: float) -> bool:
+        """Whether there is time for so much work left in this frame; then it is taken."""
+        if self._left < work:
+            return False
+        self._left -= work
+        return True
+
+    def _take_in(self, thing: CarriedThing, arrival: Arrival, rests: bool) -> None:
+        """Look at a keyframe's mask: note how well each way foresaw it; the thing is carried from there."""
+        thing.arrival = None
+        key = reference_from_mask(arrival.moment, arrival.mask, self._tuning)
+        if key is None:
+            return
+        foreseen = thing.foreseen.pop(arrival.moment.number, None)
+        if foreseen is not None:
+            thing.record.note(foreseen, key)
+        ahead = [] if rests else arrival.ahead
+        thing.incoming = Source(key, key, colors_of(key, self._all), ahead)
+        if thing.source is None:
+            thing.source = thing.incoming
+        self._take_over(thing)
+
+    def _look_at(self, thing: CarriedThing, now: Moment) -> None:
+        """Refine a thing, or make up a link of its newest keyframe."""
+        drawn, source = thing.drawn, thing.incoming or thing.source
+        is_fresh = drawn is None or now.number - drawn.moment.number <= self._tuning.fresh
+        thing.looked = now.number
+        if source is not None and source.ahead and is_fresh:
+            self._make_up(source)
+            while drawn is None and source.ahead and self._pays(LOOK):
+                self._make_up(source)
+            self._take_over(thing)
+            return
+        if thing.found is not None:
+            self._start(thing, thing.found)
+        if thing.source is not None:
+            thing.drawn = self._refined(thing, thing.source, now)
+
+    def _start(self, thing: CarriedThing, found: Found) -> None:
+        """A thing is carried from where it was found."""
+        thing.found = None
+        source = thing.source
+        if source is not None and found.moment.number > source.link.moment.number:
+            link = reference_from_logits(found.moment, found.claim.window, found.claim.logits, self._tuning)
+            if link is not None:
+                source.link, source.link_camera, source.ahead = link, None, []
+
+    def _refined(self, thing: CarriedThing, source: Source, now: Moment) -> Drawn | None:
         """A thing carried and refined; it becomes a link when the last one is old enough."""
-        way, source = thing.record.chosen(), thing.source
+        way = thing.record.chosen()
         age = now.number - source.link.moment.number
         due = not source.ahead and age >= self._tuning.link_every_unsure
         from_link = way.chained or way.template
@@ -261,73 +289,53 @@ class ShapeCarrier:
         else:
             alone = None if from_link else self._shape(source, source.key, now)
         shape = chained if from_link else alone
+        if shape is not None:
+            start = source.link if from_link else source.key
+            thing.note_change((1 - shape.change[1]) / max(now.number - start.moment.number, 1))
         if due and chained is not None and (age >= self._tuning.link_every or self._has_changed(chained)):
             self._link(source, chained, way.trust if way.chained else 1.0, now)
         if shape is None:
-            thing.drawn = None
             return None
-        claim = shape.claim(1.0 if way.template else way.trust)
-        thing.drawn = Drawn(now, claim, source.link.area_px, chained, alone)
-        return claim
+        return Drawn(now, shape.claim(1.0 if way.template else way.trust), source.link.area_px, chained, alone)
 
     def _has_changed(self, shape: Shape) -> bool:
         """Whether a new link is wanted early: the motion is not known well, or the shape looks different by now."""
         return shape.surety < self._tuning.sure or shape.change[1] < self._tuning.changed
 
-    def _moved(self, thing: CarriedThing, now: Moment) -> Claim | None:
-        """What was last drawn of a thing, moved to this frame as it is."""
-        drawn = thing.drawn
-        if drawn is None:
-            return None
-        n = drawn.claim.logits.shape[0]
-        per_px = np.float32(drawn.claim.window.cell_px(n) / self._tuning.base_logit)
-        last = Reference(
-            drawn.moment, drawn.claim.window, drawn.claim.logits * per_px, drawn.area_px, _outline_of(drawn.claim)
-        )
-        bend = last.motion_to(now.mark, unit_of(now.images.size), None, replace(self._tuning, bend_points=0))
-        window = window_of(last, bend, now.images.size, self._tuning)
-        if window is None:
-            return None
-        to_then = np.vstack([drawn.claim.window.matrix(n), [0, 0, 1]])
-        matrix = np.linalg.inv(to_then) @ np.vstack([bend.back, [0, 0, 1]]) @ np.vstack([window.matrix(n), [0, 0, 1]])
-        flags, mode = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, cv2.BORDER_CONSTANT
-        then = drawn.claim.logits
-        logits = cv2.warpAffine(then, matrix[:2], (n, n), flags=flags, borderMode=mode, borderValue=NOWHERE)
-        return Claim(window, np.asarray(logits, np.float32))
+    def _moved(self, drawn: Drawn, now: Moment) -> Claim | None:
+        move = move_to(drawn, now, self._tuning)
+        return None if move is None else move.claim(drawn.claim)
 
     def _link(self, source: Source, shape: Shape, trust: float, moment: Moment) -> None:
         """What was refined becomes the start of what follows."""
         claim = shape.claim(trust)
         link = reference_from_logits(moment, claim.window, claim.logits, self._tuning)
         if link is not None:
-            source.link = link
+            source.link, source.link_camera = link, self._camera(source, source.key, moment)
 
-    def _catch_up(self) -> None:
-        """Make up the links of late keyframes, a few per frame."""
-        budget = self._tuning.links_per_frame
-        for thing in self.things.values():
-            source = thing.incoming if thing.incoming is not None else thing.source
-            while source.ahead and budget:
-                moment = source.ahead.pop(0)
-                age = moment.number - source.link.moment.number
-                if source.sure and age + self._tuning.remember_every <= self._tuning.link_every:
-                    continue
-                budget -= 1
-                shape = self._shape(source, source.link, moment)
-                if shape is not None:
-                    self._link(source, shape, 1.0, moment)
-                    source.sure = not self._has_changed(shape)
-            self._take_over(thing)
+    def _make_up(self, source: Source) -> None:
+        """Make up the next link of a late keyframe."""
+        while source.ahead:
+            moment = source.ahead.pop(0)
+            age = moment.number - source.link.moment.number
+            if source.sure and age + self._tuning.remember_every <= self._tuning.link_every:
+                continue
+            shape = self._shape(source, source.link, moment)
+            if shape is not None:
+                self._link(source, shape, 1.0, moment)
+                source.sure = not self._has_changed(shape)
+            return
 
     def _take_over(self, thing: CarriedThing) -> None:
         """A keyframe's source replaces the one before it once its chain has caught up."""
-        if thing.incoming is not None and not thing.incoming.ahead:
+        incoming = thing.incoming
+        if incoming is not None and (not incoming.ahead or incoming is thing.source):
             thing.source, thing.incoming = thing.incoming, None
 
     def _shape(self, source: Source, start: Reference, moment: Moment) -> Shape | None:
         """A thing in a frame, carried from `start`; None = out of sight."""
-        link = self._carried(start, moment)
-        key = link if start is source.key else self._carried(source.key, moment)
+        link = self._carried(source, start, moment)
+        key = link if start is source.key else self._carried(source, source.key, moment)
         window = window_of(start, link.bend, moment.images.size, self._tuning)
         if window is None:
             return None
@@ -337,16 +345,22 @@ class ShapeCarrier:
             return replace(shape, correction=np.zeros_like(shape.correction))
         return shape
 
-    def _carried(self, reference: Reference, moment: Moment) -> Carried:
-        unit = unit_of(moment.images.size)
-        camera = self._camera(reference.moment, moment, unit)
-        bend = reference.motion_to(moment.mark, unit, camera, self._tuning)
+    def _carried(self, source: Source, reference: Reference, moment: Moment) -> Carried:
+        camera = self._camera(source, reference, moment)
+        bend = reference.motion_to(moment.mark, unit_of(moment.images.size), camera, self._tuning)
         return Carried(reference, bend, camera, (moment.stamp_ns - reference.moment.stamp_ns) / 1e9)
 
-    def _camera(self, earlier: Moment, later: Moment, unit: float) -> NDArray[np.float64]:
-        between = earlier.number, later.number
+    def _camera(self, source: Source, start: Reference, later: Moment) -> NDArray[np.float64]:
+        """How the camera moved from a frame to one of a thing's references; to its keyframe by way of its last link,
+        from which more points are left."""
+        if start is source.key and source.link_camera is not None:
+            camera = source.link_camera @ self._camera(source, source.link, later)
+            return np.asarray(camera / camera[2, 2])
+        between = start.moment.number, later.number
         if between not in self._cameras:
-            self._cameras[between] = camera_between(earlier, later.mark, self._pool.on_thing, unit, self._tuning)
+            unit = unit_of(later.images.size)
+            found = camera_between(start.moment, later.mark, self._pool.on_thing, unit, self._tuning)
+            self._cameras[between] = found
         return self._cameras[between]
 
     def _paint(self, claims: dict[int, Claim]) -> None:
@@ -359,11 +373,3 @@ class ShapeCarrier:
             x, y, values = paste(claim, (owner.shape[0], owner.shape[1]), (CORNER_SHRINK, CORNER_SHRINK))
             if values.size:
                 owner[y : y + values.shape[0], x : x + values.shape[1]][values > 0] = min(number, 255)
-
-
-def _outline_of(claim: Claim) -> NDArray[np.float32]:
-    """Corners of the box of what is claimed, (4, 2) [px]."""
-    x, y, w, h = cv2.boundingRect((claim.logits > 0).view(np.uint8))
-    corners = np.array([[x, y], [x + w, y], [x, y + h], [x + w, y + h]], np.float32)
-    matrix = claim.window.matrix(claim.logits.shape[0])
-    return np.asarray(corners @ matrix[:, :2].T + matrix[:, 2], np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 
@@ -32,10 +33,11 @@ class CarriedShapes:
             refiner = shipped_refiner()
         self._carrier = None if refiner is None else ShapeCarrier(refiner, tuning)
         self._by_template: set[int] = set()
+        self._asked: tuple[Moment, list[Track], WorkImage] | None = None
 
     def reset(self) -> None:
         """Forget everything."""
-        self._by_template = set()
+        self._by_template, self._asked = set(), None
         if self._carrier is not None:
             self._carrier.reset()
 
@@ -48,15 +50,33 @@ class CarriedShapes:
         """The newest frame goes to the network."""
         if self._carrier is None:
             return None
-        refined = self._carrier.refined_now
-        asked = [t for t in tracks if t.track_id in refined]
-        return self._carrier.submit(template_claims(asked, image, self._tuning.compositing))
+        moment = self._carrier.submit()
+        asked = self._carrier.asked_of(moment)
+        self._asked = moment, [copy(t) for t in tracks if t.track_id in asked], image
+        return moment
+
+    def _tell_templates(self, carrier: ShapeCarrier) -> None:
+        """What templates said of the last keyframe, for the record: drawn a frame later, which has less to do."""
+        if self._asked is not None:
+            moment, tracks, image = self._asked
+            carrier.note_templates(moment, template_claims(tracks, image, self._tuning.compositing))
+            self._asked = None
 
     def deliver(self, update: ModelUpdate) -> None:
-        """An object's model was learnt from a keyframe: its shape is carried from there."""
+        """A keyframe showed an object: its shape is carried from there."""
         moment = update.snapshot.moment
         if self._carrier is not None and moment is not None:
             self._carrier.deliver(update.track_id, update.detection.mask.full(), moment)
+
+    @property
+    def are_carried(self) -> bool:
+        """Whether there is a refiner."""
+        return self._carrier is not None
+
+    def note_learning(self) -> None:
+        """Templates are learnt in the newest frame."""
+        if self._carrier is not None:
+            self._carrier.note_learning()
 
     def end(self, track_id: int) -> None:
         """A track ended."""
@@ -74,6 +94,7 @@ class CarriedShapes:
         carrier, compositing = self._carrier, self._tuning.compositing
         if carrier is None:
             return render_layers(tracks, image, compositing)
+        self._tell_templates(carrier)
         fitting = {t.track_id for t in tracks if self._fits(t)}
         shapes = carrier.claims(self._by_template & fitting)
         aligned = {

@@ -51,6 +51,7 @@ class Tracker:
         self._composite: Composite | None = None
         self._updates = UpdateQueue(self._tuning.model_update)
         self._background: NDArray[np.float32] | None = None
+        self._has_news = False
         self._reidentifier.reset()
         self._shapes.reset()
 
@@ -117,6 +118,10 @@ class Tracker:
                 what = index, nested[index], nested_ids, track_id, detection
                 updates.append(ModelUpdate(snapshot, keyframe, *what, self._tuning))
         self._updates.add(updates, snapshot, self._urgency)
+        self._has_news = True
+        for update in updates:
+            if self._track(update.track_id) is not None:
+                self._shapes.deliver(update)
 
     def _learn_background(self, seen: NDArray[np.float32]) -> None:
         gain = self._tuning.model_update.background_gain
@@ -191,8 +196,10 @@ class Tracker:
         return -age_s - tuning.partial_head_start_s * is_partial - tuning.uncertain_head_start_s * track.uncertain
 
     def _update_models(self, image: WorkImage) -> None:
-        """Learn the next few models."""
-        taken = self._updates.take({t.track_id for t in self.tracks})
+        """Learn the next few models; where shapes are carried these see a keyframe first."""
+        known = {t.track_id for t in self.tracks}
+        taken = self._updates.take(known, only_new=self._has_news and self._shapes.are_carried)
+        self._has_news = False
         updates = [x for x in taken if not self._keeps_old_model(x, image)]
         if not updates:
             return
@@ -204,7 +211,9 @@ class Tracker:
         ModelAligner(image, self._occlusion, self._tuning).align(updated, [x.snapshot for x in updates])
         for update, (new, old) in zip(updates, updated, strict=True):
             self._replace(new, old, update.snapshot)
-            self._shapes.deliver(update)
+            if old is None:
+                self._shapes.deliver(update)
+        self._shapes.note_learning()
         self._backfill([(x, new) for x, (new, old) in zip(updates, updated, strict=True) if old is None])
         self._batch = TrackBatch(self.tracks, self._tuning)
 

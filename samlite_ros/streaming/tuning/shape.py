@@ -53,12 +53,17 @@ class ShapeTuning(TuningGroup):
         most_growth: A refined shape that is so many times larger than the carried one is not believed. Up: ghosts.
         remember_every: Frames between two that are kept for making links up when a result comes late.
         late: A keyframe answered after so many times `link_every` frames is carried on by links.
-        few_things, refined_per_frame: Of so many objects at most, so many are refined per frame, of more only one; the
-            others move as they were drawn last. Up: dearer, fresher.
+        looks_per_frame: Looks at objects in one frame at most, of one object only one: refining it, or making up a link
+            of a late keyframe; learning templates takes one. The others move as they were drawn last. Up: dearer,
+            fresher.
+        looks_when_new: ... and at most while there is one that was not drawn yet.
+        least_change: Objects are looked at in the order of how much each is expected to have changed since: at least by
+            this share a frame. Up: more equal turns.
+        fresh: An object refined so few frames ago may wait while links are made up. Up: late keyframes are used sooner.
         look_at_resting_every: Frames between two looks at the shape of an object that is drawn by its template.
-        foreseen_alone: Objects that are carried without the chain, too, for the record, in frames that become
-            keyframes.
-        links_per_frame: Links made up per frame when a late result arrives. Down: spreads its cost.
+        foreseen_alone, foreseen_alone_every: Objects that are carried without the chain, too, for the record, in a frame
+            that becomes a keyframe; and frames between two such looks.
+        foreseen_from: Frames before a keyframe in which an object was refined, that the record may tell of it.
         least_link_area_px: Smaller shapes start no link [ref px^2].
         record_keep: Weight of the past when a keyframe tells how well each way did.
         record_bonus: Share of its error by which another way must beat the usual one. Up: seldom changes.
@@ -111,11 +116,14 @@ class ShapeTuning(TuningGroup):
     most_growth: float = bounded(2.0, 1)
     remember_every: int = bounded(6, 1, 1000)
     late: float = bounded(1.5, 0, 1000)
-    few_things: int = bounded(4, 0, 1000)
-    refined_per_frame: int = bounded(2, 1, 1000)
+    looks_per_frame: int = bounded(2, 1, 1000)
+    looks_when_new: int = bounded(3, 1, 1000)
+    least_change: float = bounded(0.02, 0, 1)
+    fresh: int = bounded(2, 0, 1000)
     look_at_resting_every: int = bounded(4, 1, 1000)
     foreseen_alone: int = bounded(1, 0, 1000)
-    links_per_frame: int = bounded(3, 1, 1000)
+    foreseen_alone_every: int = bounded(10, 1, 1000)
+    foreseen_from: int = bounded(3, 0, 1000)
     least_link_area_px: float = bounded(60.0)
     record_keep: float = bounded(0.7, 0, 1)
     record_bonus: float = bounded(0.2, 0, 1)
