@@ -175,11 +175,13 @@ class ModelAligner:
     Args:
         image: The current frame.
         occlusion_of: What occludes given tracks.
+        settled: Ids of those that are not searched for: it is known otherwise where they are.
         tuning: How.
     """
 
     image: WorkImage
     occlusion_of: OcclusionOf
+    settled: Container[int]
     tuning: Tuning
 
     def align(self, updated: Sequence[tuple[Track, Track | None]], snapshots: Sequence[Snapshot]) -> None:
@@ -202,6 +204,7 @@ class ModelAligner:
             starts += others
         self._align(new_tracks, rows, starts, self.tuning.model_update.iterations)
         lost = [r for r, t in enumerate(new_tracks) if t.lost or (t.uncertain and updated[alignable[r]][1] is None)]
+        lost = [r for r in lost if new_tracks[r].track_id not in self.settled]
         self._look_nearby([(new_tracks[row], guesses[row]) for row in lost])
         for row in [row for row in lost if new_tracks[row].uncertain][: self.tuning.model_update.most_searches]:
             self._look_everywhere(new_tracks[row], snapshots[alignable[row]])

@@ -82,6 +82,19 @@ class Reference:
         """How far inside the border the points lie that tell its motion [px]."""
         return max(min(tuning.inner_px * unit_px, tuning.most_inner * float(np.sqrt(self.area_px))), LEAST_INNER_PX)
 
+    def distance_in(self, window: Window, cells: tuple[int, int]) -> NDArray[np.float32]:
+        """Signed distance at so many (rows, columns) cells of a window of the same frame [px]."""
+        rows, columns = cells
+        m = self.distance.shape[0]
+        fx, fy = m / self.window.w, m / self.window.h
+        sx, sy = window.w / columns, window.h / rows
+        left, top = (window.x + sx / 2 - self.window.x) * fx - 0.5, (window.y + sy / 2 - self.window.y) * fy - 0.5
+        matrix = np.array([[sx * fx, 0, left], [0, sy * fy, top]])
+        flags, mode = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, cv2.BORDER_CONSTANT
+        size = columns, rows
+        found = cv2.warpAffine(self.distance, matrix, size, flags=flags, borderMode=mode, borderValue=FAR_PX)
+        return np.asarray(found, np.float32)
+
     def motion_to(self, later: Mark, unit_px: float, camera: NDArray[np.float64] | None, tuning: ShapeTuning) -> Bend:
         """How the thing moved from here to where the points are in a later mark; see `fit_bend` for the arguments."""
         count = min(len(self.moment.mark.places), len(later.places))
@@ -197,7 +210,7 @@ def colors_of(key: Reference, tuning: Tuning) -> ThingColors:
     dx, dy = margin * window.w, margin * window.h
     wide = Window(window.x - dx, window.y - dy, window.w + 2 * dx, window.h + 2 * dy)
     x, y = wide.centers(COLOR_CELLS)
-    distance = key.distance_at(np.dstack(np.meshgrid(x, y))) / np.float32(wide.cell_px(COLOR_CELLS))
+    distance = key.distance_in(wide, (COLOR_CELLS, COLOR_CELLS)) / np.float32(wide.cell_px(COLOR_CELLS))
     h, w = images.size
     distance[(y < 0) | (y > h - 1)] = -np.inf
     distance[:, (x < 0) | (x > w - 1)] = -np.inf

@@ -200,12 +200,6 @@ class ShapeCarrier:
 
     def _look(self, now: Moment, resting: Collection[int]) -> None:
         """Look at as many things as a frame has time for: those that waited longest."""
-        if self._unasked and self._pays(LOOK):
-            asked = self._unasked.pop(0)
-            number = asked.moment.number
-            if number in asked.thing.foreseen:
-                alone = self._shape(asked.source, asked.source.key, asked.moment)
-                asked.thing.foreseen[number] = replace(asked.thing.foreseen[number], alone=alone)
         resting = {i for i, t in self.things.items() if i in resting and t.is_settled}
         needs = {i: self._need(t, now, i in resting) for i, t in self.things.items()}
         waiting = sorted((i for i, need in needs.items() if need > 0), key=lambda i: -needs[i])
@@ -220,6 +214,15 @@ class ShapeCarrier:
                 self._take_in(thing, thing.arrival, thing_id in resting)
             if self._pays(LOOK):
                 self._look_at(thing, now)
+        if self._unasked and self._pays(LOOK):
+            self._ask(self._unasked.pop())
+
+    def _ask(self, unasked: _Unasked) -> None:
+        """Look at what a thing's keyframe alone says of a frame that the network is looking at."""
+        foreseen, number = unasked.thing.foreseen, unasked.moment.number
+        if number in foreseen:
+            alone = self._shape(unasked.source, unasked.source.key, unasked.moment)
+            foreseen[number] = replace(foreseen[number], alone=alone)
 
     def _need(self, thing: CarriedThing, now: Moment, rests: bool) -> float:
         """How much its shape is expected to have changed since the last look, as a share; 0 = no look is needed."""

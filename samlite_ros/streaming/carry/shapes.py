@@ -73,6 +73,13 @@ class CarriedShapes:
         """Whether there is a refiner."""
         return self._carrier is not None
 
+    def settled(self) -> set[int]:
+        """The tracks that are drawn as they were carried, by points that agree well: their templates need no search."""
+        if self._carrier is None:
+            return set()
+        known = self._carrier.things.keys() - self._by_template
+        return {i for i in known if self._carrier.surety(i) >= self._tuning.shapes.sure}
+
     def note_learning(self) -> None:
         """Templates are learnt in the newest frame."""
         if self._carrier is not None:

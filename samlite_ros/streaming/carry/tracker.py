@@ -69,7 +69,8 @@ class Tracker:
         flow = None if still else dense_flow(before, image, self._tuning.motion)
         for snapshot in self.snapshots:
             snapshot.advance(flow)
-        self._batch.carry(image, flow or no_flow(image), self._occlusion(self._batch.tracks))
+        occlusion = self._occlusion(self._batch.tracks)
+        self._batch.carry(image, flow or no_flow(image), occlusion, self._shapes.settled())
         self._update_models(image)
         self._note_still_tracks()
 
@@ -208,7 +209,8 @@ class Tracker:
             old = self._track(update.track_id)
             background = self._background if self._background is not None else update.keyframe.background
             updated.append((updated_track(update, old, background), old))
-        ModelAligner(image, self._occlusion, self._tuning).align(updated, [x.snapshot for x in updates])
+        aligner = ModelAligner(image, self._occlusion, self._shapes.settled(), self._tuning)
+        aligner.align(updated, [x.snapshot for x in updates])
         for update, (new, old) in zip(updates, updated, strict=True):
             self._replace(new, old, update.snapshot)
             if old is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -115,13 +115,16 @@ class TrackBatch:
         self.drifting = [t for t in tracks if t.model.alignment is None]
         self.points: AlignmentBatch | None = stack([t.model for t in self.tracks]) if self.tracks else None
 
-    def carry(self, image: WorkImage, flow: DenseFlow, occlusion: Occlusion | None) -> None:
+    def carry(
+        self, image: WorkImage, flow: DenseFlow, occlusion: Occlusion | None, settled: Container[int] = ()
+    ) -> None:
         """Move all tracks to the next frame.
 
         Args:
             image: The frame.
             flow: Motion from the frame before.
             occlusion: What occluded the tracks of `self.tracks`, in this order, in the last answer.
+            settled: Ids of tracks that are not searched for: it is known otherwise where they are.
         """
         for track in self.drifting:
             _drift(track, flow)
@@ -131,7 +134,7 @@ class TrackBatch:
         before = np.stack([t.pose for t in self.tracks])
         point_flow = flow.at(transform(before, points.template))
         predicted = self._predict(points, before, point_flow)
-        rows, starts = self._starts(image, points, before, predicted, point_flow)
+        rows, starts = self._starts(image, points, before, predicted, point_flow, settled)
         tuning = self._tuning.tracking
         iterations = tuning.iterations if len(rows) == len(self.tracks) else tuning.iterations_uncertain
         found = align_best(image, points, rows, starts, iterations, occlusion, self._tuning.alignment)
@@ -167,11 +170,17 @@ class TrackBatch:
         return predicted
 
     def _starts(
-        self, image: WorkImage, points: AlignmentBatch, before: Poses, predicted: Poses, point_flow: NDArray[np.float32]
+        self,
+        image: WorkImage,
+        points: AlignmentBatch,
+        before: Poses,
+        predicted: Poses,
+        point_flow: NDArray[np.float32],
+        settled: Container[int],
     ) -> tuple[list[int], Poses]:
         """Starting poses and the track of each; the worst tracks get more than one."""
         rows, starts = list(range(len(self.tracks))), list(predicted)
-        uncertain = [i for i, t in enumerate(self.tracks) if t.uncertain]
+        uncertain = [i for i, t in enumerate(self.tracks) if t.uncertain and t.track_id not in settled]
         uncertain.sort(key=self._badness, reverse=True)
         for index in uncertain[: self._tuning.tracking.most_uncertain]:
             interior = points.template_weight[index] >= INNER_WEIGHT

@@ -64,12 +64,8 @@ class Claim:
         area = moments["m00"] * self.window.w * self.window.h / (rows * columns)
         return area / shrink**2, np.array([x, y], np.float32) / np.float32(shrink)
 
-    def overlap(self, key: Reference) -> float:
-        """Intersection over union with the shape of a keyframe."""
-        rows, columns = self.logits.shape
-        x, _ = self.window.centers(columns)
-        _, y = self.window.centers(rows)
-        true = key.distance_at(np.dstack(np.meshgrid(x, y))) > 0
+    def overlap(self, key: Reference, true: NDArray[np.bool_]) -> float:
+        """Intersection over union with the shape of a keyframe, `true` (rows, columns) where it is in the window."""
         drawn = self.logits > 0
         cell = self.window.w * self.window.h / drawn.size
         both = float(np.count_nonzero(drawn & true)) * cell
@@ -164,12 +160,17 @@ class WayRecord:
 
     def note(self, foreseen: Foreseen, key: Reference) -> None:
         """A keyframe came: see how well each way foresaw it; ways that were not asked keep their record."""
+        true: dict[Window, NDArray[np.bool_]] = {}
         for index, way in enumerate(WAYS):
             claim = foreseen.claim(way)
-            if claim is not None:
-                keep = self._tuning.record_keep
-                self._errors[index] = keep * self._errors[index] + 1 - claim.overlap(key)
-                self._weights[index] = keep * self._weights[index] + 1
+            if claim is None:
+                continue
+            if claim.window not in true:
+                rows, columns = claim.logits.shape
+                true[claim.window] = key.distance_in(claim.window, (rows, columns)) > 0
+            keep = self._tuning.record_keep
+            self._errors[index] = keep * self._errors[index] + 1 - claim.overlap(key, true[claim.window])
+            self._weights[index] = keep * self._weights[index] + 1
 
     def chosen(self) -> Way:
         """The way to draw it now: the usual one, unless another had clearly less error."""

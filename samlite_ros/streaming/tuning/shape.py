@@ -61,8 +61,8 @@ class ShapeTuning(TuningGroup):
             this share a frame. Up: more equal turns.
         fresh: An object refined so few frames ago may wait while links are made up. Up: late keyframes are used sooner.
         look_at_resting_every: Frames between two looks at the shape of an object that is drawn by its template.
-        foreseen_alone, foreseen_alone_every: Objects that are carried without the chain, too, for the record, in a frame
-            that becomes a keyframe; and frames between two such looks.
+        foreseen_alone, foreseen_alone_every: Objects that are carried without the chain, too, for the record, in a
+            frame that becomes a keyframe; and frames between two such looks.
         foreseen_from: Frames before a keyframe in which an object was refined, that the record may tell of it.
         least_link_area_px: Smaller shapes start no link [ref px^2].
         record_keep: Weight of the past when a keyframe tells how well each way did.
@@ -120,7 +120,7 @@ class ShapeTuning(TuningGroup):
     looks_when_new: int = bounded(3, 1, 1000)
     least_change: float = bounded(0.02, 0, 1)
     fresh: int = bounded(2, 0, 1000)
-    look_at_resting_every: int = bounded(4, 1, 1000)
+    look_at_resting_every: int = bounded(10, 1, 1000)
     foreseen_alone: int = bounded(1, 0, 1000)
     foreseen_alone_every: int = bounded(10, 1, 1000)
     foreseen_from: int = bounded(3, 0, 1000)

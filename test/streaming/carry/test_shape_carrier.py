@@ -120,6 +120,75 @@ def test_more_things_than_are_refined_at_once_are_all_shown():
     assert all(overlap(drawn(carrier, k), m) > 0.85 for k, m in enumerate(masks))
 
 
+def six_things(carrier: ShapeCarrier, frames: int, **how) -> list[int]:
+    """How often the refiner was asked in each frame."""
+    asked, counts = [], []
+
+    def counting(planes):
+        asked.append(1)
+        return no_correction(planes)
+
+    carrier._refiner = counting
+    image, _ = frame(0)
+    for number in range(frames):
+        carrier.advance(FrameImages(image), number * PERIOD_NS)
+        if number == 0:
+            moment = carrier.submit()
+            for k in range(6):
+                mask = np.zeros(SIZE, bool)
+                mask[20 + 30 * k : 45 + 30 * k, 200:240] = True
+                carrier.deliver(k, mask, moment)
+        if how.get("learning"):
+            carrier.note_learning()
+        before = len(asked)
+        carrier.claims(how.get("resting", ()))
+        counts.append(len(asked) - before)
+    return counts
+
+
+def test_a_frame_looks_at_so_many_things_and_at_fewer_where_templates_are_learnt():
+    most, new = TUNING.shapes.looks_per_frame, TUNING.shapes.looks_when_new
+    counts = six_things(ShapeCarrier(no_correction, TUNING), 20)
+    assert max(counts) <= new
+    assert set(counts[8:]) == {most}
+    assert set(six_things(ShapeCarrier(no_correction, TUNING), 20, learning=True)[8:]) == {most - 1}
+
+
+def test_what_rests_is_looked_at_now_and_then():
+    every = TUNING.shapes.look_at_resting_every
+    counts = six_things(ShapeCarrier(no_correction, TUNING), 8 + 2 * every, resting=range(6))
+    assert sum(counts[8:]) == 2 * 6
+
+
+def test_what_changes_more_is_looked_at_more_often():
+    carrier = ShapeCarrier(no_correction, TUNING)
+    six_things(carrier, 10)
+    looks = dict.fromkeys(carrier.things, 0)
+    for number in range(10, 30):
+        carrier.things[3].unrest = 1.0
+        carrier.advance(FrameImages(frame(0)[0]), number * PERIOD_NS)
+        carrier.claims()
+        for k, thing in carrier.things.items():
+            looks[k] += thing.looked == carrier.now.number
+    assert looks[3] == max(looks.values()) >= 19
+    assert min(looks.values()) >= 2
+
+
+def test_a_keyframe_seen_while_another_was_drawn_tells_how_well_it_was_foreseen():
+    """Also where a thing was not refined in the very frame that went to the network, but shortly before."""
+    carrier = ShapeCarrier(no_correction, TUNING)
+    run(carrier, 8, 2)
+    image, mask = frame(8)
+    carrier.advance(FrameImages(image), 8 * PERIOD_NS)
+    moment = carrier.submit()
+    assert carrier.asked_of(moment) == {7}
+    carrier.deliver(7, mask, moment)
+    carrier.claims()
+    record = carrier.things[7].record
+    assert record._weights[0] == 1
+    assert record._errors[0] < 0.15
+
+
 def test_a_thing_that_ended_is_not_shown():
     carrier = ShapeCarrier(no_correction, TUNING)
     run(carrier, 5, 2)
