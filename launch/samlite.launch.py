@@ -24,7 +24,8 @@ ARGUMENTS = (
         "image",
         "",
         "Camera topic, image if empty; with image_transport:=compressed its /compressed sibling is read. "
-        "With cameras: a topic for each, comma-separated, in their order; <camera>/image if empty.",
+        "With cameras, also those of the parameter file: a topic for each, comma-separated, in their order; "
+        "<camera>/image if empty.",
     ),
     ("cameras", "", "Names of several cameras, comma-separated: front,rear."),
     ("image_transport", "", "raw or compressed."),
@@ -65,7 +66,8 @@ def start_node(context):
         parameters["image_size"] = to_number("image_size", value("image_size"))
     if value("autostart"):
         parameters["autostart"] = is_true("autostart", value("autostart"))
-    topics = camera_topics(to_list(value("cameras")), to_list(value("image")))
+    cameras = to_list(value("cameras")) or cameras_of_file(value("params_file"), value("namespace"))
+    topics = camera_topics(cameras, to_list(value("image")))
     parameters.update(reliability_of(topics.values(), value("namespace"), value("reliability")))
     parameters["use_sim_time"] = is_true("use_sim_time", value("use_sim_time"))
     return [
@@ -88,6 +90,13 @@ def to_list(text: str) -> list[str]:
     """Read 'a, b', '[a, b]' or "['a', 'b']"."""
     inside = text.strip().removeprefix("[").removesuffix("]")
     return [item for item in (part.strip().strip("'\"").strip() for part in inside.split(",")) if item]
+
+
+def cameras_of_file(params_file: str, namespace: str) -> list[str]:
+    """The cameras that the parameter file gives the node: `image` and `reliability` are for them too."""
+    from samlite_ros.parameters.file import cameras_in
+
+    return list(cameras_in(Path(params_file), f"/{namespace.strip('/')}/samlite".replace("//", "/")))
 
 
 def camera_topics(cameras: list[str], images: list[str]) -> dict[str, str]:

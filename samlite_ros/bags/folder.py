@@ -7,6 +7,7 @@ only where nothing else tells: which files there should be, and hashes of types.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
@@ -53,6 +54,16 @@ def storage_files(folder: Path, listed: tuple[str, ...] = ()) -> list[Path]:
     if {path.name for path in files} <= set(listed):
         return sorted(files, key=lambda path: listed.index(path.name))
     return sorted(files, key=lambda path: ([int(n) for n in re.findall(r"\d+", path.stem)], path.name))
+
+
+def numbers_left_out(files: Sequence[Path]) -> list[str]:
+    """Names that are missing where a recorder numbered its files: drive_1.mcap between drive_0 and drive_2."""
+    parts = [re.fullmatch(r"(.*?)(\d+)(\.\D.*)", path.name) for path in files]
+    numbers = {int(part[2]) for part in parts if part}
+    if len({part and (part[1], part[3]) for part in parts}) != 1 or len(numbers) < 2:
+        return []
+    before, _, after = parts[0].groups()  # type: ignore[union-attr]  # as all others
+    return [f"{before}{n}{after}" for n in range(min(numbers), max(numbers)) if n not in numbers]
 
 
 def is_storage(path: Path) -> bool:

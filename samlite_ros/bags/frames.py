@@ -12,6 +12,7 @@ from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import RawMessage
 from samlite_ros.errors import BagError, ImageDecodeError
 from samlite_ros.messages.read import read_companion, read_frame
+from samlite_ros.pixels.decode import is_depth
 from samlite_ros.streaming.companions import Companions
 from samlite_ros.types import CameraCalibration, DepthImage, Frame
 
@@ -31,7 +32,7 @@ def choose_image_topics(reader: BagReader, wanted: Sequence[str]) -> dict[str, s
 
     Args:
         reader: The bag.
-        wanted: 'TOPIC' for one camera, 'NAME=TOPIC' for each of several; empty = the only image topic.
+        wanted: 'TOPIC' for one camera, 'NAME=TOPIC' for each of several; empty = the only topic of images but depth.
 
     Returns:
         Camera name by topic; '' where one camera has no name.
@@ -41,12 +42,7 @@ def choose_image_topics(reader: BagReader, wanted: Sequence[str]) -> dict[str, s
             there is not exactly one.
     """
     if not wanted:
-        found = image_topics(reader)
-        if len(found) != 1:
-            if not found:
-                raise BagError(f"{reader.path}: no topic of images; {reader.listing}")
-            raise BagError(f"{reader.path}: {len(found)} topics of images: name one or more; {reader.list_of(found)}")
-        wanted = found
+        wanted = [_only_picture_topic(reader)]
     cameras: dict[str, str] = {}
     for item in wanted:
         name, _, topic = item.rpartition("=")
@@ -57,6 +53,43 @@ def choose_image_topics(reader: BagReader, wanted: Sequence[str]) -> dict[str, s
     if len(set(cameras.values())) != len(wanted):
         raise BagError(f"image topics and their names must differ: {', '.join(wanted)}")
     return cameras
+
+
+def _only_picture_topic(reader: BagReader) -> str:
+    found = image_topics(reader)
+    if not found:
+        raise BagError(f"{reader.path}: no topic of images; {reader.listing}")
+    if len(found) == 1:
+        return found[0]
+    depth = _depth_topics(reader, found)
+    pictures = [topic for topic in found if topic not in depth]
+    if len(pictures) == 1:
+        return pictures[0]
+    aside = f"; depth is on {', '.join(sorted(depth))}" if depth else ""
+    named = pictures or found
+    raise BagError(f"{reader.path}: {len(named)} topics of images: name one or more; {reader.list_of(named)}{aside}")
+
+
+def _depth_topics(reader: BagReader, topics: Sequence[str]) -> set[str]:
+    """Those whose first message is depth, which holds no picture."""
+    waiting = {topic for topic in topics if reader.topics[topic].message_count}
+    depth = set()
+    for message in reader.messages(tuple(waiting)) if waiting else ():
+        if message.topic in waiting:
+            waiting.remove(message.topic)
+            if _is_depth(message):
+                depth.add(message.topic)
+        if not waiting:
+            break
+    return depth
+
+
+def _is_depth(message: RawMessage) -> bool:
+    try:
+        content = deserialize(message.data, message.type_name)
+    except BagError:
+        return False
+    return is_depth(content.encoding if hasattr(content, "encoding") else content.format)
 
 
 def check_image_topic(reader: BagReader, name: str) -> None:

@@ -8,7 +8,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from samlite_ros.bags.folder import METADATA_NAME, FolderNotes, is_storage, read_notes, storage_files
+from samlite_ros.bags.folder import (
+    METADATA_NAME,
+    FolderNotes,
+    is_storage,
+    numbers_left_out,
+    read_notes,
+    storage_files,
+)
 from samlite_ros.bags.salvage.broken_sqlite import BrokenSqlite
 from samlite_ros.bags.salvage.cut_mcap import CutMcap
 from samlite_ros.bags.storage import PACKED_SUFFIX, STORAGE_SUFFIXES, RawMessage, Storage, Topic, WholeStorage, unpack
@@ -114,9 +121,9 @@ class BagReader:
             if not is_storage(self.path):
                 raise BagError(f"{self.path}: not a bag; expected a folder or a {' or '.join(STORAGE_SUFFIXES)} file")
             return self._open_files([self.path])
-        if not (self.path / METADATA_NAME).exists():
-            self.add_fault(f"{self.path}: {METADATA_NAME} is missing (was the recorder killed?); reading its files")
         files = storage_files(self.path, self._notes.files)
+        for name in numbers_left_out(files) if not self._notes.files else ():
+            self.add_fault(f"{self.path}: {name} is missing, by the numbers of the other files")
         there = {path.name.removesuffix(PACKED_SUFFIX) for path in files}
         for name in self._notes.files:
             if name.removesuffix(PACKED_SUFFIX) not in there:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -57,6 +58,28 @@ def check_parameter_file(path: Path, node_name: str) -> str:
         return ""
     names = quoted_names(name for name, _ in sections)
     return f"parameters {path}: nothing in it is for this node, {node_name}: it has sections for {names}"
+
+
+def cameras_in(path: Path, node: str) -> tuple[str, ...]:
+    """The cameras that a file gives a node; none where it does not say.
+
+    Args:
+        path: YAML with `ros__parameters` for any nodes.
+        node: Full name of the node, e.g. /robot1/samlite.
+
+    Raises:
+        ParameterError: It is not such a file, or a value of the node's is wrong.
+    """
+    mine = [section for name, section in _sections(path) if _means(name, node)]
+    given = [section for section in mine if "cameras" in section]
+    return _to_parameters(path, given[-1]).cameras if given else ()
+
+
+def _means(section: str, node: str) -> bool:
+    """As rcl: * stands for one part of a name, ** for any number of them."""
+    parts = [p for p in section.split("/") if p]
+    patterns = {"**": "(/[^/]+)*", "*": "/[^/]+"}
+    return re.fullmatch("".join(patterns.get(p, f"/{re.escape(p)}") for p in parts), node) is not None
 
 
 def _sections(path: Path) -> list[tuple[str, dict[str, object]]]:

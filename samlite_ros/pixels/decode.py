@@ -30,7 +30,8 @@ class _Layout(NamedTuple):
         value_bytes: 1 or 2; 4 of depth in metres.
         to_rgb: Colour conversion of OpenCV; None = RGB already.
         pixel_pair: Two neighbours share their chroma: the width is even.
-        planes_height: Rows of the buffer in halves of the image's height; 3 = a plane of chroma at half height follows.
+        planes_height: Rows of the buffer in halves of the image's height; 3, 4, 6 = a plane of chroma follows, at half
+            height, at half width, or at full size in rows twice as long.
     """
 
     channels: int
@@ -42,6 +43,9 @@ class _Layout(NamedTuple):
 
 _UYVY = _Layout(2, 1, cv2.COLOR_YUV2RGB_UYVY, pixel_pair=True)
 _YUYV = _Layout(2, 1, cv2.COLOR_YUV2RGB_YUYV, pixel_pair=True)
+_NV16, _NV61 = (
+    _Layout(1, 1, c, pixel_pair=True, planes_height=4) for c in (cv2.COLOR_YUV2RGB_YUYV, cv2.COLOR_YUV2RGB_YVYU)
+)
 _COLOUR_CODES = {"rgb": None, "bgr": cv2.COLOR_BGR2RGB, "rgba": cv2.COLOR_RGBA2RGB, "bgra": cv2.COLOR_BGRA2RGB}
 # OpenCV names a Bayer pattern by its second row's second and third pixel, ROS by the first row and the second.
 _BAYER_CODES = {
@@ -67,6 +71,10 @@ _LAYOUTS = {
     "yuyv": _YUYV,
     "nv12": _Layout(1, 1, cv2.COLOR_YUV2RGB_NV12, pixel_pair=True, planes_height=3),
     "nv21": _Layout(1, 1, cv2.COLOR_YUV2RGB_NV21, pixel_pair=True, planes_height=3),
+    "nv16": _NV16,
+    "nv61": _NV61,
+    "nv24": _NV16._replace(pixel_pair=False, planes_height=6),
+    "nv42": _NV61._replace(pixel_pair=False, planes_height=6),
 }
 
 _READS_RGB = hasattr(cv2, "IMREAD_COLOR_RGB")  # from OpenCV 4.10 on; saves a pass over the image
@@ -91,7 +99,8 @@ def decode_image(
     """Decode a raw image message to contiguous RGB.
 
     Args:
-        data: At least step * height bytes (half as much again for nv12 and nv21); more are ignored.
+        data: At least step * height bytes; with a plane of chroma half as much again (nv12, nv21), twice (nv16, nv61)
+            or three times as much (nv24, nv42); more are ignored.
         encoding: Name in sensor_msgs, e.g. 'bgr8'; see `ENCODINGS`.
         height, width: Size [px].
         step: Row stride [bytes]; may include padding, also of less than a pixel.
@@ -112,6 +121,8 @@ def decode_image(
     if layout is None:
         raise ImageDecodeError(f"image encoding {quoted(encoding)} is not one of {', '.join(ENCODINGS)}")
     check_size(width, height, max_pixels)
+    if layout.planes_height > 3:
+        return _of_planes(_padded_rows(data, encoding, layout, height, width, step), layout, height, width)
     rows = _pixel_rows(data, encoding, layout, height, width, step)
     if layout.value_bytes == 1:
         return _to_rgb(rows, layout.to_rgb)
@@ -155,8 +166,27 @@ def decode_depth(
     return values.astype(kind, copy=False)
 
 
+def _of_planes(rows: NDArray[np.uint8], layout: _Layout, height: int, width: int) -> NDArray[np.uint8]:
+    """RGB (height, width, 3) of luma and a plane of chroma in as many rows: packed as OpenCV reads pairs of pixels.
+
+    Where each pixel has its own chroma, it becomes a pair, of which one is kept.
+    """
+    repeats = (layout.planes_height - 2) // 2
+    luma, chroma = rows[:height, :width], rows[height:].reshape(height, -1)[:, : width * repeats]
+    packed = np.stack([luma.repeat(repeats, 1), chroma], 2)
+    return np.ascontiguousarray(_to_rgb(packed, layout.to_rgb)[:, ::repeats])
+
+
 def _pixel_rows(data: Buffer, encoding: str, layout: _Layout, height: int, width: int, step: int) -> NDArray[np.uint8]:
     """uint8 (rows, width, bytes of a pixel): a view of the message without its padding."""
+    padded = _padded_rows(data, encoding, layout, height, width, step)
+    pixel_bytes = layout.channels * layout.value_bytes
+    shape = (len(padded), width, pixel_bytes)
+    return np.lib.stride_tricks.as_strided(padded, shape, (step, pixel_bytes, 1), writeable=False)
+
+
+def _padded_rows(data: Buffer, encoding: str, layout: _Layout, height: int, width: int, step: int) -> NDArray[np.uint8]:
+    """uint8 (rows, step): a view of the message, checked."""
     pixel_bytes = layout.channels * layout.value_bytes
     if (layout.pixel_pair and width % 2) or (layout.planes_height == 3 and height % 2):
         raise ImageDecodeError(f"image of {width} x {height} pixels: {encoding} subsamples colour and needs even sizes")
@@ -171,8 +201,7 @@ def _pixel_rows(data: Buffer, encoding: str, layout: _Layout, height: int, width
             f"image data has {len(raw)} bytes, {rows} rows of {step} bytes ({width} x {height} {encoding}) "
             f"take {rows * step}"
         )
-    padded = raw[: rows * step].reshape(rows, step)
-    return np.lib.stride_tricks.as_strided(padded, (rows, width, pixel_bytes), (step, pixel_bytes, 1), writeable=False)
+    return raw[: rows * step].reshape(rows, step)
 
 
 def _to_rgb(pixels: NDArray[Any], code: int | None) -> NDArray[Any]:
@@ -193,6 +222,11 @@ def decode_labels(data: Buffer, height: int, width: int, step: int) -> NDArray[n
     """
     check_size(width, height)
     return _pixel_rows(data, "mono8", _LAYOUTS["mono8"], height, width, step)[..., 0]
+
+
+def is_depth(encoding: str) -> bool:
+    """An Image's encoding, or a CompressedImage's format, is that of depth, which holds no picture (REP 118)."""
+    return "compresseddepth" in encoding.lower() or encoding.partition(";")[0].strip() in DEPTH_UNITS
 
 
 def decode_compressed_image(data: Buffer, format: str, max_pixels: int = IMAGE_PIXELS) -> NDArray[np.uint8]:

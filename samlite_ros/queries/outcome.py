@@ -91,8 +91,8 @@ class SearchHistory:
         if finding.stamp_ns != known.searched_ns:
             known.count(finding.stamp_ns, finding.seen)
             self.presence, self.last_searched_ns = finding.presence, finding.stamp_ns
-            if finding.seen:
-                self.last_seen_ns, self.last_seen_camera = finding.stamp_ns, camera
+        if finding.seen:  # also where only a later answer from the same search shows it
+            self.last_seen_ns, self.last_seen_camera = finding.stamp_ns, camera
         known.settle(answer_ns, hysteresis)
 
     def outcome(self, cameras: Iterable[str]) -> Outcome:

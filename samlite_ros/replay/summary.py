@@ -25,6 +25,7 @@ class AnswerRecord:
         stamp_ns, at_ns: Of the frame, and when it was published [ns].
         age_ms: Age of its newest knowledge [ms]; NaN = none yet.
         counts: Instances by phrase, of the queries that were searched.
+        searched_ns: By the same phrases, stamps of the images in which the network found what was counted [ns].
     """
 
     camera: str
@@ -32,6 +33,7 @@ class AnswerRecord:
     at_ns: int
     age_ms: float
     counts: dict[str, int]
+    searched_ns: dict[str, int]
 
 
 @dataclass
@@ -56,8 +58,11 @@ class ReplayRecord:
         self.model_id = answer.model_id or self.model_id
         known = answer.keyframe_stamp_ns != NO_STAMP
         age_ms = (answer.stamp_ns - answer.keyframe_stamp_ns) / 1e6 if known else math.nan
-        counts = {r.query.prompt.display: r.count for r in answer.results if r.keyframe_stamp_ns != NO_STAMP}
-        self.answers.append(AnswerRecord(answer.camera, answer.stamp_ns, item.at_ns, age_ms, counts))
+        searched = [r for r in answer.results if r.keyframe_stamp_ns != NO_STAMP]
+        best = {r.query.prompt.display: r for r in sorted(searched, key=lambda r: r.count)}  # of several queries
+        counts = {r.query.prompt.display: best[r.query.prompt.display].count for r in searched}
+        searched_ns = {phrase: best[phrase].keyframe_stamp_ns for phrase in counts}
+        self.answers.append(AnswerRecord(answer.camera, answer.stamp_ns, item.at_ns, age_ms, counts, searched_ns))
 
 
 def summarise(
@@ -73,8 +78,9 @@ def summarise(
 
     Returns:
         model_id; cameras: {name: {frames, answers, and the counters of reuse}}; phrases: {phrase: {answers, seen_in,
-        most_at_once, first_seen_s, last_seen_s}}, of what was answered, carried masks too; queries: how each stands at
-        the end, last_seen_ns being of the newest image in which the network found it; age_ms {p50 p95 max}; faults.
+        most_at_once, first_seen_s, last_seen_s}}, answers and counts with carried masks; queries: how each stands at
+        the end. First and last seen, here and there, are stamps of images in which the network found it. age_ms {p50
+        p95 max}; faults.
     """
     stamps = [a.stamp_ns for a in record.answers]
     start_ns = min(stamps, default=0)
@@ -112,7 +118,7 @@ def _phrases(answers: list[AnswerRecord], start_ns: int) -> dict[str, dict[str, 
     seen: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     for answer in answers:
         for phrase, count in answer.counts.items():
-            seen[phrase].append((answer.stamp_ns, count))
+            seen[phrase].append((answer.searched_ns[phrase], count))
     return {phrase: _phrase(pairs, start_ns) for phrase, pairs in seen.items()}
 
 
@@ -123,7 +129,7 @@ def _phrase(pairs: list[tuple[int, int]], start_ns: int) -> dict[str, Any]:
         "seen_in": len(times_s),
         "most_at_once": max(count for _, count in pairs),
         "first_seen_s": min(times_s, default=None),
-        "last_seen_s": max(times_s, default=None),
+        "last_seen_s": times_s[-1] if times_s else None,
     }
 
 

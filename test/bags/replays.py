@@ -7,7 +7,7 @@ from pathlib import Path
 from bag_world import (
     write_recording,
 )
-from test_reader import cut, drop_metadata
+from test_reader import cut
 
 from samlite_ros.bags.results import RecordedAnswer, ResultBag
 from samlite_ros.parameters.table import Parameters
@@ -37,11 +37,6 @@ def keyframes_only(**more: object) -> ReplayOptions:
 def damage_cut(path: Path) -> None:
     write_recording(path, frames=60)
     cut(path)
-
-
-def damage_metadata(path: Path) -> None:
-    write_recording(path, frames=60, storage="sqlite3")
-    drop_metadata(path)
 
 
 def damage_order(path: Path) -> None:

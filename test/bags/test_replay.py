@@ -22,7 +22,7 @@ from bag_world import (
     stamp_of,
     write_recording,
 )
-from replays import answers_of, damage_cut, damage_metadata, damage_order, keyframes_only
+from replays import answers_of, damage_cut, damage_order, keyframes_only
 from test_reader import write_damaged_images
 
 from samlite_ros.bags.message_types import BAG_MESSAGES, STRING
@@ -61,16 +61,21 @@ def test_every_frame_is_answered_once_with_its_own_stamp(recording: Recording, t
     assert [q["outcome"] for q in outcome.summary["queries"]] == ["FOUND", "FOUND", "NOT_FOUND"]
 
 
-@pytest.mark.parametrize(("latency_s", "behind"), [(0.0, 0), (0.1, 2)])
-def test_the_summary_tells_of_queries_how_they_stand_at_the_end(tmp_path: Path, latency_s: float, behind: int) -> None:
+@pytest.mark.parametrize("propagate", [False, True])
+@pytest.mark.parametrize(("latency_s", "behind"), [(0.0, 0), (0.1, 2), (0.37, 8)])
+def test_the_summary_tells_of_queries_how_they_stand_at_the_end(
+    tmp_path: Path, latency_s: float, behind: int, propagate: bool
+) -> None:
     """Statuses are published where something turns, which may be long before the end."""
     write_recording(tmp_path / "in", frames=24)
-    options = keyframes_only(profile=LatencyProfile(latency_s, 0.0))
+    options = keyframes_only(profile=LatencyProfile(latency_s, 0.0), parameters=Parameters(propagate=propagate))
     summary = replay(tmp_path / "in", tmp_path / "out", options, colour_segmenter()).summary
     red, green, yellow = summary["queries"]
     last_ns = summary["first_stamp_ns"] + round(summary["phrases"]["red thing"]["last_seen_s"] * 1e9)
-    assert red["last_seen_ns"] == green["last_seen_ns"] == last_ns
-    assert stamp_of(23 - behind) <= last_ns <= stamp_of(23)
+    for query in (red, green):
+        told_ns = summary["first_stamp_ns"] + round(summary["phrases"][query["text"]]["last_seen_s"] * 1e9)
+        assert query["last_seen_ns"] == told_ns
+    assert stamp_of(23 - behind - propagate) <= last_ns <= stamp_of(23)
     assert (yellow["last_seen_ns"], summary["phrases"]["yellow thing"]["last_seen_s"]) == (0, None)
 
 
@@ -181,7 +186,6 @@ def test_results_are_not_overwritten(recording: Recording, tmp_path: Path) -> No
     ("make", "least_answers", "words"),
     [
         (damage_cut, 20, "ends in the middle"),
-        (damage_metadata, 60, "metadata.yaml is missing"),
         (damage_order, 60, "recorded after one with a newer stamp"),
         (write_damaged_images, 2, "rgb77"),
     ],

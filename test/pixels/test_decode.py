@@ -103,6 +103,22 @@ def test_subsampled_encodings_are_opencvs(encoding, code, rows):
     np.testing.assert_array_equal(rgb, cv2.cvtColor(data, code)[..., ::-1])
 
 
+@pytest.mark.parametrize(("encoding", "order"), [("nv16", 1), ("nv61", -1), ("nv24", 1), ("nv42", -1)])
+@pytest.mark.parametrize("padding", [0, 6])
+def test_planes_of_chroma_at_full_height_are_opencvs_packed_pixels(encoding, order, padding):
+    full = encoding in ("nv24", "nv42")
+    random = np.random.default_rng(3)
+    luma = random.integers(0, 256, (8, 10), np.uint8)
+    u, v = random.integers(0, 256, (2, 8, 10 if full else 5), np.uint8)
+    chroma = np.stack([u, v][::order], 2).reshape(8, -1)
+    planes = [np.pad(luma, ((0, 0), (0, padding))), np.pad(chroma, ((0, 0), (0, padding * (2 if full else 1))))]
+    rgb = decode_image(b"".join(p.tobytes() for p in planes), encoding, 8, 10, 10 + padding)
+    for column in range(10):
+        at = column if full else column // 2
+        packed = np.stack([luma[:, [column, column]], np.stack([u[:, at], v[:, at]], 1)], 2)
+        np.testing.assert_array_equal(rgb[:, column], cv2.cvtColor(packed, cv2.COLOR_YUV2RGB_YUYV)[:, 0])
+
+
 @pytest.mark.parametrize("container", [bytes, bytearray, memoryview, lambda b: array.array("B", b)])
 def test_buffers_and_ownership(container):
     data = container(bytearray(range(2 * 3 * 3)))
@@ -115,7 +131,7 @@ def test_buffers_and_ownership(container):
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_smallest_image(encoding):
-    assert decode_image(bytes(64), encoding, 2, 2, 16).shape == (2, 2, 3)
+    assert decode_image(bytes(96), encoding, 2, 2, 16).shape == (2, 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +152,8 @@ def test_smallest_image(encoding):
         ({"data": b""}, ["0 bytes", "96"]),
         ({"encoding": "yuv422", "width": 7}, ["7 x 4", "even"]),
         ({"encoding": "nv12", "height": 3}, ["8 x 3", "even"]),
+        ({"encoding": "nv16", "width": 7}, ["7 x 4", "even"]),
+        ({"encoding": "nv24", "step": 9}, ["96 bytes", "108"]),
     ],
 )
 def test_impossible_messages_are_refused_by_name(change, names):

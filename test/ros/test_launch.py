@@ -2,16 +2,21 @@
 
 import contextlib
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from graph import graph
+from graph import graph, stamp_of
 from launch_standin import command_lines, notes
 from node_process import NodeProcess
 from ros_install import find_in_ros
 
+from samlite_ros.bags.frames import image_topics
+from samlite_ros.bags.index import index_bag
+from samlite_ros.bags.reader import BagReader
+from samlite_ros.demo.make_bag import MadeBag, make_bag
 from samlite_ros.scenes import Sequence, SequenceOptions, matches
 
 SHARE = find_in_ros("share/samlite_ros")
@@ -44,7 +49,10 @@ def start_of(words):
         ({}, ["--params-file", str(SHARE / "config/samlite.yaml")]),
         ({}, ["-p", "use_sim_time:=false"]),
         ({"use_sim_time": "true"}, ["-p", "use_sim_time:=true"]),
-        ({"params_file": __file__}, ["--params-file", __file__]),
+        (
+            {"params_file": f"{SHARE}/launch/../config/samlite.yaml"},
+            ["--params-file", f"{SHARE}/launch/../config/samlite.yaml"],
+        ),
         ({"namespace": "robot1"}, ["-r", "__ns:=/robot1"]),
         ({"image": "/front/color"}, ["-r", "image:=/front/color"]),
         ({"image_transport": "compressed"}, ["-p", "image_transport:=compressed"]),
@@ -78,6 +86,30 @@ def test_arguments_reach_the_command_line(arguments, expected):
     (words,) = command_lines(SAMLITE, **arguments)
     assert words[0] == "samlite_node"
     assert any(words[i : i + 2] == expected for i in range(len(words))), words
+
+
+def two_cameras(tmp_path, section):
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump({section: {"ros__parameters": {"cameras": ["front", "rear"]}}}))
+    return str(path)
+
+
+@pytest.mark.parametrize("section", ["/**", "/r1/samlite", "/*/samlite", "/**/samlite"])
+def test_image_and_reliability_are_for_the_cameras_of_the_parameter_file(tmp_path, section):
+    given = {"params_file": two_cameras(tmp_path, section), "namespace": "r1", "reliability": "reliable"}
+    (words,) = command_lines(SAMLITE, **given, image="/f/color,/r/color")
+    assert words[-4:] == ["-r", "front/image:=/f/color", "-r", "rear/image:=/r/color"]
+    assert "qos_overrides./r/color.subscription.reliability:=reliable" in words
+    with pytest.raises(ValueError, match=r"a topic for each of 2 cameras \(front, rear\)"):
+        command_lines(SAMLITE, **given, image="/cam")
+    (words,) = command_lines(SAMLITE, **given, cameras="left", image="/l")
+    assert words[-2:] == ["-r", "left/image:=/l"]
+
+
+@pytest.mark.parametrize("section", ["/r2/samlite", "other", "/samlite"])
+def test_cameras_of_other_nodes_are_not_ours(tmp_path, section):
+    given = {"params_file": two_cameras(tmp_path, section), "namespace": "r1", "image": "/cam"}
+    assert command_lines(SAMLITE, **given)[0][-2:] == ["-r", "image:=/cam"]
 
 
 @pytest.mark.parametrize(
@@ -198,14 +230,78 @@ def test_the_demo_s_command_lines_answer_frames():
         answers_rest_on_a_search(client)
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("launch_ros"), reason="launch_ros is not installed")
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("launch") / "bag"
+    make_bag(folder, MadeBag(kind="still", seed=1, scenes=SequenceOptions(size=(120, 160), rate_hz=10.0, frames=10)))
+    return folder
+
+
+def all_frames_of_the_bag_are_answered(client, bag):
+    """But the last, which a player that loops lets the first one follow at once."""
+    with BagReader(bag) as reader:
+        expected = {entry.stamp_ns for entry in index_bag(reader, image_topics(reader)).entries[:-1]}
+    answers = client.listen_to_outputs("segmentation")["segmentation"]
+    client.wait_for(lambda: expected <= {stamp_of(a.header.stamp) for a in answers}, "answer for every frame")
+
+
+def test_the_replay_s_command_lines_answer_every_frame(bag):
+    given = {"bag": str(bag), "image": "/camera/image", "queries": "ball", "player": "samlite", "loop": "true"}
+    node, player = command_lines(REPLAY, **given)
+    with (
+        graph(start_of(node)) as (client, _),
+        contextlib.closing(NodeProcess(start_of(player), client.node.context.get_domain_id())),
+    ):
+        all_frames_of_the_bag_are_answered(client, bag)
+
+
+needs_launch = pytest.mark.skipif(not importlib.util.find_spec("launch_ros"), reason="launch_ros is not installed")
+
+
+def really(path, **arguments):
+    return [sys.executable, "-c", REAL_LAUNCH, str(path), *(f"{name}:={value}" for name, value in arguments.items())]
+
+
+@needs_launch
 @pytest.mark.parametrize(
-    ("path", "arguments"), [(SAMLITE, ["queries:=red ball, yes"]), (DEMO, ["queries:=yes,red ball", "rate:=5.0"])]
+    ("path", "arguments"), [(SAMLITE, {"queries": "red ball, yes"}), (DEMO, {"queries": "yes,red ball", "rate": "5.0"})]
 )
 def test_real_launch(path, arguments):
-    command = [sys.executable, "-c", REAL_LAUNCH, str(path), *arguments]
-    with graph(command) as (client, launch):
+    with graph(really(path, **arguments)) as (client, launch):
         client.wait_until_active("yes", "parameters")
         if path == DEMO:
             answers_rest_on_a_search(client)
         assert launch.interrupt(30) == 0
+
+
+@needs_launch
+def test_real_launch_of_a_replay(bag, monkeypatch):
+    monkeypatch.setenv("PATH", os.pathsep.join([str(find_in_ros("lib/samlite_ros")), os.environ["PATH"]]))
+    given = {"bag": bag, "image": "/camera/image", "queries": "ball", "player": "samlite", "loop": "true", "delay": "1"}
+    with graph(really(REPLAY, **given)) as (client, launch):
+        all_frames_of_the_bag_are_answered(client, bag)
+        assert launch.interrupt(30) == 0
+
+
+@needs_launch
+def test_real_launch_with_namespace_parameter_file_and_topics_of_its_cameras(tmp_path):
+    given = {"params_file": two_cameras(tmp_path, "/**"), "namespace": "r1", "reliability": "reliable"}
+    with graph(really(SAMLITE, **given, image="/f/color,color", device="cpu", image_size="0")) as (client, launch):
+        for line in ("listens to /f/color (raw, reliable)", "listens to /r1/color (raw, reliable)"):
+            client.wait_for(lambda line=line: line in launch.log(), line)
+        assert launch.interrupt(30) == 0
+
+
+@needs_launch
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"reliability": "maybe"}, "reliability must be reliable or best_effort"),
+        ({"params_file": "/nowhere.yaml"}, "there is no file '/nowhere.yaml'"),
+        ({"params_file": str(SHARE / "config/fastdds.xml")}, "no section for a node"),
+    ],
+)
+def test_real_launch_refuses_in_a_line(arguments, words):
+    with graph(really(SAMLITE, **arguments)) as (client, launch):
+        client.wait_for(lambda: words in launch.log(), words)
+        assert "Traceback" not in launch.log()
