@@ -33,6 +33,8 @@ ROOT = Path(__file__).resolve().parent.parent
 WHEELS = ROOT / "pip_ros/wheels"
 PRODUCT_EXTRAS = ("bags", "bench", "export", "plots")
 DEVELOPER_EXTRAS = ("lint", "test")
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 14)
+"""Wheels of ROS 2 and of all that we depend on are there for these."""
 CONSTRAINTS = ROOT / "constraints.txt"
 COLCON_SOURCES = (
     "CMakeLists.txt",
@@ -125,12 +127,12 @@ def parse_arguments() -> argparse.Namespace:
 
 def check_machine(env: Environment) -> None:
     """Raise a BootstrapError that names what the machine lacks."""
-    if not (3, 10) <= sys.version_info[:2] <= (3, 13):
-        found = ".".join(map(str, sys.version_info[:2]))
+    if not OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
+        oldest, newest, found = (".".join(map(str, v)) for v in (OLDEST_PYTHON, NEWEST_PYTHON, sys.version_info[:2]))
         raise BootstrapError(
-            f"Python 3.10 to 3.13 is needed, this is {found}: add PYTHON=python3.12 to the make command"
+            f"Python {oldest} to {newest} is needed, this is {found}: add PYTHON=python3.12 to the make command"
         )
-    if env.oldest and sys.version_info[:2] != (3, 10):
+    if env.oldest and sys.version_info[:2] != OLDEST_PYTHON:
         raise BootstrapError("the oldest versions are there for Python 3.10: add PYTHON=python3.10 to the make command")
     if env.from_wheels and (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         raise BootstrapError(
