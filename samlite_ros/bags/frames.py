@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -17,7 +18,9 @@ from samlite_ros.streaming.companions import Companions
 from samlite_ros.types import CameraCalibration, DepthImage, Frame
 
 IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
-COMPANION_TYPES = (IMAGE, CAMERA_INFO)
+COMPANION_TYPES = (IMAGE, COMPRESSED_IMAGE, CAMERA_INFO)
+COMPANION_WAIT_NS = 150_000_000
+"""A frame waits for its depth image until the frames are so much newer [ns], as in the node."""
 MAX_HELD_BYTES = 1 << 30
 """Messages may wait for one with an older stamp up to this size; a bag that needs more is not one recording."""
 
@@ -86,7 +89,7 @@ def _depth_topics(reader: BagReader, topics: Sequence[str]) -> set[str]:
 
 def _is_depth(message: RawMessage) -> bool:
     try:
-        content = deserialize(message.data, message.type_name)
+        content = deserialize(message.data, message.type_name, message.definition)
     except BagError:
         return False
     return is_depth(content.encoding if hasattr(content, "encoding") else content.format)
@@ -156,7 +159,7 @@ def decode_frame(message: RawMessage, camera: str) -> DecodedFrame:
 
 
 def _to_frame(message: RawMessage, camera: str) -> Frame:
-    content = deserialize(message.data, message.type_name)
+    content = deserialize(message.data, message.type_name, message.definition)
     return read_frame(content, frame_stamp_ns(message) or message.log_time_ns, camera)
 
 
@@ -172,12 +175,15 @@ def read_frames(
         reader: The bag.
         index: See `index_bag`.
         cameras: Camera name by topic.
-        companions: See `bag_companions`; None = frames travel alone.
+        companions: See `bag_companions`; None = frames travel alone. What was recorded soon after its frame counts.
     """
+    waiting: deque[DecodedFrame] = deque()
+    newest_ns = 0
     found = companions or {}
     for message in messages_in_order(reader, index, found.keys() - cameras.keys()):
         if message.topic not in cameras:
             found[message.topic].put(message)
+            yield from _complete(waiting, found, newest_ns)
             continue
         decoded = decode_frame(message, cameras[message.topic])
         if decoded.frame is None:
@@ -185,11 +191,30 @@ def read_frames(
             reader.add_fault(f"{reader.path}: {message.topic}, stamp {at} ns: {decoded.damage}")
         elif message.topic in found:
             decoded = decoded._replace(frame=found[message.topic].attach(decoded.frame))
-        yield decoded
+        newest_ns = max(newest_ns, decoded.frame.stamp_ns if decoded.frame else 0)
+        waiting.append(decoded)
+        yield from _complete(waiting, found, newest_ns)
+    yield from waiting
+
+
+def _complete(
+    waiting: deque[DecodedFrame], companions: Mapping[str, Companions], newest_ns: int
+) -> Iterator[DecodedFrame]:
+    """Those that wait for nothing any more, in order."""
+    while waiting:
+        decoded = waiting[0]
+        found = companions.get(decoded.message.topic)
+        if decoded.frame is not None and found is not None:
+            frame = found.complete(decoded.frame)
+            waiting[0] = decoded = decoded._replace(frame=frame)
+            is_late = newest_ns - frame.stamp_ns > COMPANION_WAIT_NS or found.has_passed(frame)
+            if not is_late and (frame.depth is None or frame.calibration is None):
+                return
+        yield waiting.popleft()
 
 
 def bag_companions(reader: BagReader, cameras: Mapping[str, str], topics: Mapping[str, str]) -> dict[str, Companions]:
-    """What finds the companions of each camera's frames: as in the node, those recorded before their frame.
+    """What finds the companions of each camera's frames: as in the node.
 
     Args:
         reader: The bag.
@@ -212,4 +237,4 @@ def bag_companions(reader: BagReader, cameras: Mapping[str, str], topics: Mappin
 
 
 def _read_companion(message: RawMessage) -> DepthImage | CameraCalibration:
-    return read_companion(deserialize(message.data, message.type_name))
+    return read_companion(deserialize(message.data, message.type_name, message.definition))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from samlite_ros.bags.message_types import LABEL_INFO, SEGMENTATION, deserialize, typestore
+from samlite_ros.bags.message_types import LABEL_INFO, SEGMENTATION, deserialize, recorded_types, typestore
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.errors import BagError
 from samlite_ros.foreign.stamps import read_stamp_ns
@@ -39,7 +39,7 @@ class ResultBag:
         path: The bag.
 
     Raises:
-        BagError: No bag, no Segmentation in it, or that of another version of the package.
+        BagError: No bag, no Segmentation in it, or none of any version of the package.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -55,7 +55,7 @@ class ResultBag:
         """All answers in the order in which they were published; a damaged one is noted as a fault and left out."""
         for message in self.reader.messages(self.topics):
             try:
-                content = deserialize(message.data, SEGMENTATION)
+                content = deserialize(message.data, SEGMENTATION, message.definition)
                 answer = name_phrases(read_segmentation(content), self._names[message.topic])
             except (BagError, ValueError) as error:
                 self.reader.add_fault(f"{self.reader.path}: {message.topic}: an answer is damaged: {one_line(error)}")
@@ -71,7 +71,8 @@ class ResultBag:
     def _check_version(self) -> None:
         ours = typestore().hash_rihs01(SEGMENTATION)
         for topic in (self.reader.topics[name] for name in self.topics):
-            if topic.type_hash not in ("", ours):
+            is_ours = topic.type_hash in ("", ours)
+            if not is_ours and recorded_types(SEGMENTATION, topic.definition) is None:
                 self.reader.close()
                 raise BagError(
                     f"{self.reader.path}: {topic.name} is of another version of {SEGMENTATION}: replay again"
@@ -84,7 +85,7 @@ class ResultBag:
         for message in self.reader.messages([t for t in info_topic if t in self.reader.topics]):
             if message.type_name == LABEL_INFO:
                 try:
-                    info = to_label_info(deserialize(message.data, LABEL_INFO))
+                    info = to_label_info(deserialize(message.data, LABEL_INFO, message.definition))
                 except (BagError, ValueError) as error:
                     self.reader.add_fault(f"{self.reader.path}: {message.topic}: names are damaged: {one_line(error)}")
                     continue

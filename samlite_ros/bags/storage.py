@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple, Protocol
 
 import lz4.frame
-from rosbags.interfaces import Qos
+from rosbags.interfaces import MessageDefinitionFormat, Qos
 from rosbags.rosbag2 import Reader
 from zstandard import ZstdDecompressor, ZstdError
 
@@ -28,22 +28,27 @@ LZ4_MAGIC = b"\x04\x22\x4d\x18"
 
 
 class RawMessage(NamedTuple):
-    """One recorded message: its topic, type, when it was recorded [ns], and its CDR bytes."""
+    """One recorded message: its topic, type, when it was recorded [ns], its CDR bytes, and `Topic.definition`."""
 
     topic: str
     type_name: str
     log_time_ns: int
     data: bytes
+    definition: str = ""
 
 
 class Topic(NamedTuple):
-    """One topic of a bag. `qos` is empty where the bag does not say."""
+    """One topic of a bag; what the bag does not say is empty.
+
+    `definition` is the text of its messages' type, with all that it is made of, as its recorder knew it.
+    """
 
     name: str
     type_name: str
     message_count: int
     qos: tuple[Qos, ...] = ()
     type_hash: str = ""
+    definition: str = ""
 
 
 class Storage(Protocol):
@@ -93,7 +98,8 @@ class WholeStorage:
             qos = tuple(getattr(connection.ext, "offered_qos_profiles", ()))
             type_name = ros_type(connection.msgtype, getattr(connection.ext, "serialization_format", ""))
             self._types[connection.topic] = type_name
-            self.topics[connection.topic] = Topic(connection.topic, type_name, count, qos, connection.digest)
+            text = connection.msgdef.data if connection.msgdef.format is MessageDefinitionFormat.MSG else ""
+            self.topics[connection.topic] = Topic(connection.topic, type_name, count, qos, connection.digest, text)
         if path.suffix == ".mcap":
             self._check_index()
 
@@ -105,7 +111,9 @@ class WholeStorage:
         count = 0
         for connection, log_time_ns, data in self._reader.messages(connections):
             count += 1
-            yield RawMessage(connection.topic, self._types[connection.topic], log_time_ns, decompressed(data))
+            definition = self.topics[connection.topic].definition
+            type_name = self._types[connection.topic]
+            yield RawMessage(connection.topic, type_name, log_time_ns, decompressed(data), definition)
         missing = sum(c.msgcount for c in connections) - count
         if missing > 0:
             raise BagError(f"{missing} more are in its index, but damaged")

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from samlite_ros.errors import ImageDecodeError
 from samlite_ros.live.failure_log import described
+from samlite_ros.live.locating import Locating
 from samlite_ros.live.mailbox import Mailbox
 from samlite_ros.streaming.companions import Companions
 from samlite_ros.streaming.jobs import KeyframeJob
@@ -84,6 +85,7 @@ class StreamWorker:
         decode: Turns an image message and its time [ns] into a frame; raises ImageDecodeError.
         sink: Where answers go.
         companions: What belongs to the frames; None = nothing is looked for.
+        locating: Finds the places of answers, with these companions; None = nobody does.
         on_work: Called when the network may find a job here.
         on_answer: Called with each published answer.
         on_failure: Called with what went wrong, in words.
@@ -97,13 +99,15 @@ class StreamWorker:
         sink: AnswerSink,
         *,
         companions: Companions | None = None,
+        locating: Locating | None = None,
         on_work: Callable[[], None],
         on_answer: Callable[[Segmentation], None],
         on_failure: Callable[[str], None],
     ) -> None:
         self.camera = camera
         self.counters = StreamCounters()
-        self._decode, self._sink, self._companions = decode, sink, companions
+        self._decode, self._sink = decode, sink
+        self._companions, self._locating = companions, locating
         self._on_work, self._on_answer, self._on_failure = on_work, on_answer, on_failure
         self._mailbox: Mailbox[tuple[Any, Stamp]] = Mailbox()
         self._pipeline = StreamingPipeline(options, camera)
@@ -178,9 +182,11 @@ class StreamWorker:
             self._mailbox.put((message, stamp))
 
     def put_companion(self, message: Any) -> None:
-        """Take a message that belongs to a frame, while active: what `companions` read. It wakes nobody."""
+        """Take a message that belongs to a frame, while active: what `companions` read. It wakes who waits for it."""
         if self._active and self._companions is not None:
             self._companions.put(message)
+            if self._locating is not None and self._locating.is_waiting:
+                self._mailbox.post(self._locating.advance)
 
     def set_active(self, active: bool) -> None:
         """Answer images from now on, or no more."""
@@ -299,7 +305,7 @@ class StreamWorker:
 
     def _step(self, frame: Frame) -> None:
         self.counters.last_stamp_ns = frame.stamp_ns
-        if self._companions is not None:
+        if self._companions is not None and self._companions.expected:
             frame = self._companions.attach(frame)
         with self._pipeline_lock:
             answer = self._pipeline.step(frame)
@@ -331,6 +337,8 @@ class StreamWorker:
         if answer.keyframe_stamp_ns != NO_STAMP:
             self.counters.answer_age_ns = answer.stamp_ns - answer.keyframe_stamp_ns
         self._on_answer(answer)
+        if self._locating is not None:
+            self._locating.add(answer, frame)
 
     def _set_options(self, options: StreamingOptions, search_always: bool) -> None:
         self._search_always = search_always
@@ -349,6 +357,8 @@ class StreamWorker:
         self._sink.forget()
         if self._companions is not None:
             self._companions.clear()
+        if self._locating is not None:
+            self._locating.clear()
         self._reset()
 
     def _reset(self) -> None:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from samlite_ros.foreign.stamps import NS_PER_S
 from samlite_ros.pixels.masks import encode_rle
-from samlite_ros.queries import QueryStatus
-from samlite_ros.types import Instance, QueryMatch, QueryResult, Segmentation, Vocabulary
+from samlite_ros.queries import LastPlace, QueryStatus
+from samlite_ros.types import NO_STAMP, Instance, QueryMatch, QueryResult, Segmentation, Vocabulary
 
 
 class MessageFactory(Protocol):
@@ -28,7 +28,7 @@ class MessageFactory(Protocol):
 
         Args:
             type_name: E.g. 'samlite_ros/msg/Segmentation'.
-            fields: All of its fields; no numpy scalars.
+            fields: Its fields, no numpy scalars; those left out are zero or empty.
         """
         ...
 
@@ -177,17 +177,18 @@ def _detection_message(make: MessageFactory, header: Any, instance: Instance) ->
     return make.new(
         "vision_msgs/msg/Detection2D",
         header=header,
-        results=[_hypothesis_message(make, m) for m in instance.matches],
+        results=[hypothesis_message(make, m, _no_pose(make)) for m in instance.matches],
         bbox=box_message(make, instance.box_xyxy),
         id=str(instance.track_id) if instance.track_id else "",
     )
 
 
-def _hypothesis_message(make: MessageFactory, match: QueryMatch) -> Any:
+def hypothesis_message(make: MessageFactory, match: QueryMatch, pose: Any) -> Any:
+    """vision_msgs/ObjectHypothesisWithPose; `pose` is a geometry_msgs/PoseWithCovariance."""
     hypothesis = make.new(
         "vision_msgs/msg/ObjectHypothesis", class_id=match.query.prompt.display, score=float(match.score)
     )
-    return make.new("vision_msgs/msg/ObjectHypothesisWithPose", hypothesis=hypothesis, pose=_no_pose(make))
+    return make.new("vision_msgs/msg/ObjectHypothesisWithPose", hypothesis=hypothesis, pose=pose)
 
 
 def _no_pose(make: MessageFactory) -> Any:
@@ -218,7 +219,17 @@ def query_status_message(make: MessageFactory, status: QueryStatus) -> Any:
         last_seen=time_message(make, status.last_seen_ns),
         last_seen_camera=status.last_seen_camera,
         expires=time_message(make, status.expires_ns),
+        last_place=_last_place_message(make, status.last_place),
+        last_place_sigma=status.last_place.sigma_m if status.last_place else 0.0,
     )
+
+
+def _last_place_message(make: MessageFactory, place: LastPlace | None) -> Any:
+    """geometry_msgs/PointStamped; stamp 0 = never."""
+    x, y, z = place.position_m if place else (0.0, 0.0, 0.0)
+    header = header_message(make, place.stamp_ns if place else NO_STAMP, place.frame_id if place else "")
+    point = make.new("geometry_msgs/msg/Point", x=x, y=y, z=z)
+    return make.new("geometry_msgs/msg/PointStamped", header=header, point=point)
 
 
 def query_status_array_message(make: MessageFactory, statuses: Sequence[QueryStatus], epoch: int, now_ns: int) -> Any:

@@ -22,9 +22,11 @@ from samlite_ros.messages.fill import (
     label_info_message,
     segmentation_message,
 )
+from samlite_ros.messages.fill_places import detections_3d_message, markers_message, points_message
 from samlite_ros.messages.topics import INPUTS, Qos, Topic, render_rows
 from samlite_ros.pixels.masks import LabelImages, label_images
 from samlite_ros.pixels.overlay import draw_legend, draw_overlay
+from samlite_ros.space.locator import Located
 from samlite_ros.types import Frame, Segmentation, Vocabulary
 
 
@@ -35,10 +37,13 @@ class AnsweredFrame:
         answer: The answer.
         frame: The frame that it answers.
         jpeg_quality: Of compressed pictures, 1 to 100.
+        located: Where its things are; None = not known.
     """
 
-    def __init__(self, answer: Segmentation, frame: Frame, jpeg_quality: int = 80) -> None:
-        self.answer, self.frame, self.jpeg_quality = answer, frame, jpeg_quality
+    def __init__(
+        self, answer: Segmentation, frame: Frame, jpeg_quality: int = 80, located: Located | None = None
+    ) -> None:
+        self.answer, self.frame, self.jpeg_quality, self.located = answer, frame, jpeg_quality, located
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -83,11 +88,13 @@ class Output(Topic):
         fill: Makes the message.
         per_epoch: Published before the first answer with other labels, whoever listens; else with every answer, while
             somebody subscribes.
+        spatial: Made of places: only where they are known, and not before.
     """
 
     kind: Kind
     fill: Fill
     per_epoch: bool = False
+    spatial: bool = False
 
 
 def _image(pixels: Callable[[AnsweredFrame], NDArray[Any]], encoding: str) -> Fill:
@@ -106,6 +113,15 @@ def _label_info(make: MessageFactory, answered: AnsweredFrame) -> Any:
 def _jpeg(make: MessageFactory, answered: AnsweredFrame) -> Any:
     answer = answered.answer
     return compressed_image_message(make, answered.overlay, answered.jpeg_quality, answer.stamp_ns, answer.frame_id)
+
+
+def _of_places(fill: Callable[[MessageFactory, Located], Any]) -> Fill:
+    def fill_located(make: MessageFactory, answered: AnsweredFrame) -> Any:
+        if answered.located is None:
+            raise ValueError(f"the places in the frame of stamp {answered.answer.stamp_ns} ns are not known")
+        return fill(make, answered.located)
+
+    return fill_located
 
 
 _RESULT = Qos(5)
@@ -177,6 +193,33 @@ CAMERA_OUTPUTS = (
         meaning="the same as JPEG",
         kind=Kind.PICTURE,
         fill=_jpeg,
+    ),
+    Output(
+        name="~/detections_3d",
+        type_name="vision_msgs/msg/Detection3DArray",
+        qos=_RESULT,
+        meaning="where things are [m]: class_id is the phrase, id the track; with covariance and box; needs depth",
+        kind=Kind.RESULT,
+        fill=_of_places(detections_3d_message),
+        spatial=True,
+    ),
+    Output(
+        name="~/markers",
+        type_name="visualization_msgs/msg/MarkerArray",
+        qos=_PICTURE,
+        meaning="the same for RViz and Foxglove: boxes and names",
+        kind=Kind.PICTURE,
+        fill=_of_places(markers_message),
+        spatial=True,
+    ),
+    Output(
+        name="~/points",
+        type_name="sensor_msgs/msg/PointCloud2",
+        qos=_PICTURE,
+        meaning="points of the things alone, thinned: x, y, z, class_id, instance (1-based, as in `~/instance_image`)",
+        kind=Kind.LABELS,
+        fill=_of_places(points_message),
+        spatial=True,
     ),
 )
 QUERY_STATUS = Topic(

@@ -48,6 +48,7 @@ class Topic:
 
 
 _CAMERA = Qos(1, reliable=False, overridable=True)  # best effort reads every camera; depth 1 keeps no stale frame
+_DEPTH = Qos(4, reliable=False)  # it comes between images: none may be lost while the executor is busy
 _QUERIES = Qos(1000)  # a burst must survive a busy executor
 
 IMAGE = Topic(
@@ -61,6 +62,24 @@ COMPRESSED_IMAGE = Topic(
     type_name="sensor_msgs/msg/CompressedImage",
     qos=_CAMERA,
     meaning="instead of `image`, with `image_transport: compressed`",
+)
+DEPTH = Topic(
+    name="depth",
+    type_name="sensor_msgs/msg/Image",
+    qos=_DEPTH,
+    meaning="16UC1 or 32FC1, registered to `image`; parameter `depth_topics`, else found beside `image`",
+)
+COMPRESSED_DEPTH = Topic(
+    name="depth/compressedDepth",
+    type_name="sensor_msgs/msg/CompressedImage",
+    qos=_DEPTH,
+    meaning="instead of `depth`: a PNG, where only that is published or the parameter says so",
+)
+CAMERA_INFO = Topic(
+    name="camera_info",
+    type_name="sensor_msgs/msg/CameraInfo",
+    qos=_DEPTH,
+    meaning="calibration; parameter `camera_info_topics`, else found beside `image`",
 )
 QUERY = Topic(
     name="~/query",
@@ -77,7 +96,7 @@ QUERY_SET = Topic(
 QUERY_TEXT = Topic(
     name="~/query_text", type_name="std_msgs/msg/String", qos=_QUERIES, meaning="comma-separated phrases"
 )
-INPUTS = (IMAGE, COMPRESSED_IMAGE, QUERY, QUERY_SET, QUERY_TEXT)
+INPUTS = (IMAGE, COMPRESSED_IMAGE, DEPTH, COMPRESSED_DEPTH, CAMERA_INFO, QUERY, QUERY_SET, QUERY_TEXT)
 
 
 def render_rows(direction: str, topics: Sequence[Topic]) -> str:

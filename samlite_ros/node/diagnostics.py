@@ -16,6 +16,7 @@ from samlite_ros.node.camera_report import StreamReport
 from samlite_ros.node.console import Console
 from samlite_ros.node.facts import ERROR, OK, WARN, NodeFacts, Rate, Status
 from samlite_ros.node.image_input import ImageInput
+from samlite_ros.node.positions import Positions
 from samlite_ros.queries import HoldUps
 
 AWAY = "the network's process has ended and is started again"
@@ -147,12 +148,19 @@ class Report:
         node: Full name of the node.
         streams: The cameras' workers.
         inputs: Their subscriptions.
+        positions: What locates their things.
         console: Hears of changes.
     """
 
     def __init__(
-        self, node: str, streams: Sequence[StreamWorker], inputs: Sequence[ImageInput], console: Console
+        self,
+        node: str,
+        streams: Sequence[StreamWorker],
+        inputs: Sequence[ImageInput],
+        positions: Sequence[Positions],
+        console: Console,
     ) -> None:
+        self._positions = positions
         self._node, self._console = node, console
         self._node_report, self._network = NodeReport(), NetworkReport()
         self._streams = [StreamReport(s, i, console) for s, i in zip(streams, inputs, strict=True)]
@@ -171,6 +179,13 @@ class Report:
             self._node_report.status(facts),
             self._network.status(counters, facts),
             *(stream.status(facts, image_timeout_s) for stream in self._streams),
+            *(self._positions_status(positions, facts) for positions in self._positions),
         ]
         messages = [_message(self._node, status) for status in statuses]
         return DiagnosticArray(header=header_message(RCLPY, now_ns, ""), status=messages)
+
+    def _positions_status(self, positions: Positions, facts: NodeFacts) -> Status:
+        """WARN where places are asked for and cannot be told."""
+        active = facts.state == "active"
+        state, line = positions.look(self._console) if active else ("", facts.state)
+        return (WARN if state else OK, positions.name, line, positions.values())

@@ -35,6 +35,7 @@ from samlite_ros.node.facts import NodeFacts
 from samlite_ros.node.image_input import ImageInput
 from samlite_ros.node.model import Model
 from samlite_ros.node.parameter_server import check_qos_overrides, declare_parameters, unknown_parameters, values_of
+from samlite_ros.node.positions import Positions, make_positions
 from samlite_ros.node.publishers import CameraPublishers
 from samlite_ros.node.qos import QosWatch
 from samlite_ros.node.query_input import QueryInput
@@ -43,6 +44,7 @@ from samlite_ros.node.transitions import Transitions, told
 from samlite_ros.parameters.table import Parameters, updated
 from samlite_ros.queries import PARAMETER_CLIENT, QueryRegistry, Refusal, State
 from samlite_ros.segmenter.load import SegmenterFactory, load_segmenter
+from samlite_ros.space.locator import Located
 from samlite_ros.streaming.stamps import Stamp
 from samlite_ros.types import Frame, Prompt, Segmentation
 
@@ -91,7 +93,12 @@ class SamliteNode(LifecycleNode):
             CameraPublishers(self._qos, name, self._values.overlay_jpeg_quality, listened)
             for name in self._values.camera_names
         ]
-        self._streams = [self._make_stream(publishers) for publishers in self._camera_publishers]
+        self._positions, self._target_fault = make_positions(
+            self, self._qos, self._values, self._camera_publishers, self._on_places
+        )
+        self._streams = [
+            self._make_stream(*pair) for pair in zip(self._camera_publishers, self._positions, strict=True)
+        ]
         self._network = NetworkWorker(
             self._streams,
             on_prompt=lambda prompt, error: self._post(lambda: self._on_prompt(prompt, error)),
@@ -136,6 +143,9 @@ class SamliteNode(LifecycleNode):
         """Take the model that was loaded; fails with a line in the log where it could not be."""
         if not self._model.take():
             self.get_logger().error(self._model.failure)
+            return TransitionCallbackReturn.FAILURE
+        if self._target_fault:
+            self.get_logger().error(self._target_fault)
             return TransitionCallbackReturn.FAILURE
         if self._values.opencv_threads:
             cv2.setNumThreads(self._values.opencv_threads)
@@ -191,20 +201,25 @@ class SamliteNode(LifecycleNode):
             ImageInput(self, self._qos, stream.camera, transport, partial(self._on_image, stream))
             for stream in self._streams
         ]
-        self._report = Report(self.get_fully_qualified_name(), self._streams, self._inputs, Console(self.get_logger()))
+        for positions, image_input, stream in zip(self._positions, self._inputs, self._streams, strict=True):
+            positions.follow_image(image_input, stream.put_companion)
+        name, console = self.get_fully_qualified_name(), Console(self.get_logger())
+        self._report = Report(name, self._streams, self._inputs, self._positions, console)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # timers on ROS time would stand still without /clock
         self.create_timer(TICK_S, self._on_tick, clock=steady)
         self.create_timer(1.0, self._on_diagnostics, clock=steady)
         threshold = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
         self._jump_handle = self.get_clock().create_jump_callback(threshold, post_callback=self._on_time_jump)
 
-    def _make_stream(self, publishers: CameraPublishers) -> StreamWorker:
+    def _make_stream(self, publishers: CameraPublishers, positions: Positions) -> StreamWorker:
         camera = publishers.camera
         return StreamWorker(
             camera,
             self._values.streaming_options(),
             self._decoder(camera),
             publishers,
+            companions=positions.companions,
+            locating=positions.locating,
             on_work=self._poke_network,
             on_answer=self._on_answer,
             on_failure=partial(self._on_failure, f"camera {camera}".rstrip()),
@@ -345,6 +360,10 @@ class SamliteNode(LifecycleNode):
     def _on_answer(self, answer: Segmentation) -> None:
         """On a stream's thread; the next tick is soon enough, for statuses are told by ticks."""
         self._tasks.append(lambda: self._registry.record(answer))
+
+    def _on_places(self, located: Located) -> None:
+        """On a stream's thread."""
+        self._tasks.append(lambda: self._registry.record_places(located.answer, located.places))
 
     def _on_failure(self, who: str, what: str) -> None:
         """On a worker's thread."""

@@ -145,6 +145,34 @@ class Parameters:
         "Names of the cameras: <name>/image in, ~/<name>/segmentation out; empty = one, without a name.",
         Change.START,
     )
+    positions: bool = _param(
+        True, "Tell where things are in space, where somebody asks and a depth image comes.", Change.START
+    )
+    depth_topics: tuple[str, ...] = _param(
+        (),
+        "Registered depth image of each camera, in their order (.../compressedDepth is read too); empty = the usual "
+        "names beside its image.",
+        Change.START,
+    )
+    camera_info_topics: tuple[str, ...] = _param(
+        (), "Calibration of each camera, in their order; empty = camera_info beside its image.", Change.START
+    )
+    depth_tolerance: float = _param(
+        0.02, "Stamps of depth image and camera image may differ by so much.", Change.START, low=0.0, high=1.0, unit="s"
+    )
+    target_frame: str = _param(
+        "",
+        "Frame of the positions, by tf2: map, odom, base_link ...; empty = the camera's optical frame.",
+        Change.START,
+    )
+    transform_wait: float = _param(
+        0.2,
+        "Positions wait so long for a transform; then they are in the camera's frame.",
+        Change.START,
+        low=0.0,
+        high=2.0,
+        unit="s",
+    )
     queries: tuple[str, ...] = _param((), "Phrases to search for from the start (client 'parameters').", Change.RUN)
     score_threshold: float = _param(
         0.5, "Least score of an instance, for queries that do not say.", Change.RUN, low=0.0, high=1.0

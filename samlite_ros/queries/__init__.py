@@ -3,7 +3,7 @@
 from samlite_ros.queries.asked import Asked
 from samlite_ros.queries.books import QueryStatus, State
 from samlite_ros.queries.hold_ups import HoldUps
-from samlite_ros.queries.outcome import Hysteresis, Outcome
+from samlite_ros.queries.outcome import Hysteresis, LastPlace, Outcome
 from samlite_ros.queries.registry import (
     PARAMETER_CLIENT,
     TEXT_CLIENT,
@@ -27,6 +27,7 @@ __all__ = [
     "Asked",
     "HoldUps",
     "Hysteresis",
+    "LastPlace",
     "Outcome",
     "QueryOptions",
     "QueryRegistry",

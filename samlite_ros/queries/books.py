@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
-from samlite_ros.queries.outcome import Outcome
+from samlite_ros.queries.outcome import LastPlace, Outcome
 from samlite_ros.queries.requests import Refusal
 from samlite_ros.types import NO_STAMP, Prompt, QueryKey
 
@@ -45,6 +45,7 @@ class QueryStatus:
     last_seen_ns: int = NO_STAMP
     last_seen_camera: str = ""
     expires_ns: int = 0
+    last_place: LastPlace | None = None
 
 
 class AskedPrompts:

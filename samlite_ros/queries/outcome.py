@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from samlite_ros.types import NO_STAMP
+import numpy as np
+
+from samlite_ros.types import NO_STAMP, Place
 
 
 class Outcome(IntEnum):
@@ -49,6 +51,30 @@ class Finding:
     seen: bool
 
 
+@dataclass(frozen=True)
+class LastPlace:
+    """Where something was seen last in space.
+
+    Args:
+        position_m: (x, y, z) [m].
+        sigma_m: Standard deviation of the position along its least sure axis [m].
+        frame_id: Frame of the position.
+        stamp_ns: Of the image [ns].
+    """
+
+    position_m: tuple[float, float, float]
+    sigma_m: float
+    frame_id: str
+    stamp_ns: int
+
+    @classmethod
+    def of(cls, place: Place) -> LastPlace:
+        """What is remembered of a place."""
+        x, y, z = place.position_m.tolist()
+        sigma_m = math.sqrt(float(np.linalg.eigvalsh(place.covariance_m2)[-1]))
+        return cls((x, y, z), sigma_m, place.frame_id, place.stamp_ns)
+
+
 @dataclass
 class _CameraHistory:
     searched_ns: int = NO_STAMP
@@ -76,6 +102,7 @@ class SearchHistory:
     last_searched_ns: int = NO_STAMP
     last_seen_ns: int = NO_STAMP
     last_seen_camera: str = ""
+    last_place: LastPlace | None = None
     _by_camera: dict[str, _CameraHistory] = field(default_factory=dict)
 
     def add(self, camera: str, answer_ns: int, finding: Finding, hysteresis: Hysteresis) -> None:

@@ -17,7 +17,7 @@ from samlite_ros.foreign.words import quoted
 from samlite_ros.queries.books import NEVER, AskedPrompts, EndedQueries, QueryStatus, State
 from samlite_ros.queries.class_ids import ClassIds
 from samlite_ros.queries.hold_ups import HoldUps
-from samlite_ros.queries.outcome import Finding, Outcome, SearchHistory
+from samlite_ros.queries.outcome import Finding, LastPlace, Outcome, SearchHistory
 from samlite_ros.queries.requests import (
     Action,
     QueryOptions,
@@ -28,7 +28,7 @@ from samlite_ros.queries.requests import (
     text_requests,
     validate_request,
 )
-from samlite_ros.types import NO_STAMP, Prompt, Query, QueryKey, Segmentation, Vocabulary
+from samlite_ros.types import NO_STAMP, Place, Prompt, Query, QueryKey, Segmentation, Vocabulary
 
 TEXT_CLIENT, PARAMETER_CLIENT = "text", "parameters"
 """Clients of the queries that come as comma-separated text, and as the parameter `queries`."""
@@ -192,6 +192,22 @@ class QueryRegistry:
             if self._outcome(standing) != before:
                 self.revision += 1
 
+    def record_places(self, answer: Segmentation, places: Sequence[Place | None]) -> None:
+        """Remember where things were seen; of several that answer one query the surest.
+
+        Args:
+            answer: The answer, surest first.
+            places: One for each of its instances; None = not known.
+        """
+        found: dict[QueryKey, Place] = {}
+        for instance, place in zip(answer.instances, places, strict=True):
+            for match in instance.matches if place is not None else ():
+                found.setdefault(match.query.key, place)  # type: ignore[arg-type]
+        for key, place in found.items():
+            if (standing := self._standing.get(key)) is not None:
+                self.revision += standing.history.last_place is None
+                standing.history.last_place = LastPlace.of(place)
+
     def statuses(self) -> list[QueryStatus]:
         """Of every standing query in the order of acceptance, then of those ended in the last 10 s."""
         return [self._status(standing) for standing in self._standing.values()] + self._ended.statuses()
@@ -320,6 +336,7 @@ class QueryRegistry:
             last_seen_ns=history.last_seen_ns,
             last_seen_camera=history.last_seen_camera,
             expires_ns=standing.expires_ns,
+            last_place=history.last_place,
         )
 
     def _waits_for(self, standing: _Standing) -> str:

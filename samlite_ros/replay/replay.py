@@ -9,7 +9,8 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import RawMessage
 from samlite_ros.bags.writer import check_free
 from samlite_ros.errors import ParameterError, SamliteError
+from samlite_ros.messages.companion_topics import CompanionTopics, find_companions
 from samlite_ros.parameters.table import Parameters
 from samlite_ros.queries import PARAMETER_CLIENT, Asked
 from samlite_ros.replay.result_writer import ResultOptions, ResultWriter
@@ -42,7 +44,8 @@ class ReplayOptions:
 
     Args:
         image_topics: See `frames.choose_image_topics`.
-        companion_topics: Camera name by topic of depth images or calibrations, which travel with its frames.
+        companion_topics: Camera name by topic of depth images or calibrations, which travel with its frames; empty =
+            what the parameters name, or the usual names beside the images.
         phrases: Searched from the first frame on.
         script: See `script.read_script`; None = none.
         queries_from_bag: Ask what was asked in the bag.
@@ -99,9 +102,26 @@ def prepared(bag: Path, folder: Path, options: ReplayOptions) -> Iterator[Replay
         read_script(options.script, 0)  # before a long bag is indexed
     with BagReader(bag) as reader:
         cameras = choose_image_topics(reader, options.image_topics)
-        companions = bag_companions(reader, cameras, options.companion_topics)
+        companions = bag_companions(
+            reader, cameras, options.companion_topics or _found_companions(reader, cameras, options)
+        )
         index = index_bag(reader, list(cameras), query_topics(reader) if options.queries_from_bag else ())
         yield Replay(reader, folder, options, cameras, companions, index, _asked(reader, index, options))
+
+
+def _found_companions(reader: BagReader, cameras: Mapping[str, str], options: ReplayOptions) -> dict[str, str]:
+    """Camera name by topic of what the node would listen to."""
+    if not options.parameters.positions:
+        return {}
+    types = {topic.name: topic.type_name for topic in reader.topics.values() if topic.message_count}
+    parameters = options.parameters
+    topics: dict[str, str] = {}
+    given = zip_longest(parameters.depth_topics, parameters.camera_info_topics, fillvalue="")
+    for (image_topic, camera), names in zip_longest(cameras.items(), given, fillvalue=("", "")):
+        found = find_companions(image_topic, types, CompanionTopics(*names))
+        if found.depth and image_topic:
+            topics |= {name: camera for name in (found.depth, found.camera_info) if name}
+    return topics
 
 
 def _asked(reader: BagReader, index: BagIndex, options: ReplayOptions) -> list[Asked]:
@@ -154,10 +174,11 @@ class Replay:
         reader, folder, result = self.reader, self.folder, self.options.result
         node = self._make_node(segmenter)
         run = _Run(reader, node, len(self.index.entries), progress, result.images)
+        located = {name for topic, name in self.cameras.items() if topic in self.companions}
         types = {topic: reader.topics[topic].type_name for topic in self.cameras}
         try:
             with (
-                Background(lambda: ResultWriter(folder, list(self.cameras.values()), types, result)) as sink,
+                Background(lambda: ResultWriter(folder, list(self.cameras.values()), types, result, located)) as sink,
                 Prefetch(read_frames(reader, self.index, self.cameras, self.companions)) as frames,
             ):
                 run.feed(frames, sink)
@@ -188,6 +209,7 @@ class Replay:
                 for topic, name in self.cameras.items()
                 if topic in self.companions
             }
+            summary["places"] = {name: asdict(counters) for name, counters in run.node.place_counters.items()}
         text = json.dumps(summary, indent=1, allow_nan=False) + "\n"
         (self.folder / SUMMARY_NAME).write_text(text, encoding="utf-8")
         return summary

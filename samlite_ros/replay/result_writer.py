@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -55,6 +55,7 @@ class ResultWriter:
         folder: Where the bag goes.
         cameras: Their names.
         image_topics: Type of each image topic, for the original images.
+        located: Cameras whose frames come with depth.
         options: What to write.
 
     Raises:
@@ -62,7 +63,12 @@ class ResultWriter:
     """
 
     def __init__(
-        self, folder: Path, cameras: Sequence[str], image_topics: dict[str, str], options: ResultOptions
+        self,
+        folder: Path,
+        cameras: Sequence[str],
+        image_topics: dict[str, str],
+        options: ResultOptions,
+        located: Collection[str] = (),
     ) -> None:
         self.folder, self.options = folder, options
         self._bag = BagWriter(folder, options.storage, options.compressed)
@@ -73,7 +79,8 @@ class ResultWriter:
         self._add_topic(QUERY_STATUS)
         for camera in cameras:
             for output in self._written:
-                self._add_topic(output, camera)
+                if camera in located or not output.spatial:
+                    self._add_topic(output, camera)
         for topic, type_name in image_topics.items() if options.images else ():
             self._bag.add_topic(topic, type_name)
 
@@ -101,11 +108,12 @@ class ResultWriter:
         self._bag.add_topic(topic.of(camera, NODE_NAME), topic.type_name, latched=topic.qos.latched)
 
     def _write_answer(self, item: PublishedAnswer) -> None:
-        camera, answered = item.answer.camera, AnsweredFrame(item.answer, item.frame)
+        camera, answered = item.answer.camera, AnsweredFrame(item.answer, item.frame, located=item.located)
         if self._told_labels.get(camera) != answered.labels:
             self._told_labels[camera] = answered.labels
             self._write_outputs(answered, [o for o in self._written if o.per_epoch], item.at_ns)
-        self._write_outputs(answered, [o for o in self._written if not o.per_epoch], item.at_ns)
+        now = [o for o in self._written if not o.per_epoch and (item.located or not o.spatial)]
+        self._write_outputs(answered, now, item.at_ns)
         if self.options.video:
             self._write_video(item)
 

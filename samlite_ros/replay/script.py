@@ -172,7 +172,7 @@ def recorded_queries(reader: BagReader, index: BagIndex) -> list[Asked]:
 
 
 def _to_asked(message: RawMessage, at_ns: int) -> Asked:
-    content = deserialize(message.data, message.type_name)
+    content = deserialize(message.data, message.type_name, message.definition)
     if message.type_name == TEXT_QUERY:
         return Asked(at_ns, (read_request(content),))
     if message.type_name == QUERY_SET:

@@ -32,6 +32,37 @@ class Located:
     places: tuple[Place | None, ...]
 
 
+@dataclass
+class PlaceCounters:
+    """What became of the places of a camera's answers.
+
+    Args:
+        located: Answers whose places were found.
+        things: Things in them whose place is known.
+        unmeasured: Things in them of which too little was measured.
+        refused: Answers whose depth or calibration does not belong to them.
+        last_refusal: Why, the last of them.
+    """
+
+    located: int = 0
+    things: int = 0
+    unmeasured: int = 0
+    refused: int = 0
+    last_refusal: str = ""
+
+    def count(self, located: Located) -> None:
+        """One more answer."""
+        known = sum(place is not None for place in located.places)
+        self.located += 1
+        self.things += known
+        self.unmeasured += len(located.places) - known
+
+    def refuse(self, error: Exception) -> None:
+        """One that cannot be located."""
+        self.refused += 1
+        self.last_refusal = str(error)
+
+
 @dataclass(frozen=True)
 class LocatorOptions:
     """How things are located.
@@ -150,7 +181,7 @@ def _place(
         spread_m=surface.spread_m,
         support=surface.support,
         share=surface.share,
-        box_center_m=measured.box_center_m,
+        box_center_m=measured.box_center_m + (position - measured.position_m),
         box_size_m=measured.box_size_m,
         points_m=measured.points_m,
     )

@@ -77,6 +77,22 @@ class StampBuffer(Generic[T]):
         self.counters.apart_max_ns = max(self.counters.apart_max_ns, apart_ns)
         return nearest
 
+    def match_late(self, stamp_ns: int) -> T | None:
+        """The companion for a frame that `match` found none for, if it has come since; then the frame is not missed."""
+        nearest = min(self._kept, key=lambda kept: abs(kept.stamp_ns - stamp_ns), default=None)
+        if nearest is None or not self._fits(abs(nearest.stamp_ns - stamp_ns)):
+            return None
+        self.counters.missed -= 1
+        return self.match(stamp_ns)
+
+    def has_passed(self, stamp_ns: int) -> bool:
+        """What came last is too new for a frame of this stamp [ns]: nothing will come for it."""
+        return (
+            bool(self._kept)
+            and self._kept[-1].stamp_ns > stamp_ns
+            and not self._fits(self._kept[-1].stamp_ns - stamp_ns)
+        )
+
     def clear(self) -> None:
         """Forget all: time jumped."""
         self._kept.clear()
@@ -104,6 +120,7 @@ class Companions:
         read: Makes a value of a message, on the thread of `attach`; raises SamliteError where it is damaged.
         depth: Finds depth images; None = none are expected.
         calibration: Finds calibrations; None = none are expected.
+        expected: Somebody sends them: frames without them are counted.
         rejected: Messages that could not be read.
         last_rejection: Why, the last of them.
     """
@@ -113,6 +130,7 @@ class Companions:
     calibration: StampBuffer[CameraCalibration] | None = field(
         default_factory=lambda: StampBuffer[CameraCalibration](None)
     )
+    expected: bool = True
     rejected: int = 0
     last_rejection: str = ""
     _arrived: deque[Any] = field(default_factory=lambda: deque(maxlen=2 * KEPT), init=False, repr=False)
@@ -123,13 +141,26 @@ class Companions:
 
     def attach(self, frame: Frame) -> Frame:
         """The frame with the companions that have come for it."""
-        for _ in range(len(self._arrived)):  # what comes meanwhile is the next frame's affair
-            self._take(self._arrived.popleft())
+        self._take_all()
         return replace(
             frame,
             depth=self.depth.match(frame.stamp_ns) if self.depth else None,
             calibration=self.calibration.match(frame.stamp_ns) if self.calibration else None,
         )
+
+    def complete(self, frame: Frame) -> Frame:
+        """A frame that was attached to before, with what has come for it since."""
+        self._take_all()
+        depth, calibration = frame.depth, frame.calibration
+        if depth is None and self.depth is not None:
+            depth = self.depth.match_late(frame.stamp_ns)
+        if calibration is None and self.calibration is not None:
+            calibration = self.calibration.match_late(frame.stamp_ns)
+        return replace(frame, depth=depth, calibration=calibration)
+
+    def has_passed(self, frame: Frame) -> bool:
+        """No depth image will come for this frame."""
+        return self.depth is not None and frame.depth is None and self.depth.has_passed(frame.stamp_ns)
 
     def figures(self) -> dict[str, Any]:
         """The counters by name, of each kind that is expected."""
@@ -144,6 +175,10 @@ class Companions:
             self.depth.clear()
         if self.calibration is not None:
             self.calibration.clear()
+
+    def _take_all(self) -> None:
+        for _ in range(len(self._arrived)):  # what comes meanwhile is the next frame's affair
+            self._take(self._arrived.popleft())
 
     def _take(self, message: Any) -> None:
         try:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from samlite_ros.space.locator import Located
 from samlite_ros.streaming.answer import Published
 from samlite_ros.types import Frame, Segmentation
 from samlite_ros.virtual.latency import NEVER
@@ -16,9 +17,10 @@ News_co = TypeVar("News_co", covariant=True)
 
 @dataclass(frozen=True, eq=False)
 class PublishedAnswer(Published):
-    """One answer with the frame that it answers."""
+    """One answer with the frame that it answers, and where its things are; None = not known."""
 
     frame: Frame
+    located: Located | None = None
 
 
 class Clients(Protocol[News_co]):

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from samlite_ros.errors import SamliteError
 from samlite_ros.queries import Asked, QueryOptions, QueryRegistry, QueryStatus, embed_pending
 from samlite_ros.segmenter.contract import Segmenter
+from samlite_ros.space.locator import Locator, PlaceCounters
 from samlite_ros.streaming.pipeline import StreamingOptions, StreamingPipeline
 from samlite_ros.types import Frame, Segmentation, Vocabulary
 from samlite_ros.virtual.latency import NEVER, NO_LATENCY, LatencyProfile
@@ -56,6 +58,9 @@ class VirtualNode:
         self._registry = QueryRegistry(queries)
         clients = _QueryClients(self._registry, asked, segmenter, list(self.pipelines.values()))
         self._loop = VirtualLoop(streams, self._network, clients)
+        self._locators = {name: Locator() for name in cameras}
+        self.place_counters = {name: PlaceCounters() for name in cameras}
+        """What became of the places of each camera's answers to frames with depth."""
 
     @property
     def passes(self) -> list[KeyframePass]:
@@ -69,8 +74,22 @@ class VirtualNode:
     def run(self, frames: Iterable[Frame]) -> Iterator[PublishedAnswer | PublishedStatus]:
         """Feed frames in the order of their stamps; yields what is published, in order."""
         for frame in frames:
-            yield from self._loop.take(frame)
-        yield from self._loop.finish()
+            yield from map(self._located, self._loop.take(frame))
+        yield from map(self._located, self._loop.finish())
+
+    def _located(self, item: PublishedAnswer | PublishedStatus) -> PublishedAnswer | PublishedStatus:
+        """With the places of its things, where its frame has depth."""
+        if isinstance(item, PublishedStatus) or item.frame.depth is None:
+            return item
+        counters = self.place_counters[item.frame.camera]
+        try:
+            located = self._locators[item.frame.camera].locate(item.answer, item.frame)
+        except SamliteError as error:
+            counters.refuse(error)
+            return item
+        counters.count(located)
+        self._registry.record_places(item.answer, located.places)
+        return replace(item, located=located)
 
 
 class _QueryClients:

@@ -13,6 +13,7 @@ from samlite_ros.messages import outputs
 from samlite_ros.messages.outputs import CAMERA_OUTPUTS, DIAGNOSTICS, QUERY_STATUS, AnsweredFrame, Kind
 from samlite_ros.messages.topics import COMPRESSED_IMAGE, IMAGE, INPUTS
 from samlite_ros.pixels.masks import NOTHING, mask_from_array
+from samlite_ros.space.locator import Located
 from samlite_ros.types import Frame, Instance, Prompt, Query, QueryKey, QueryMatch, QueryResult, Segmentation
 
 STAMP_NS = 12_000_000_034
@@ -27,15 +28,17 @@ def answered():
     instance = Instance(1, (QueryMatch(query, 0.9),), 0.9, False, STAMP_NS, (4.0, 3.0, 10.0, 7.0), mask)
     result = QueryResult(query, STAMP_NS, 0.95, 1)
     answer = Segmentation(STAMP_NS, "optical", "front", (12, 20), "fake", 3, STAMP_NS, (result,), (instance,))
-    return AnsweredFrame(answer, Frame(np.zeros((12, 20, 3), np.uint8), STAMP_NS, "optical", "front"))
+    frame = Frame(np.zeros((12, 20, 3), np.uint8), STAMP_NS, "optical", "front")
+    return AnsweredFrame(answer, frame, located=Located(answer, "optical", (None,)))
 
 
 @pytest.mark.parametrize("output", CAMERA_OUTPUTS, ids=lambda output: output.name)
 def test_each_row_is_filled_with_its_type_and_the_header_of_its_frame(output, answered):
     message = output.fill(BAG_MESSAGES, answered)
     assert message.__msgtype__ == output.type_name
-    assert (message.header.stamp.sec, message.header.stamp.nanosec) == (12, 34)
-    assert message.header.frame_id == "optical"
+    header = message.markers[0].header if output.name == "~/markers" else message.header
+    assert (header.stamp.sec, header.stamp.nanosec) == (12, 34)
+    assert header.frame_id == "optical"
 
 
 def test_names_per_camera_and_per_node():

@@ -22,7 +22,8 @@ FIELDS = {
     "QuerySet": "header:std_msgs/Header client:string queries:sequence<samlite_ros/TextQuery>",
     "QueryStatus": "client:string id:string request_stamp:builtin_interfaces/Time text:string state:uint8 "
     "outcome:uint8 reason:uint16 message:string class_id:uint16 presence:float last_searched:builtin_interfaces/Time "
-    "last_seen:builtin_interfaces/Time last_seen_camera:string expires:builtin_interfaces/Time",
+    "last_seen:builtin_interfaces/Time last_seen_camera:string expires:builtin_interfaces/Time "
+    "last_place:geometry_msgs/PointStamped last_place_sigma:float",
     "QueryStatusArray": "header:std_msgs/Header vocabulary_epoch:uint32 queries:sequence<samlite_ros/QueryStatus>",
     "QueryMatch": "client:string query_id:string text:string class_id:uint16 score:float",
     "QueryResult": "client:string query_id:string class_id:uint16 keyframe_stamp:builtin_interfaces/Time "
@@ -38,8 +39,11 @@ FIELDS = {
 # Of upstream's vision_msgs 4.1.1, from its own message files through rosidl_generator_type_description.
 VISION_MSGS_HASHES = {
     "BoundingBox2D": "RIHS01_008eacbb0cf8f26e83795547bed013eec3675485ef386ec056d80eaaf1c1ce2f",
+    "BoundingBox3D": "RIHS01_bbb73a65c163d7f9bb29009c7bde9f7faa576bd2d23299c4511d19230dab4698",
     "Detection2D": "RIHS01_0d12b69df5c593b3455b7346fac8205437a7d4bcb09b9e0e0b2dde787ded38ea",
     "Detection2DArray": "RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968",
+    "Detection3D": "RIHS01_ddd703be132ab0b69d33121f1bb034132bfbb3b0ac5f9fb1516005ba1c8a265b",
+    "Detection3DArray": "RIHS01_793f5eab9595ac1c0da07873cc859db42eae51f0ee76056db8562515d830e018",
     "LabelInfo": "RIHS01_3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783",
     "ObjectHypothesis": "RIHS01_51da43cec11c01957a64d1e05a24acd18aae7745ec30b74348ad5f6d634f7f90",
     "ObjectHypothesisWithPose": "RIHS01_41c12344c0396c48b81df12467c192d99b2a0eb1463c5c37194e4223251c80bc",

@@ -45,14 +45,14 @@ class CutMcap:
         """Nothing is held open."""
 
     def _scan(self) -> Iterator[RawMessage]:
-        schemas: dict[int, str] = {}
+        schemas: dict[int, Schema] = {}
         channels: dict[int, Topic] = {}
         count = promised = 0
         for record in self._records():
             if isinstance(record, Schema):
-                schemas[record.id] = record.name
+                schemas[record.id] = record
             elif isinstance(record, Channel):
-                channels[record.id] = topic = _topic(record, schemas.get(record.schema_id, ""))
+                channels[record.id] = topic = _topic(record, schemas.get(record.schema_id))
                 self.topics.setdefault(record.topic, topic)
             elif isinstance(record, Statistics):
                 promised = record.message_count
@@ -60,7 +60,8 @@ class CutMcap:
                 count += 1
                 if record.channel_id in channels:
                     topic = channels[record.channel_id]
-                    yield RawMessage(topic.name, topic.type_name, record.log_time, decompressed(record.data))
+                    data = decompressed(record.data)
+                    yield RawMessage(topic.name, topic.type_name, record.log_time, data, topic.definition)
         if count < promised:
             raise BagError(f"{promised - count} of {promised} messages, which its statistics count, are not in it")
 
@@ -82,8 +83,10 @@ class CutMcap:
             raise BagError(f"{damaged} damaged chunks are left out")
 
 
-def _topic(channel: Channel, type_name: str) -> Topic:
+def _topic(channel: Channel, schema: Schema | None) -> Topic:
     qos: tuple[Qos, ...] = ()
     with suppress(Exception):  # the text is whatever its recorder wrote
         qos = tuple(parse_qos(channel.metadata.get("offered_qos_profiles", "")))
-    return Topic(channel.topic, ros_type(type_name, channel.message_encoding), 0, qos)
+    text = schema.data.decode(errors="replace") if schema is not None and schema.encoding == "ros2msg" else ""
+    type_name = ros_type(schema.name if schema is not None else "", channel.message_encoding)
+    return Topic(channel.topic, type_name, 0, qos, definition=text)

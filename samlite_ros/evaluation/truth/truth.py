@@ -230,12 +230,12 @@ def _read_label_images(reader: BagReader, topic: str) -> Truth:
     names = ClassNames()
     phrases: set[str] = set()
     for message in reader.messages([t.name for t in reader.topics.values() if t.type_name == LABEL_INFO]):
-        info = to_label_info(deserialize(message.data, LABEL_INFO))
+        info = to_label_info(deserialize(message.data, LABEL_INFO, message.definition))
         names.add(info)
         phrases.update(info.names.values())
     frames = {}
     for message in reader.messages([topic]):
-        content = deserialize(message.data, IMAGE)
+        content = deserialize(message.data, IMAGE, message.definition)
         try:
             stamp = read_stamp_ns(content.header.stamp)
             frames[FrameKey("", stamp)] = _frame_of_labels(_label_pixels(content), names.at(stamp))
