@@ -37,12 +37,11 @@ def decode_compressed_depth(data: Buffer, format: str) -> NDArray[np.float32] | 
         found = "RVL" if "rvl" in format.lower() else codec_of(content) or "no PNG"
         raise ImageDecodeError(f"{what} holds {found}: only PNG is read (the publisher's parameter `format: png`)")
     try:
-        steps = decode_unchanged(packed)
+        values = decode_unchanged(packed)
     except ImageDecodeError as error:
         raise ImageDecodeError(f"{what}: {error}") from error
-    if steps.dtype != np.uint16 or steps.ndim != 2:
-        raise ImageDecodeError(f"{what} is damaged, or no grey image of 16 bits")
-    values: NDArray[np.uint16] = np.asarray(steps, np.uint16)
+    if values.dtype != np.uint16 or values.ndim != 2:
+        raise ImageDecodeError(f"{what} is no grey image of 16 bits")
     if "32FC1" not in format:
         return values
     if packed is content:
