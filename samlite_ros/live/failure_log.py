@@ -21,7 +21,10 @@ LONGEST_TEXT = 300
 
 def described(error: Exception) -> str:
     """An unexpected error in one line: its kind, its words, where it was raised."""
-    words = textwrap.shorten(str(error), LONGEST_TEXT, placeholder=" ...") or "no words"
+    try:
+        words = textwrap.shorten(str(error), LONGEST_TEXT, placeholder=" ...") or "no words"
+    except Exception:
+        words = "no words"
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {words}{where}"

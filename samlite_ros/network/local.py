@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from samlite_ros.errors import InferenceError
 from samlite_ros.segmenter.contract import ImageEmbedding, PromptEmbedding, Segmenter
 from samlite_ros.types import DecodeOptions, Frame, Prompt, PromptResult
 
@@ -194,4 +195,7 @@ class LocalNetwork:
         if not kept:
             return []
         embedding: PromptEmbedding = self._segmenter.embed_prompts([p for p, _ in kept])
-        return self._segmenter.segment(image, embedding, [o for _, o in kept], between)
+        results = self._segmenter.segment(image, embedding, [o for _, o in kept], between)
+        if len(results) != len(kept) or not all(isinstance(result, PromptResult) for result in results):
+            raise InferenceError(f"the network gave {len(results)} results to {len(kept)} phrases, or some of no kind")
+        return results

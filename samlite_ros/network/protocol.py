@@ -10,6 +10,9 @@ from samlite_ros.errors import NetworkError, SamliteError
 from samlite_ros.segmenter.contract import ImageEmbedding
 from samlite_ros.types import DecodeOptions, Frame, Prompt
 
+LONGEST_WORDS = 1500
+"""Of an error's own words, and of what it carries [characters, bytes]."""
+
 
 @dataclass(frozen=True)
 class Load:
@@ -125,11 +128,12 @@ class Failure:
         if type(error) is ValueError or (isinstance(error, SamliteError) and _is_known(type(error))):
             failure = cls(type(error), error.args, dict(vars(error)))
             try:
-                pickle.dumps(failure)
-                return failure
+                if len(pickle.dumps(failure)) < LONGEST_WORDS:
+                    return failure
             except Exception:  # of whatever it carries only the text can travel
-                return cls(type(error), (str(error),), {})
-        return cls(NetworkError, (f"{type(error).__name__}: {error}",), {})
+                pass
+            return cls(type(error), (_words(error),), {})
+        return cls(NetworkError, (f"{type(error).__name__}: {_words(error)}",), {})
 
     def exception(self) -> Exception:
         """The exception, without its traceback."""
@@ -141,3 +145,12 @@ class Failure:
 
 def _is_known(kind: type[Exception]) -> bool:
     return kind.__module__ == SamliteError.__module__
+
+
+def _words(error: Exception) -> str:
+    """Some errors hold whole arrays, others cannot even be put into words."""
+    try:
+        text = str(error)
+    except Exception:
+        return "(it has no words)"
+    return text if len(text) < LONGEST_WORDS else f"{text[:LONGEST_WORDS]} ..."
