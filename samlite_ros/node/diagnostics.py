@@ -18,6 +18,7 @@ from samlite_ros.node.facts import ERROR, OK, WARN, NodeFacts, Rate, Status
 from samlite_ros.node.image_input import ImageInput
 from samlite_ros.node.positions import Positions
 from samlite_ros.queries import HoldUps
+from samlite_ros.segmenter.exported.doing import what_is_done
 
 AWAY = "the network's process has ended and is started again"
 
@@ -128,7 +129,9 @@ class NetworkReport:
 
 
 def _without_model(facts: NodeFacts) -> str:
-    return "the model is being loaded" if facts.loading else f"{facts.state}: the model is loaded when it is configured"
+    if not facts.loading:
+        return f"{facts.state}: the model is loaded when it is configured"
+    return what_is_done() or "the model is being loaded"
 
 
 def _peak_mb(pid: str) -> str:

@@ -25,9 +25,9 @@ def choose_backend(options: SegmenterOptions) -> str:
     folder = export_of(options.model)
     runtime = _runtime(options)
     if is_export(Path(options.model).expanduser()):
-        return runtime or "onnx"  # which says what is missing
+        return runtime or "onnx"  # it says what is missing
     if folder is None or runtime is None:
-        return "torch"
+        return "torch" if runtime is None or find_spec("torch") is not None else runtime
     try:
         manifest = read_manifest(folder)
         check_options(folder, manifest, options)

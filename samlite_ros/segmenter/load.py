@@ -19,6 +19,7 @@ SegmenterFactory = Callable[[SegmenterOptions], Segmenter]
 BACKENDS = {
     "torch": "samlite_ros.segmenter.pytorch:load_backend",
     "onnx": "samlite_ros.segmenter.onnx:load_backend",
+    "tensorrt": "samlite_ros.segmenter.tensorrt:load_backend",
 }
 """Name to module and function, `(SegmenterOptions) -> Backend`; imported when it is asked for, not before."""
 

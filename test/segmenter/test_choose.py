@@ -43,6 +43,8 @@ def test_a_checkpoint_by_torch_until_it_is_exported(libraries, cached):
     assert choose_backend(SegmenterOptions(str(DEMO_FOLDER))) == "torch"
     shutil.rmtree(cached)
     assert choose_backend(SegmenterOptions("demo")) == "torch"
+    libraries.discard("torch")
+    assert choose_backend(SegmenterOptions("demo")) == "onnx"  # which says how to export it
 
 
 def test_an_export_that_does_not_fit_is_left_aside_in_words(libraries, cached, caplog):
