@@ -11,7 +11,8 @@ from samlite_ros.bags.index import BagIndex, frame_stamp_ns
 from samlite_ros.bags.message_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, deserialize
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import RawMessage
-from samlite_ros.errors import BagError, ImageDecodeError
+from samlite_ros.errors import BagError, ImageDecodeError, StampError
+from samlite_ros.foreign.limits import IMAGE_PIXELS
 from samlite_ros.messages.read import read_companion, read_frame
 from samlite_ros.pixels.decode import is_depth
 from samlite_ros.streaming.companions import Companions
@@ -150,17 +151,18 @@ class DecodedFrame(NamedTuple):
     damage: str = ""
 
 
-def decode_frame(message: RawMessage, camera: str) -> DecodedFrame:
-    """Decode one image message."""
+def decode_frame(message: RawMessage, camera: str, max_pixels: int = IMAGE_PIXELS) -> DecodedFrame:
+    """Decode one image message; larger images are none."""
     try:
-        return DecodedFrame(message, _to_frame(message, camera))
-    except (BagError, ImageDecodeError) as error:
+        return DecodedFrame(message, _to_frame(message, camera, max_pixels))
+    except (BagError, ImageDecodeError, StampError) as error:
         return DecodedFrame(message, None, str(error))
 
 
-def _to_frame(message: RawMessage, camera: str) -> Frame:
+def _to_frame(message: RawMessage, camera: str, max_pixels: int) -> Frame:
     content = deserialize(message.data, message.type_name, message.definition)
-    return read_frame(content, frame_stamp_ns(message) or message.log_time_ns, camera)
+    stamp_ns = frame_stamp_ns(message) or message.log_time_ns
+    return read_frame(content, stamp_ns, camera, max_pixels=max_pixels)
 
 
 def read_frames(
@@ -168,6 +170,7 @@ def read_frames(
     index: BagIndex,
     cameras: Mapping[str, str],
     companions: Mapping[str, Companions] | None = None,
+    max_pixels: int = IMAGE_PIXELS,
 ) -> Iterator[DecodedFrame]:
     """Decoded frames in stamp order; a damaged one comes without its frame and is noted as a fault.
 
@@ -176,6 +179,7 @@ def read_frames(
         index: See `index_bag`.
         cameras: Camera name by topic.
         companions: See `bag_companions`; None = frames travel alone. What was recorded soon after its frame counts.
+        max_pixels: Larger images are damaged.
     """
     waiting: deque[DecodedFrame] = deque()
     newest_ns = 0
@@ -185,7 +189,7 @@ def read_frames(
             found[message.topic].put(message)
             yield from _complete(waiting, found, newest_ns)
             continue
-        decoded = decode_frame(message, cameras[message.topic])
+        decoded = decode_frame(message, cameras[message.topic], max_pixels)
         if decoded.frame is None:
             at = frame_stamp_ns(message)
             reader.add_fault(f"{reader.path}: {message.topic}, stamp {at} ns: {decoded.damage}")

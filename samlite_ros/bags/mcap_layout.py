@@ -10,12 +10,19 @@ from typing import BinaryIO, NamedTuple
 
 from mcap.opcode import Opcode
 
+from samlite_ros.bags.unpacking import promised_size
+from samlite_ros.foreign.limits import CHUNK_BYTES, RECORD_BYTES
+
 _MAGIC_SIZE = 8
 _HEAD = struct.Struct("<BQ")  # opcode and length of a record
 _INDEX_HEAD = struct.Struct("<HI")  # of a message index: channel and bytes that follow
 _INDEX_ENTRY_SIZE = 16
 _CHUNK_OFFSET_AT = 16  # in a chunk index: behind the first and the last time
 _OFFSETS_AT = 32
+_CHUNK_HEAD = struct.Struct("<16xQII")  # behind its times: size of what is in it, checksum, length of the codec's name
+_LONGEST_NAME, _ZSTD_HEAD, _LZ4_GROWTH = 16, 18, 255
+_SMALL = {*Opcode} - {Opcode.MESSAGE, Opcode.CHUNK, Opcode.ATTACHMENT}
+"""What lies in records that are read whole."""
 
 
 class _Record(NamedTuple):
@@ -32,7 +39,8 @@ def index_of_mcap(path: Path) -> Counter[int] | None:
 
     Returns:
         Messages by channel; None = some lie outside chunks, or in chunks whose messages no index names, or in chunks
-        that the summary does not name: only reading all of it tells what is in it.
+        that the summary does not name: only reading all of it tells what is in it. Also where a record is larger than
+        any that is taken, or a chunk may become so.
 
     Source: mcap.dev/spec: a chunk is followed by its message indexes; the summary has a chunk index for each.
     """
@@ -41,10 +49,12 @@ def index_of_mcap(path: Path) -> Counter[int] | None:
     summary: dict[int, set[int]] = {}
     chunk = -1
     with path.open("rb") as file:
-        for opcode, start, _ in _records(file, path.stat().st_size):
-            if opcode == Opcode.MESSAGE:
+        for opcode, start, length in _records(file, path.stat().st_size):
+            if opcode == Opcode.MESSAGE or (opcode in _SMALL and length > RECORD_BYTES):
                 return None
             if opcode == Opcode.CHUNK:
+                if not _is_bounded(file, length):
+                    return None
                 chunk = start
                 channels[chunk] = set()
             elif opcode == Opcode.MESSAGE_INDEX:
@@ -55,6 +65,21 @@ def index_of_mcap(path: Path) -> Counter[int] | None:
                 place, named = _chunk_index(file)
                 summary[place] = named
     return counts if channels == summary and all(channels.values()) else None
+
+
+def _is_bounded(file: BinaryIO, length: int) -> bool:
+    """A chunk says what it becomes when it is unpacked, and keeps to it."""
+    head = file.read(_CHUNK_HEAD.size)
+    size, _, name_length = _CHUNK_HEAD.unpack(head)
+    if size > CHUNK_BYTES or name_length > _LONGEST_NAME:
+        return False
+    compression = file.read(name_length)
+    (packed,) = struct.unpack("<Q", file.read(8))
+    if packed > length:
+        return False
+    if compression == b"zstd":
+        return bool(promised_size(file.read(_ZSTD_HEAD)) == size)
+    return bool(packed * _LZ4_GROWTH <= CHUNK_BYTES if compression == b"lz4" else not compression)
 
 
 def _records(file: BinaryIO, size: int) -> Iterator[_Record]:
@@ -74,4 +99,4 @@ def _chunk_index(file: BinaryIO) -> tuple[int, set[int]]:
     head = file.read(_OFFSETS_AT + 4)
     (place,) = struct.unpack_from("<Q", head, _CHUNK_OFFSET_AT)
     (size,) = struct.unpack_from("<I", head, _OFFSETS_AT)
-    return place, {channel for channel, _ in struct.iter_unpack("<HQ", file.read(size // 10 * 10))}
+    return place, {channel for channel, _ in struct.iter_unpack("<HQ", file.read(min(size, RECORD_BYTES) // 10 * 10))}

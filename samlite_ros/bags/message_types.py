@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from rosbags.typesys.store import Typestore
 
 from samlite_ros.bags.older_types import as_today, fields_left_out
 from samlite_ros.errors import BagError
+from samlite_ros.foreign.limits import DEFINITION_CHARACTERS
 from samlite_ros.foreign.words import one_line
 
 IMAGE = "sensor_msgs/msg/Image"
@@ -25,6 +26,8 @@ QUERY_SET = "samlite_ros/msg/QuerySet"
 STRING = "std_msgs/msg/String"
 OUR_PACKAGES = ("vision_msgs", "samlite_ros")
 """Their types are registered from their texts."""
+
+_VERSIONS_KEPT = 64
 
 
 @cache
@@ -43,7 +46,7 @@ def typestore() -> Typestore:
     return store
 
 
-@cache
+@lru_cache(_VERSIONS_KEPT)
 def recorded_types(type_name: str, definition: str) -> Typestore | None:
     """Our types as a recorder of another version knew them.
 
@@ -52,11 +55,13 @@ def recorded_types(type_name: str, definition: str) -> Typestore | None:
     Returns:
         None = they are as they are today, or none of our versions, or the text cannot be read.
     """
-    if type_name.partition("/")[0] not in OUR_PACKAGES:
+    if type_name.partition("/")[0] not in OUR_PACKAGES or len(definition) > DEFINITION_CHARACTERS:
         return None
     try:
         types = get_types_from_msg(definition, type_name)
-        ours = {name: parts for name, parts in types.items() if name.partition("/")[0] in OUR_PACKAGES}
+        ours: Any = {  # without their constants: `rosbags` makes a program of what is registered
+            name: ([], fields) for name, (_, fields) in types.items() if name.partition("/")[0] in OUR_PACKAGES
+        }
         known = {name: parts[1] for name, parts in typestore().fielddefs.items()}
         pairs = [(fields, known[name]) for name, (_, fields) in ours.items() if name in known]
         if all(a == b for a, b in pairs) or any(a[: len(b)] != b[: len(a)] for a, b in pairs):

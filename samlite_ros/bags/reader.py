@@ -18,14 +18,20 @@ from samlite_ros.bags.folder import (
 )
 from samlite_ros.bags.salvage.broken_sqlite import BrokenSqlite
 from samlite_ros.bags.salvage.cut_mcap import CutMcap
-from samlite_ros.bags.storage import PACKED_SUFFIX, STORAGE_SUFFIXES, RawMessage, Storage, Topic, WholeStorage, unpack
+from samlite_ros.bags.storage import PACKED_SUFFIX, STORAGE_SUFFIXES, RawMessage, Storage, Topic, WholeStorage
+from samlite_ros.bags.unpacking import unpack_file
 from samlite_ros.errors import BagError
+from samlite_ros.foreign.files import check_regular
+from samlite_ros.foreign.stamps import END_NS, NS_PER_S
+from samlite_ros.foreign.words import named, one_line
 
 SALVAGE: dict[str, Callable[[Path], Storage]] = {".mcap": CutMcap, ".db3": BrokenSqlite}
 """How a storage file is read whose index is missing or does not fit: all of it that is whole."""
 AnyStorage = TypeVar("AnyStorage", bound=Storage)
 MAX_FAULTS = 100
 """So many faults are kept in words; of the rest the number."""
+LONGEST_FAULT, MOST_LISTED = 1000, 50
+"""Characters of a fault, and topics in a listing, that are told."""
 
 
 class BagReader:
@@ -63,8 +69,8 @@ class BagReader:
 
     def list_of(self, names: Sequence[str]) -> str:
         """Some of the topics that are there, in words, and how many others."""
-        topics = [self.topics[name] for name in names]
-        words = [f"{t.name} ({t.type_name}, {t.message_count} messages)" for t in topics]
+        topics = [self.topics[name] for name in names][:MOST_LISTED]
+        words = [f"{named(t.name)} ({named(t.type_name)}, {t.message_count} messages)" for t in topics]
         others = len(self.topics) - len(topics)
         more = f", and {others} of other types" if others else ""
         return f"topics in this bag: {', '.join(words) or 'none'}{more}"
@@ -77,6 +83,7 @@ class BagReader:
 
     def add_fault(self, fault: str) -> None:
         """Note something that is wrong; the same words are kept once."""
+        fault = one_line(fault, LONGEST_FAULT)
         if fault not in self._faults and len(self._faults) == MAX_FAULTS:
             self._more_faults += 1
         else:
@@ -93,7 +100,13 @@ class BagReader:
             try:
                 for message in storage.messages(topics):
                     count += 1
-                    yield message
+                    if 0 <= message.log_time_ns < END_NS:
+                        if message.damage:
+                            self.add_fault(f"{self.path}: {message.topic}: {message.damage}")
+                        yield message
+                    else:
+                        when = f"{message.log_time_ns / NS_PER_S:.9g} s"
+                        self.add_fault(f"{self.path}: {message.topic}: recorded at {when}, which is no time: left out")
             except BagError as error:  # around the damage to the end
                 self.add_fault(f"{self.path}: {count} messages can be read: {error}")
             except Exception as error:  # damaged files fail in whichever library meets the damage
@@ -144,6 +157,7 @@ class BagReader:
 
     def _open_file(self, path: Path) -> Storage:
         """One storage file, whole or damaged."""
+        check_regular(path)
         journal = path.with_name(f"{path.name}-wal")
         if journal.exists() and journal.stat().st_size:
             self.add_fault(
@@ -151,8 +165,10 @@ class BagReader:
                 f"merge it: sqlite3 {path.name} 'PRAGMA wal_checkpoint(TRUNCATE)'"
             )
         if path.suffix == PACKED_SUFFIX:
-            folder, path = unpack(path)
+            folder, path, cut_at = unpack_file(path)
             self._opened.enter_context(folder)
+            if cut_at:
+                self.add_fault(f"{self.path}: {cut_at}")
         try:
             return self._keep(WholeStorage(path))
         except Exception:  # of many kinds; what is missing, if anything is, shows when the file itself is read

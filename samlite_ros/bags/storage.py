@@ -6,35 +6,42 @@ What is damaged is read as far as it goes by `salvage`.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple, Protocol
 
-import lz4.frame
 from rosbags.interfaces import MessageDefinitionFormat, Qos
 from rosbags.rosbag2 import Reader
-from zstandard import ZstdDecompressor, ZstdError
 
 from samlite_ros.bags.mcap_layout import index_of_mcap
+from samlite_ros.bags.sqlite_layout import check_file
+from samlite_ros.bags.unpacking import unpacked
 from samlite_ros.errors import BagError
 
 STORAGE_SUFFIXES = (".mcap", ".db3")
 PACKED_SUFFIX = ".zstd"
 """Follows the storage's own where `ros2 bag` compressed whole files."""
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-LZ4_MAGIC = b"\x04\x22\x4d\x18"
+NOT_COMPLETE = "its index is not complete"
 
 
 class RawMessage(NamedTuple):
-    """One recorded message: its topic, type, when it was recorded [ns], its CDR bytes, and `Topic.definition`."""
+    """One recorded message.
+
+    Args:
+        topic, type_name: Its topic and type.
+        log_time_ns: When it was recorded [ns].
+        data: Its CDR bytes; empty where they are lost.
+        definition: See `Topic`.
+        damage: Why they are lost, in words.
+    """
 
     topic: str
     type_name: str
     log_time_ns: int
     data: bytes
     definition: str = ""
+    damage: str = ""
 
 
 class Topic(NamedTuple):
@@ -88,6 +95,7 @@ class WholeStorage:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        indexed = _checked_index(path)
         self._reader = Reader(path)
         self._reader.open()
         self.topics: dict[str, Topic] = {}
@@ -100,8 +108,9 @@ class WholeStorage:
             self._types[connection.topic] = type_name
             text = connection.msgdef.data if connection.msgdef.format is MessageDefinitionFormat.MSG else ""
             self.topics[connection.topic] = Topic(connection.topic, type_name, count, qos, connection.digest, text)
-        if path.suffix == ".mcap":
-            self._check_index()
+        if indexed is not None and indexed != {c.id: c.msgcount for c in self._reader.connections if c.msgcount}:
+            self.close()
+            raise BagError(NOT_COMPLETE)
 
     def messages(self, topics: Collection[str]) -> Iterator[RawMessage]:
         """Messages of these topics in recorded order; a `BagError` at the end where some are missing."""
@@ -113,47 +122,38 @@ class WholeStorage:
             count += 1
             definition = self.topics[connection.topic].definition
             type_name = self._types[connection.topic]
-            yield RawMessage(connection.topic, type_name, log_time_ns, decompressed(data), definition)
+            yield raw_message(connection.topic, type_name, log_time_ns, data, definition)
         missing = sum(c.msgcount for c in connections) - count
         if missing > 0:
             raise BagError(f"{missing} more are in its index, but damaged")
-
-    def _check_index(self) -> None:
-        """Compare what the summary of an mcap file says with the file; `rosbags` believes it."""
-        indexed = index_of_mcap(self.path)
-        if indexed is None or indexed != {c.id: c.msgcount for c in self._reader.connections if c.msgcount}:
-            self.close()
-            raise BagError("its index is not complete")
 
     def close(self) -> None:
         """Close the files."""
         self._reader.close()
 
 
-def decompressed(data: bytes) -> bytes:
-    """A message's CDR bytes, which its recorder may have compressed: no CDR begins as zstd or lz4 do.
+def _checked_index(path: Path) -> Counter[int] | None:
+    """Messages by channel that the index of an mcap file names, for `rosbags` believes its summary; else None.
 
-    Returns:
-        Empty where the compressed bytes are damaged: the message is lost, those that follow are not.
+    Raises:
+        BagError: It is not complete, or something in the file is not for `rosbags`, which takes memory as it is told.
+        sqlite3.Error: The file is damaged.
+    """
+    if path.suffix != ".mcap":
+        check_file(path)
+        return None
+    indexed = index_of_mcap(path)
+    if indexed is None:
+        raise BagError(NOT_COMPLETE)
+    return indexed
+
+
+def raw_message(topic: str, type_name: str, log_time_ns: int, data: bytes, definition: str = "") -> RawMessage:
+    """A message as it lies in a file, unpacked: no CDR begins as zstd or lz4 do.
+
+    Where the compressed bytes are damaged or become too many, the message is lost, those that follow are not.
     """
     try:
-        if data[:4] == ZSTD_MAGIC:
-            return ZstdDecompressor().decompressobj().decompress(data)
-        if data[:4] == LZ4_MAGIC:
-            return bytes(lz4.frame.decompress(data))
-    except (ZstdError, RuntimeError):
-        return b""
-    return bytes(data)
-
-
-def unpack(path: Path) -> tuple[TemporaryDirectory[str], Path]:
-    """Unpack a storage file that was compressed as a whole, as far as it goes.
-
-    Returns:
-        The folder that it is in, to be left by its owner, and the file: cut where the packed one is.
-    """
-    folder = TemporaryDirectory(prefix="samlite_bag_")
-    target = Path(folder.name, path.stem)
-    with path.open("rb") as packed, target.open("wb") as unpacked, suppress(ZstdError):
-        ZstdDecompressor().copy_stream(packed, unpacked)
-    return folder, target
+        return RawMessage(topic, type_name, log_time_ns, unpacked(data), definition)
+    except BagError as error:
+        return RawMessage(topic, type_name, log_time_ns, b"", definition, str(error))

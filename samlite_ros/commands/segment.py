@@ -18,7 +18,7 @@ from samlite_ros.commands.backend_arguments import add_backend_arguments
 from samlite_ros.commands.image_arguments import STDIN, split_arguments
 from samlite_ros.commands.number_arguments import number
 from samlite_ros.errors import ImageDecodeError
-from samlite_ros.pixels.codecs import codec_of, read_header
+from samlite_ros.pixels.codecs import check_size, codec_of, other_size, read_header
 from samlite_ros.pixels.masks import encode_rle
 from samlite_ros.types import DecodeOptions, Frame, Instance, Prompt, PromptResult, Query, QueryKey, QueryMatch
 
@@ -96,11 +96,13 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     except OSError as error:
         raise ImageDecodeError(f"{path} cannot be read: {error.strerror}") from error
     try:
-        read_header(data)
+        if read_header(data) is None:
+            check_size(*(other_size(data) or (1, 1)))
     except ImageDecodeError as error:
         raise ImageDecodeError(f"{path}: {error}") from error
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+        is_known = read_header(data) is not None or other_size(data) is not None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if is_known else None
     except cv2.error:
         image = None
     if image is None:

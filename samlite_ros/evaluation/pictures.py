@@ -14,7 +14,7 @@ from samlite_ros.bags.frames import IMAGE_TYPES, check_image_topic, decode_frame
 from samlite_ros.bags.index import frame_stamp_ns
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.results import FrameKey
-from samlite_ros.errors import BagError
+from samlite_ros.errors import BagError, StampError
 from samlite_ros.messages.outputs import CAMERA_OUTPUTS
 from samlite_ros.pixels.overlay import draw_overlay
 from samlite_ros.types import Mask, Segmentation
@@ -78,7 +78,10 @@ def _find_images(
     stamps = {key.stamp_ns for key in wanted}
     found: dict[FrameKey, NDArray[np.uint8]] = {}
     for message in reader.messages(list(cameras)):
-        stamp = frame_stamp_ns(message)
+        try:
+            stamp = frame_stamp_ns(message)
+        except StampError:
+            continue
         if stamp not in stamps:
             continue
         frame = decode_frame(message, "").frame

@@ -33,6 +33,12 @@ MESSAGE_BYTES = 512 * MIB
 """Of one recorded message, unpacked."""
 CHUNK_BYTES = MESSAGE_BYTES + 16 * MIB
 """Of one chunk of an mcap file, unpacked."""
+QOS_CHARACTERS = 256 * 1024
+"""What a bag says of a topic's publishers."""
+DEFINITION_CHARACTERS = 64 * 1024
+"""Of the text of a message's type in a bag."""
+RECORD_BYTES = 16 * MIB
+"""Of a record of an mcap file that is neither message nor chunk."""
 PACKED_GROWTH, PACKED_FREE_BYTES = 1000, 256 * MIB
 """A packed bag may become so many times its size, or so large in any case."""
 DISK_RESERVE_BYTES = 256 * MIB

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from samlite_ros.foreign.limits import KEPT_TEXT_CHARACTERS, SHOWN_CHARACTERS
 
 _SHOWN_NAMES = 10
-_PLAIN_NAME = re.compile(rf"[A-Za-z0-9_./*-]{{1,{SHOWN_CHARACTERS}}}")
+_PLAIN_NAME = re.compile(rf"[A-Za-z0-9_./* -]{{1,{SHOWN_CHARACTERS}}}")
 
 
 def quoted(value: object, most: int = SHOWN_CHARACTERS) -> str:
@@ -29,10 +29,11 @@ def quoted_names(values: Iterable[object]) -> str:
     """Some foreign names, and how many more; those that are plain words as they are, others quoted."""
     names = list(values)
     more = f" and {len(names) - _SHOWN_NAMES:,} more" if len(names) > _SHOWN_NAMES else ""
-    return ", ".join(_name(name) for name in names[:_SHOWN_NAMES]) + more
+    return ", ".join(named(name) for name in names[:_SHOWN_NAMES]) + more
 
 
-def _name(value: object) -> str:
+def named(value: object) -> str:
+    """A foreign name: as it is where it is plain and short, else quoted."""
     return value if isinstance(value, str) and _PLAIN_NAME.fullmatch(value) else quoted(value)
 
 

@@ -174,12 +174,13 @@ class Replay:
         reader, folder, result = self.reader, self.folder, self.options.result
         node = self._make_node(segmenter)
         run = _Run(reader, node, len(self.index.entries), progress, result.images)
+        max_pixels = self.options.parameters.max_image_pixels
         located = {name for topic, name in self.cameras.items() if topic in self.companions}
         types = {topic: reader.topics[topic].type_name for topic in self.cameras}
         try:
             with (
                 Background(lambda: ResultWriter(folder, list(self.cameras.values()), types, result, located)) as sink,
-                Prefetch(read_frames(reader, self.index, self.cameras, self.companions)) as frames,
+                Prefetch(read_frames(reader, self.index, self.cameras, self.companions, max_pixels)) as frames,
             ):
                 run.feed(frames, sink)
         except OSError as error:

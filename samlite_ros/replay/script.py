@@ -12,6 +12,7 @@ from samlite_ros.bags.message_types import QUERY_SET, STRING, TEXT_QUERY, deseri
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import RawMessage
 from samlite_ros.errors import BagError, ParameterError, StampError
+from samlite_ros.foreign.limits import QUERY_SET_BYTES
 from samlite_ros.foreign.stamps import checked_ns
 from samlite_ros.foreign.words import quoted, quoted_names
 from samlite_ros.messages.read import read_request, read_requests
@@ -172,6 +173,8 @@ def recorded_queries(reader: BagReader, index: BagIndex) -> list[Asked]:
 
 
 def _to_asked(message: RawMessage, at_ns: int) -> Asked:
+    if len(message.data) > QUERY_SET_BYTES:
+        raise BagError(f"a message of {len(message.data):,} bytes, at most {QUERY_SET_BYTES:,} are read")
     content = deserialize(message.data, message.type_name, message.definition)
     if message.type_name == TEXT_QUERY:
         return Asked(at_ns, (read_request(content),))

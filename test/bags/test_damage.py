@@ -22,7 +22,8 @@ from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE, STRING, serializ
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.results import FrameKey, ResultBag
 from samlite_ros.bags.salvage.broken_sqlite import BrokenSqlite
-from samlite_ros.bags.storage import ZSTD_MAGIC, WholeStorage
+from samlite_ros.bags.storage import WholeStorage
+from samlite_ros.bags.unpacking import ZSTD_MAGIC
 from samlite_ros.bags.writer import BagWriter
 from samlite_ros.errors import BagError
 from samlite_ros.evaluation.pictures import find_images

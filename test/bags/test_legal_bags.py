@@ -129,9 +129,9 @@ def test_what_play_unpacked_beside_the_packed_file_is_not_read_twice(tmp_path: P
         for i in range(FRAMES):
             message = image_message(BAG_MESSAGES, draw_world(i), "rgb8", stamp_of(i), "")
             writer.write(images, stamp_of(i), serialize(message))
-    from samlite_ros.bags.storage import unpack
+    from samlite_ros.bags.unpacking import unpack_file
 
-    folder, unpacked = unpack(tmp_path / "bag" / "bag.db3.zstd")
+    folder, unpacked, _ = unpack_file(tmp_path / "bag" / "bag.db3.zstd")
     with folder:
         shutil.copy(unpacked, tmp_path / "bag" / "bag.db3")
     assert read_indices(tmp_path / "bag") == (list(range(FRAMES)), ())

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from samlite_ros.bags.storage import RawMessage, Topic, decompressed, ros_type
+from samlite_ros.bags.sqlite_layout import check_tables
+from samlite_ros.bags.storage import RawMessage, Topic, raw_message, ros_type
 from samlite_ros.errors import BagError
 
 
@@ -35,6 +36,9 @@ class BrokenSqlite:
         except sqlite3.Error as error:
             self.close()
             raise BagError(f"{path}: SQLite cannot read its topics ({error}); {self._remedy}") from error
+        except BagError:
+            self.close()
+            raise
         self._damaged = False
         self._rows = sorted({*self._rows_from_end("ASC"), *self._rows_from_end("DESC")})
         counts = Counter(row.topic_id for row in self._rows)
@@ -50,10 +54,12 @@ class BrokenSqlite:
             try:
                 query = self._connection.execute("SELECT data FROM messages WHERE id = ?", (row.row_id,))
                 (data,) = query.fetchone()
+                if not isinstance(data, bytes):
+                    raise sqlite3.DataError("no bytes")
             except sqlite3.Error:
                 lost += 1
                 continue
-            yield RawMessage(topic.name, topic.type_name, row.log_time_ns, decompressed(data))
+            yield raw_message(topic.name, topic.type_name, row.log_time_ns, data)
         if not lost and not self._damaged:
             return
         incomplete = f"{lost} messages are incomplete; " if lost else ""
@@ -75,6 +81,7 @@ class BrokenSqlite:
         Source: btree.c, lockBtree: a file that is shorter than its header says is read in this mode only.
         """
         self._connection.execute("PRAGMA writable_schema = ON")
+        check_tables(self._connection)
         rows = self._connection.execute("SELECT id, name, type, serialization_format FROM topics")
         return {n: Topic(name, ros_type(type_name, form), 0) for n, name, type_name, form in rows}
 

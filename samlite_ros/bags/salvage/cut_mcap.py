@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from mcap.exceptions import EndOfFile
@@ -12,8 +13,10 @@ from mcap.stream_reader import StreamReader, breakup_chunk
 from rosbags.interfaces import Qos
 from rosbags.rosbag2.metadata import parse_qos
 
-from samlite_ros.bags.storage import RawMessage, Topic, decompressed, ros_type
+from samlite_ros.bags.storage import RawMessage, Topic, raw_message, ros_type
+from samlite_ros.bags.unpacking import unpacked
 from samlite_ros.errors import BagError
+from samlite_ros.foreign.limits import CHUNK_BYTES, QOS_CHARACTERS
 
 
 class CutMcap:
@@ -60,8 +63,8 @@ class CutMcap:
                 count += 1
                 if record.channel_id in channels:
                     topic = channels[record.channel_id]
-                    data = decompressed(record.data)
-                    yield RawMessage(topic.name, topic.type_name, record.log_time, data, topic.definition)
+                    kept = topic.name, topic.type_name, record.log_time
+                    yield raw_message(*kept, record.data, topic.definition)
         if count < promised:
             raise BagError(f"{promised - count} of {promised} messages, which its statistics count, are not in it")
 
@@ -69,12 +72,12 @@ class CutMcap:
         """Records in the order of the file, those in chunks too; then an error where chunks are damaged."""
         damaged = 0
         with self._path.open("rb") as stream:
-            for record in StreamReader(stream, emit_chunks=True).records:
+            for record in StreamReader(stream, emit_chunks=True, record_size_limit=CHUNK_BYTES).records:
                 if not isinstance(record, Chunk):
                     yield record
                     continue
                 try:
-                    inside = breakup_chunk(record, validate_crc=True)
+                    inside = breakup_chunk(_unpacked(record), validate_crc=True)
                 except Exception:  # fails in whichever library meets the damage
                     damaged += 1
                     continue
@@ -83,10 +86,19 @@ class CutMcap:
             raise BagError(f"{damaged} damaged chunks are left out")
 
 
+def _unpacked(chunk: Chunk) -> Chunk:
+    """The chunk with what is in it, which the library would unpack however much it becomes."""
+    if chunk.compression not in ("zstd", "lz4"):
+        return chunk
+    return replace(chunk, compression="", data=unpacked(chunk.data, CHUNK_BYTES))
+
+
 def _topic(channel: Channel, schema: Schema | None) -> Topic:
     qos: tuple[Qos, ...] = ()
-    with suppress(Exception):  # the text is whatever its recorder wrote
-        qos = tuple(parse_qos(channel.metadata.get("offered_qos_profiles", "")))
+    offered = channel.metadata.get("offered_qos_profiles", "")
+    if len(offered) <= QOS_CHARACTERS:
+        with suppress(Exception):  # the text is whatever its recorder wrote
+            qos = tuple(parse_qos(offered))
     text = schema.data.decode(errors="replace") if schema is not None and schema.encoding == "ros2msg" else ""
     type_name = ros_type(schema.name if schema is not None else "", channel.message_encoding)
     return Topic(channel.topic, type_name, 0, qos, definition=text)
