@@ -92,7 +92,8 @@ def test_sqlite_file_cut_before_its_topics_is_refused(tmp_path: Path) -> None:
 def test_a_whole_sqlite_file_gives_the_same_messages_when_it_is_read_as_a_broken_one(tmp_path: Path) -> None:
     file = write_bag(tmp_path / "bag", StoragePlugin.SQLITE3)
     whole, broken = WholeStorage(file), BrokenSqlite(file)
-    assert list(broken.messages([TOPIC, "/chatter"])) == list(whole.messages(whole.topics))  # and no fault at the end
+    expected = [message._replace(definition="") for message in whole.messages(whole.topics)]
+    assert list(broken.messages([TOPIC, "/chatter"])) == expected  # and no fault at the end
     assert {t.name: (t.type_name, t.message_count) for t in broken.topics.values()} == {
         TOPIC: (IMAGE, FRAMES),
         "/chatter": (STRING, FRAMES),
