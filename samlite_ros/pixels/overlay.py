@@ -79,14 +79,16 @@ def draw_legend(image: NDArray[np.uint8], results: Sequence[QueryResult]) -> Non
     """Write what became of each query into the image's lower left corner: how many were found, or not there.
 
     Args:
-        image: uint8 (H, W, 3), RGB; written to. Lines that do not fit into its lower half are left out.
+        image: uint8 (H, W, 3), RGB; written to. Lines that do not fit into its lower half are left out, and all where
+            one would cover more than a sixth of it.
         results: One line for each prompt, in their order; of several queries for one, the most that were found.
     """
     style = _style(image.shape[0], image.shape[1])
     thickness = max(1, round(style.font_scale * 1.6))
     (_, ascent), descent = cv2.getTextSize("Mg", _FONT, style.font_scale, thickness)
     step = ascent + 2 * descent
-    lines = _once_each(results)[: image.shape[0] // 2 // step]
+    most = image.shape[0] // 2 // step if 6 * step <= image.shape[0] else 0
+    lines = _once_each(results)[:most]
     y = image.shape[0] - descent - step * (len(lines) - 1)
     for result in lines:
         text = _result_text(result)
