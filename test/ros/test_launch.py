@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,8 @@ SAMLITE = SHARE / "launch/samlite.launch.py"
 DEMO = SHARE / "launch/demo.launch.py"
 REPLAY = SHARE / "launch/replay.launch.py"
 REAL_LAUNCH = """
-import sys
+import os, sys
+os.setsid()  # a terminal interrupts the whole group, and launch counts on it
 from launch import LaunchDescription, LaunchService
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
@@ -259,8 +261,17 @@ def test_the_replay_s_command_lines_answer_every_frame(bag):
 needs_launch = pytest.mark.skipif(not importlib.util.find_spec("launch_ros"), reason="launch_ros is not installed")
 
 
-def really(path, **arguments):
-    return [sys.executable, "-c", REAL_LAUNCH, str(path), *(f"{name}:={value}" for name, value in arguments.items())]
+@contextlib.contextmanager
+def launched(path, ends_with=0, **arguments):
+    given = [f"{name}:={value}" for name, value in arguments.items()]
+    with graph([sys.executable, "-c", REAL_LAUNCH, str(path), *given]) as (client, launch):
+        try:
+            yield client, launch
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(launch.process.pid, signal.SIGINT)
+            status = launch.process.wait(60)
+        assert status == ends_with, launch.log()
 
 
 @needs_launch
@@ -268,29 +279,26 @@ def really(path, **arguments):
     ("path", "arguments"), [(SAMLITE, {"queries": "red ball, yes"}), (DEMO, {"queries": "yes,red ball", "rate": "5.0"})]
 )
 def test_real_launch(path, arguments):
-    with graph(really(path, **arguments)) as (client, launch):
+    with launched(path, **arguments) as (client, _):
         client.wait_until_active("yes", "parameters")
         if path == DEMO:
             answers_rest_on_a_search(client)
-        assert launch.interrupt(30) == 0
 
 
 @needs_launch
 def test_real_launch_of_a_replay(bag, monkeypatch):
     monkeypatch.setenv("PATH", os.pathsep.join([str(find_in_ros("lib/samlite_ros")), os.environ["PATH"]]))
     given = {"bag": bag, "image": "/camera/image", "queries": "ball", "player": "samlite", "loop": "true", "delay": "1"}
-    with graph(really(REPLAY, **given)) as (client, launch):
+    with launched(REPLAY, **given) as (client, _):
         all_frames_of_the_bag_are_answered(client, bag)
-        assert launch.interrupt(30) == 0
 
 
 @needs_launch
 def test_real_launch_with_namespace_parameter_file_and_topics_of_its_cameras(tmp_path):
     given = {"params_file": two_cameras(tmp_path, "/**"), "namespace": "r1", "reliability": "reliable"}
-    with graph(really(SAMLITE, **given, image="/f/color,color", device="cpu", image_size="0")) as (client, launch):
+    with launched(SAMLITE, **given, image="/f/color,color", device="cpu", image_size="0") as (client, launch):
         for line in ("listens to /f/color (raw, reliable)", "listens to /r1/color (raw, reliable)"):
             client.wait_for(lambda line=line: line in launch.log(), line)
-        assert launch.interrupt(30) == 0
 
 
 @needs_launch
@@ -303,6 +311,6 @@ def test_real_launch_with_namespace_parameter_file_and_topics_of_its_cameras(tmp
     ],
 )
 def test_real_launch_refuses_in_a_line(arguments, words):
-    with graph(really(SAMLITE, **arguments)) as (client, launch):
+    with launched(SAMLITE, ends_with=1, **arguments) as (client, launch):
         client.wait_for(lambda: words in launch.log(), words)
         assert "Traceback" not in launch.log()
