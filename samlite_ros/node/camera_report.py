@@ -148,7 +148,8 @@ class StreamReport:
         if resized:
             return "resized", "images of different sizes come in turn, and each begins anew: two cameras on one topic?"
         if flushed:
-            return "flushed", "stamps go back again and again, and each time all begins anew: two cameras on one topic?"
+            words = "stamps go back again and again, and each time all begins anew"
+            return "flushed", f"{words}: two cameras on one topic, or a bag of a few frames in a loop?"
         return "", ""
 
 
