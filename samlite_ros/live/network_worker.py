@@ -15,7 +15,7 @@ import numpy as np
 from samlite_ros.errors import Cancelled, NetworkEndedError, NetworkError
 from samlite_ros.live.failure_log import described
 from samlite_ros.live.network_counters import NetworkCounters
-from samlite_ros.live.waiting_prompts import MOST_AT_ONCE, WaitingPrompts
+from samlite_ros.live.waiting_prompts import MOST_AT_ONCE, DistinctPrompts, WaitingPrompts
 from samlite_ros.live.watchdog import Watchdog, Work
 from samlite_ros.live.watched_network import WatchedNetwork
 from samlite_ros.network.local import Found, Network
@@ -73,7 +73,7 @@ class NetworkWorker:
         self._condition = threading.Condition()
         self._commands: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._waiting = WaitingPrompts()
-        self._embedded: set[Prompt] = set()
+        self._distinct = DistinctPrompts()
         self._poked = False
         self._stopping = False
         self._network: Network | None = None
@@ -311,8 +311,7 @@ class NetworkWorker:
         """Tell of those that were waited for that they are embedded, and of any that cannot be."""
         for prompt in self._waiting.take(prompts, refused):
             if prompt not in refused:
-                self._embedded.add(prompt)
-                self.counters.prompts_embedded = len(self._embedded)
+                self.counters.prompts_embedded = self._distinct.add(prompt)
             self._on_prompt(prompt, refused.get(prompt))
 
     def _run_job(self, stream: JobSource, job: KeyframeJob, network: Network) -> None:

@@ -9,6 +9,24 @@ from samlite_ros.types import Prompt
 
 MOST_AT_ONCE = 16
 """So many prompts at most are embedded before their clients are told."""
+MOST_REMEMBERED = 10_000
+"""So many prompts are remembered, to count different ones: phrases come without end."""
+
+
+class DistinctPrompts:
+    """How many different prompts there were; one that was forgotten meanwhile counts again."""
+
+    def __init__(self) -> None:
+        self._hashes: dict[int, None] = {}
+        self._count = 0
+
+    def add(self, prompt: Prompt) -> int:
+        """Another prompt; returns the number of different ones."""
+        self._count += hash(prompt) not in self._hashes
+        self._hashes[hash(prompt)] = None
+        if len(self._hashes) > MOST_REMEMBERED:
+            del self._hashes[next(iter(self._hashes))]
+        return self._count
 
 
 class WaitingPrompts:

@@ -15,6 +15,9 @@ Between = Callable[[], None]
 """Called between two parts of a pass, on the caller's thread; it may ask the same network for something else, or raise
 `Cancelled`, which ends the pass."""
 
+MOST_KNOWN = 10_000
+"""So many prompts are known to be embedded: phrases come without end."""
+
 
 @dataclass(frozen=True, eq=False)
 class Found:
@@ -171,6 +174,8 @@ class LocalNetwork:
     def _embed_new(self, prompts: Sequence[Prompt], between: Between | None) -> dict[Prompt, Exception]:
         """Embed each prompt that was not embedded before on its own; returns those that cannot be, and why."""
         refused: dict[Prompt, Exception] = {}
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
         for prompt in prompts:
             if prompt in self._known:
                 continue

@@ -1,6 +1,7 @@
 from prompts import prompts
 
-from samlite_ros.live.waiting_prompts import MOST_AT_ONCE, WaitingPrompts
+from samlite_ros.live import waiting_prompts
+from samlite_ros.live.waiting_prompts import MOST_AT_ONCE, DistinctPrompts, WaitingPrompts
 
 
 def test_as_many_go_at_once_as_clients_should_wait_for():
@@ -38,3 +39,10 @@ def test_a_suspect_goes_first_and_alone_until_it_is_acquitted():
     waiting.acquit_all()
     assert not waiting.has_suspects
     assert waiting.next_few() == list(prompts("cup", "cone"))
+
+
+def test_phrases_without_end_are_counted_and_not_kept(monkeypatch):
+    monkeypatch.setattr(waiting_prompts, "MOST_REMEMBERED", 10)
+    distinct = DistinctPrompts()
+    counts = [distinct.add(prompt) for prompt in prompts(*(f"thing {i // 2}" for i in range(100)))]
+    assert counts[-1] == 50 and len(distinct._hashes) == 10
