@@ -10,6 +10,11 @@ import os
 import sys
 import time
 
+if __name__ == "__main__":
+    from samlite_ros.node.signals import EarlySignals
+
+    EarlySignals()
+
 import numpy as np
 from fake_segmenter import FakeSegmenter, Pace, found, refuse_too_long
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from node_process import REAL_NODE, NodeProcess, own_domain
-from probes import runs
+from probes import catches, runs
 
 from samlite_ros.bench.process_tree import tree_of
 
@@ -15,13 +15,9 @@ from samlite_ros.bench.process_tree import tree_of
 def wait_until_caught(pid):
     """Until the process catches SIGTERM: Python's own lines come before ours."""
     deadline_s = time.monotonic() + 30.0
-    while time.monotonic() < deadline_s:
-        with open(f"/proc/{pid}/status") as file:
-            caught = next(int(line.split()[1], 16) for line in file if line.startswith("SigCgt"))
-        if caught >> (signal.SIGTERM - 1) & 1:
-            return
+    while not catches(pid, signal.SIGTERM):
+        assert time.monotonic() < deadline_s, "it never catches SIGTERM"
         time.sleep(0.001)
-    raise AssertionError("it never catches SIGTERM")
 
 
 @pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])

@@ -5,6 +5,11 @@ import sys
 import time
 from collections.abc import Iterator
 
+if __name__ == "__main__":
+    from samlite_ros.node.signals import EarlySignals
+
+    EarlySignals()
+
 import numpy as np
 
 SIZES = ((120, 160), (240, 320), (96, 128))
@@ -52,9 +57,6 @@ def run_planner(phrases: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    from samlite_ros.node.signals import EarlySignals
-
-    EarlySignals()
     if sys.argv[1] == "camera":
         run_camera(float(sys.argv[2]))
     else:

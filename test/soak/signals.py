@@ -20,7 +20,7 @@ sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("ros", "f
 
 from graph import OUTPUTS, Client  # noqa: E402
 from node_process import FAKE_NODE, REAL_NODE, NodeProcess, graph_environment, own_domain  # noqa: E402
-from probes import name_of, runs  # noqa: E402
+from probes import catches, name_of, runs  # noqa: E402
 
 from samlite_ros.bench.process_tree import tree_of  # noqa: E402
 from samlite_ros.msg import QueryStatus  # noqa: E402
@@ -118,6 +118,8 @@ def strike(world: World, target: str, name: str, dice: random.Random) -> tuple[f
     faults: list[str] = []
     world.wait(dice.uniform(0.0, START_S if target == "node" else 1.0))
     world.client.wait_for(lambda: world.pid_of(target), target, BACK_S)
+    if target in ("node", "camera", "planner"):  # what comes before, in Python's own first 20 ms, is not ours
+        world.client.wait_for(lambda: catches(world.pid_of(target), signal.SIGTERM), f"{target}'s handlers", BACK_S)
     pid, tree = world.pid_of(target), tree_of(world.node.process.pid)
     os.kill(pid, SIGNALS[name])
     if name == "STOP":
