@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.streaming.carry.carried_thing import Arrival, CarriedThing, Drawn, Found, Source
+from samlite_ros.streaming.carry.moments import Moments
 from samlite_ros.streaming.carry.moving import move_to
 from samlite_ros.streaming.carry.planes import Carried, planes_of
 from samlite_ros.streaming.carry.reference import (
     Moment,
     Reference,
-    camera_between,
     colors_of,
     reference_from_logits,
     reference_from_mask,
@@ -22,9 +22,8 @@ from samlite_ros.streaming.carry.reference import (
     window_of,
 )
 from samlite_ros.streaming.carry.refiner import Refiner
-from samlite_ros.streaming.carry.ways import Claim, Foreseen, Shape, WayRecord, paste
+from samlite_ros.streaming.carry.ways import Claim, Foreseen, Shape, WayRecord
 from samlite_ros.streaming.image.frame_images import FrameImages
-from samlite_ros.streaming.image.point_pool import CORNER_SHRINK, PointPool
 from samlite_ros.streaming.tuning import Tuning
 
 UNSEEN = np.inf
@@ -55,41 +54,28 @@ class ShapeCarrier:
 
     def reset(self) -> None:
         """Forget everything."""
-        self._pool = PointPool(self._tuning)
-        self._number = 0
-        self._owner: NDArray[np.uint8] | None = None
-        self._beats: list[Moment] = []
-        self._cameras: dict[tuple[int, int], NDArray[np.float64]] = {}
+        self._frames = Moments(self._tuning)
         self._unasked: list[_Unasked] = []
         self._alone_again = 0
         self._left = 0.0
+        self._idle = False
         self.things: dict[int, CarriedThing] = {}
-        self.now: Moment | None = None
 
     def advance(self, images: FrameImages, stamp_ns: int) -> None:
-        """Take the next frame."""
-        before = self.now
-        if before is not None:
-            self._pool.follow(before.images.gray, images.gray)
-            self._number += 1
-        h, w = images.size
-        if self._owner is None:
-            self._owner = np.zeros((h // CORNER_SHRINK, w // CORNER_SHRINK), np.uint8)
-        if self._number % self._tuning.seed_every == 0:
-            self._pool.seed(images.gray, self._owner)
+        """Take the next frame; while all things rest, points are moved to it only where they are needed."""
+        self._frames.take(images, stamp_ns)
+        self._left = float(self._tuning.looks_per_frame)
+        if not self._idle or self._frames.waited >= self._tuning.follow_resting_every:
+            self._follow()
+
+    def _follow(self) -> Moment:
         needed = [m for thing in self.things.values() for m in thing.moments()]
         needed += [m for x in self._unasked for m in (x.moment, x.source.key.moment)]
-        self._pool.keep_only([m.mark for m in [*self._beats, *needed]])
-        self.now = Moment(self._number, stamp_ns, images, self._pool.mark())
-        self._cameras = {}
-        self._left = float(self._tuning.looks_per_frame)
-        if self._number % self._tuning.remember_every == 0:
-            self._remember(self.now)
+        return self._frames.follow(needed, self._seed_every)
 
-    def _remember(self, moment: Moment) -> None:
-        """Keep a frame: things of late keyframes are carried over it."""
-        if moment not in self._beats:
-            self._beats.append(moment)
+    @property
+    def _seed_every(self) -> int:
+        return self._tuning.seed_every_resting if self._idle else self._tuning.seed_every
 
     def submit(self) -> Moment:
         """The newest frame goes to the network; what each way says of it is kept for the record.
@@ -97,10 +83,8 @@ class ShapeCarrier:
         Raises:
             ValueError: There is no frame yet.
         """
-        now = self.now
-        if now is None:
-            raise ValueError("no frame yet: call advance() first")
-        self._remember(now)
+        now = self._follow()
+        self._frames.keep(now)
         room = self._tuning.foreseen_alone if now.number >= self._alone_again else 0
         for thing in self.things.values():
             foreseen = self._foreseen(thing, now)
@@ -146,15 +130,14 @@ class ShapeCarrier:
             thing.arrival = Arrival(mask, moment, self._ahead_of(moment))
 
     def note_learning(self) -> None:
-        """Templates are learnt in the newest frame: there is less time for shapes."""
+        """Templates are learnt in the newest frame, or a keyframe was answered: there is less time for shapes."""
         self._left -= LEARNING
 
     def _ahead_of(self, moment: Moment) -> list[Moment]:
         """Frames at which links are made up between a keyframe and now; none where it is not long ago."""
-        if self.now is None or self.now.number - moment.number <= self._tuning.link_every * self._tuning.late:
+        if self._frames.number - moment.number <= self._tuning.link_every * self._tuning.late:
             return []
-        every = self._tuning.remember_every
-        return [b for b in self._beats if b.number > moment.number and b.number % every == 0]
+        return self._frames.beats_after(moment)
 
     def surety(self, thing_id: int) -> float:
         """How well the motion of a thing was known when it was last refined, 0 to 1."""
@@ -165,8 +148,8 @@ class ShapeCarrier:
 
     def start_from(self, thing_id: int, claim: Claim) -> None:
         """A thing was found in the newest frame by other means: it is carried from there."""
-        if thing_id in self.things and self.now is not None:
-            self.things[thing_id].found = Found(self.now, claim)
+        if thing_id in self.things:
+            self.things[thing_id].found = Found(self._follow(), claim)
 
     def end(self, thing_id: int) -> None:
         """A thing is no longer carried."""
@@ -174,7 +157,7 @@ class ShapeCarrier:
 
     def forget_before(self, stamp_ns: int) -> None:
         """No keyframe older than this [ns] will be answered."""
-        self._beats = [b for b in self._beats if b.stamp_ns >= stamp_ns]
+        self._frames.forget_before(stamp_ns)
 
     def claims(self, resting: Collection[int] = ()) -> dict[int, Claim]:
         """What each thing claims in the newest frame; left out are those out of sight, and those that are better drawn
@@ -183,7 +166,13 @@ class ShapeCarrier:
         Args:
             resting: Things that are drawn otherwise: looked at now and then only, and left out else.
         """
-        now = self.now
+        if not self.things:
+            return {}
+        resting = {i for i, t in self.things.items() if i in resting and t.is_settled}
+        self._idle = len(resting) == len(self.things)
+        now = self._frames.followed
+        if now is None and not self._idle:
+            now = self._follow()
         if now is None:
             return {}
         self._look(now, resting)
@@ -194,23 +183,22 @@ class ShapeCarrier:
             claim = thing.drawn.claim if thing.drawn.moment is now else self._moved(thing.drawn, now)
             if claim is not None:
                 out[thing_id] = claim
-        if (now.number + 1) % self._tuning.seed_every == 0:
-            self._paint(out)
+        if (now.number + 1) % self._tuning.seed_every == 0 or self._idle:
+            self._frames.note_owners(out.values())
         return {i: claim for i, claim in out.items() if not self.things[i].record.chosen().template}
 
     def _look(self, now: Moment, resting: Collection[int]) -> None:
         """Look at as many things as a frame has time for: those that waited longest."""
-        resting = {i for i, t in self.things.items() if i in resting and t.is_settled}
         needs = {i: self._need(t, now, i in resting) for i, t in self.things.items()}
         waiting = sorted((i for i, need in needs.items() if need > 0), key=lambda i: -needs[i])
         is_new = any(needs[i] == UNSEEN or not self.things[i].is_settled for i in waiting)
-        self._left = max(self._left, LOOK, is_new * (self._tuning.looks_when_new * LOOK + TAKE_IN))
+        if self._idle:
+            self._left = min(self._left, LOOK)
+        else:
+            self._left = max(self._left, LOOK, is_new * (self._tuning.looks_when_new * LOOK + TAKE_IN))
         for thing_id in waiting:
             thing = self.things[thing_id]
-            if self._left < TAKE_IN:
-                break
-            if thing.arrival is not None:
-                self._left -= TAKE_IN
+            if thing.arrival is not None and self._pays(TAKE_IN):
                 self._take_in(thing, thing.arrival, thing_id in resting)
             if self._pays(LOOK):
                 self._look_at(thing, now)
@@ -359,20 +347,4 @@ class ShapeCarrier:
         if start is source.key and source.link_camera is not None:
             camera = source.link_camera @ self._camera(source, source.link, later)
             return np.asarray(camera / camera[2, 2])
-        between = start.moment.number, later.number
-        if between not in self._cameras:
-            unit = unit_of(later.images.size)
-            found = camera_between(start.moment, later.mark, self._pool.on_thing, unit, self._tuning)
-            self._cameras[between] = found
-        return self._cameras[between]
-
-    def _paint(self, claims: dict[int, Claim]) -> None:
-        """Note which thing is where, for the next points."""
-        owner = self._owner
-        if owner is None:
-            return
-        owner[:] = 0
-        for number, claim in enumerate(claims.values(), 1):
-            x, y, values = paste(claim, (owner.shape[0], owner.shape[1]), (CORNER_SHRINK, CORNER_SHRINK))
-            if values.size:
-                owner[y : y + values.shape[0], x : x + values.shape[1]][values > 0] = min(number, 255)
+        return self._frames.camera(start.moment, later)

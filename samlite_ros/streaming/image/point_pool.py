@@ -99,8 +99,9 @@ class PointPool:
         things = int(np.count_nonzero(np.bincount(numbers, minlength=256)[1:] + have[1:]))
         quota = np.full(256, min(t.most_points_thing, int(t.most_points * t.points_on_things / max(things, 1))))
         quota[0] = t.most_points if not things else int(t.most_points * (1 - t.points_on_things))
-        in_turn = np.where(numbers == 0, _rank(_fields(rows, columns), -strength), 0)
-        rank = _rank(numbers.astype(np.intp), in_turn - strength / (strength.max(initial=0) + 1e-6))
+        by_strength = np.argsort(-strength)
+        in_turn = np.where(numbers == 0, _rank(_fields(rows, columns), by_strength), 0).astype(np.int16)
+        rank = _rank(numbers, by_strength[np.argsort(in_turn[by_strength], kind="stable")])
         chosen = np.flatnonzero(rank < (quota - have)[numbers])
         chosen = chosen[np.argsort(numbers[chosen] == 0, kind="stable")][:room]
         new = np.stack([columns[chosen], rows[chosen]], 1).astype(np.float32) * CORNER_SHRINK + (CORNER_SHRINK - 1) / 2
@@ -119,9 +120,9 @@ def _fields(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.int
     return (rows // FIELD_PX * FIELD_ROW + columns // FIELD_PX) % FIELDS
 
 
-def _rank(groups: NDArray[np.intp], cost: NDArray[np.floating]) -> NDArray[np.intp]:
-    """How many of the same group cost less, for each entry."""
-    order = np.lexsort((cost, groups))
+def _rank(groups: NDArray[np.integer[Any]], order: NDArray[np.intp]) -> NDArray[np.intp]:
+    """How many of the same group (numbers of 16 bits) come before each entry in an order."""
+    order = order[np.argsort(groups[order].astype(np.int16), kind="stable")]  # which is a radix sort
     ordered = groups[order]
     rank = np.empty(len(groups), np.intp)
     rank[order] = np.arange(len(groups)) - np.searchsorted(ordered, ordered)

@@ -8,6 +8,7 @@ from samlite_ros.streaming.carry.planes import PLANES
 from samlite_ros.streaming.carry.shape_carrier import ShapeCarrier
 from samlite_ros.streaming.carry.ways import paste
 from samlite_ros.streaming.image.frame_images import FrameImages
+from samlite_ros.streaming.image.point_pool import PointPool
 from samlite_ros.streaming.tuning import Tuning
 
 SIZE = (240, 320)
@@ -154,10 +155,15 @@ def test_a_frame_looks_at_so_many_things_and_at_fewer_where_templates_are_learnt
     assert set(six_things(ShapeCarrier(no_correction, TUNING), 20, learning=True)[8:]) == {most - 1}
 
 
-def test_what_rests_is_looked_at_now_and_then():
-    every = TUNING.shapes.look_at_resting_every
-    counts = six_things(ShapeCarrier(no_correction, TUNING), 8 + 2 * every, resting=range(6))
-    assert sum(counts[8:]) == 2 * 6
+def test_what_rests_is_looked_at_now_and_then_and_its_points_are_moved_now_and_then(monkeypatch):
+    followed = []
+    follow = PointPool.follow
+    monkeypatch.setattr(PointPool, "follow", lambda pool, *images: (followed.append(1), follow(pool, *images)))
+    tuning, frames = TUNING.shapes, 68
+    counts = six_things(ShapeCarrier(no_correction, TUNING), 8 + frames, resting=range(6))
+    assert max(counts[8:]) == 1
+    assert 6 <= sum(counts[8:]) <= 6 * frames / tuning.look_at_resting_every
+    assert len(followed) <= 8 + frames / tuning.follow_resting_every
 
 
 def test_what_changes_more_is_looked_at_more_often():
@@ -169,7 +175,7 @@ def test_what_changes_more_is_looked_at_more_often():
         carrier.advance(FrameImages(frame(0)[0]), number * PERIOD_NS)
         carrier.claims()
         for k, thing in carrier.things.items():
-            looks[k] += thing.looked == carrier.now.number
+            looks[k] += thing.looked == carrier._frames.number
     assert looks[3] == max(looks.values()) >= 19
     assert min(looks.values()) >= 2
 
