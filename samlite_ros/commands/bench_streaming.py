@@ -25,7 +25,7 @@ HELP = "accuracy at every camera frame with a slow network, on a virtual clock"
 QUICK_FRAMES = 60
 LEAST_FRAMES = 30
 RATE_HZ = 30.0
-SECTIONS = ("accuracy", "semireal", "still", "late", "cost", "parts")
+SECTIONS = ("accuracy", "semireal", "still", "late", "cost", "space", "parts")
 """As in `bench.streaming.sections`, which takes seconds to import."""
 MEASURED = "measured"
 T = TypeVar("T")

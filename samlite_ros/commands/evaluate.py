@@ -91,6 +91,7 @@ def _run_bag(args: Namespace) -> int:
     check_libraries()
     from samlite_ros.evaluation.evaluate import EvaluateOptions, evaluate_bag
     from samlite_ros.evaluation.evaluation import EvaluationOptions
+    from samlite_ros.evaluation.places import places_line
     from samlite_ros.evaluation.report import parse_gate, table
 
     options = EvaluateOptions(
@@ -107,6 +108,8 @@ def _run_bag(args: Namespace) -> int:
     )
     verdict = evaluate_bag(args.result, args.truth, options)
     print(table(verdict.content))
+    if places := verdict.content.get("places"):
+        print(f"places: {places_line(places['overall'])}")
     for line in verdict.changes:
         print(f"against the baseline: {line}")
     if verdict.folder:

@@ -26,6 +26,9 @@ def add_parser(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--jpeg", type=number(int, 0, 100), default=0, metavar="QUALITY", help="compressed images, 1 to 100"
     )
+    parser.add_argument(
+        "--depth", action="store_true", help="depth images and calibration beside the images, true places in truth.json"
+    )
     parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap")
 
 
@@ -55,6 +58,6 @@ def run(args: Namespace) -> int:
 
     scenes = SequenceOptions(size=args.size, rate_hz=args.rate, frames=args.frames)
     phrases = tuple(args.phrase)
-    made = MadeBag(args.kind, args.seed, scenes, phrases, args.image_topic, args.jpeg, args.storage)
+    made = MadeBag(args.kind, args.seed, scenes, phrases, args.image_topic, args.depth, args.jpeg, args.storage)
     print(f"bag {args.out}, truth {make_bag(args.out, made)}")
     return 0

@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
-from samlite_ros.bags.message_types import BAG_MESSAGES, COMPRESSED_IMAGE, IMAGE
+from samlite_ros.bags.message_types import BAG_MESSAGES, CAMERA_INFO, COMPRESSED_IMAGE, IMAGE
 from samlite_ros.bags.writer import BagWriter
 from samlite_ros.messages.fill import header_message, image_message
 from samlite_ros.pixels.masks import encode_rle, mask_from_array
 from samlite_ros.scenes import COLOURS, SHAPES, Scene, SequenceOptions, matches
 from samlite_ros.scenes import Sequence as SceneSequence
+from samlite_ros.scenes.depth import DepthSensor, measure_depth, true_place
 
 TRUTH_NAME = "truth.json"
 FRAME_ID = "camera_optical_frame"
@@ -34,6 +37,7 @@ class MadeBag:
         scenes: How the sequence is made.
         phrases: Whose truth is written; empty = every kind of thing that is seen, and one that is not.
         topic: Of the images.
+        depth: Write depth images and calibration beside them, and where the true things are.
         jpeg_quality: 1 to 100; 0 = raw images.
         storage: 'mcap' or 'sqlite3'.
     """
@@ -43,6 +47,7 @@ class MadeBag:
     scenes: SequenceOptions = field(default_factory=lambda: SequenceOptions(frames=60))
     phrases: tuple[str, ...] = ()
     topic: str = "/camera/image"
+    depth: bool = False
     jpeg_quality: int = 0
     storage: str = "mcap"
 
@@ -64,12 +69,47 @@ def make_bag(folder: Path, made: MadeBag) -> Path:
     truth = _TruthFile(made.phrases or _phrases_of(sequence))
     with BagWriter(folder, made.storage) as bag:
         bag.add_topic(made.topic, COMPRESSED_IMAGE if made.jpeg_quality else IMAGE)
-        for scene in sequence:
+        if made.depth:
+            bag.add_topic(beside(made.topic, "depth"), IMAGE)
+            bag.add_topic(beside(made.topic, "camera_info"), CAMERA_INFO)
+        for index, scene in enumerate(sequence):
+            depth = sequence.exact_depth(index) if made.depth else None
             bag.write(made.topic, scene.stamp_ns, _to_message(scene, made.jpeg_quality))
-            truth.add(scene)
+            if depth is not None:
+                _write_depth(bag, made, scene, depth)
+            truth.add(scene, depth)
     path = folder / TRUTH_NAME
     path.write_text(json.dumps(truth.content, separators=(",", ":")), encoding="utf-8")
     return path
+
+
+def beside(topic: str, name: str) -> str:
+    """The name of a topic in the same namespace."""
+    return f"{topic.rpartition('/')[0]}/{name}"
+
+
+def _write_depth(bag: BagWriter, made: MadeBag, scene: Scene, exact: NDArray[np.float32]) -> None:
+    """As a depth camera measures it, registered to the image."""
+    measured = measure_depth(exact, DepthSensor(), np.random.default_rng([made.seed, scene.stamp_ns]))
+    depth = image_message(BAG_MESSAGES, measured, "16UC1", scene.stamp_ns, FRAME_ID)
+    bag.write(beside(made.topic, "depth"), scene.stamp_ns, depth)
+    bag.write(beside(made.topic, "camera_info"), scene.stamp_ns, _info_message(scene))
+
+
+def _info_message(scene: Scene) -> Any:
+    (h, w), focal_px = scene.camera.size, scene.camera.focal_px
+    matrix = np.array([[focal_px, 0, w / 2 - 0.5], [0, focal_px, h / 2 - 0.5], [0, 0, 1]])  # of pixels' centres
+    return BAG_MESSAGES.new(
+        CAMERA_INFO,
+        header=header_message(BAG_MESSAGES, scene.stamp_ns, FRAME_ID),
+        height=h,
+        width=w,
+        distortion_model="plumb_bob",
+        d=np.zeros(5),
+        k=matrix.ravel(),
+        r=np.eye(3).ravel(),
+        p=np.column_stack([matrix, np.zeros(3)]).ravel(),
+    )
 
 
 def _phrases_of(sequence: SceneSequence) -> tuple[str, ...]:
@@ -96,14 +136,15 @@ class _TruthFile:
         categories = [{"id": number, "name": phrase} for number, phrase in enumerate(phrases, 1)]
         self.content: dict[str, list[dict[str, Any]]] = {"images": [], "categories": categories, "annotations": []}
 
-    def add(self, scene: Scene) -> None:
-        """Add one image and all that is to be seen in it."""
+    def add(self, scene: Scene, depth: NDArray[np.float32] | None) -> None:
+        """Add one image and all that is to be seen in it; with its exact depth [m] also where that is."""
         height, width = scene.image.shape[:2]
         image_id = len(self.content["images"]) + 1
         self.content["images"].append({"id": image_id, "stamp_ns": scene.stamp_ns, "height": height, "width": width})
         for thing in scene.objects:
             mask = mask_from_array(scene.mask(thing.track_id))
             counts = encode_rle(mask).tolist()
+            place = {} if depth is None else _place_of(scene, thing.track_id, depth)
             for category_id, phrase in enumerate(self._phrases, 1):
                 if not matches(phrase, thing):
                     continue
@@ -118,5 +159,13 @@ class _TruthFile:
                         "area": mask.area,
                         "bbox": [x0, y0, x1 - x0, y1 - y0],
                         "segmentation": {"size": [height, width], "counts": counts},
+                        **place,
                     }
                 )
+
+
+def _place_of(scene: Scene, track_id: int, depth: NDArray[np.float32]) -> dict[str, list[float]]:
+    """[m], in the camera's optical frame."""
+    place = true_place(scene.mask(track_id), depth, scene.camera.focal_px)
+    values = {"position": place.position_m, "box_center": place.box_center_m, "box_size": place.box_size_m}
+    return {f"{name}_m": [round(value, 5) for value in row.tolist()] for name, row in values.items()}

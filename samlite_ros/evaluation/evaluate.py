@@ -12,6 +12,7 @@ from samlite_ros.bags.results import FrameKey, ResultBag
 from samlite_ros.errors import ParameterError
 from samlite_ros.evaluation.evaluation import Evaluation, EvaluationOptions, evaluate
 from samlite_ros.evaluation.evaluation_pictures import draw_measures, draw_worst_frames
+from samlite_ros.evaluation.places import evaluate_places
 from samlite_ros.evaluation.report import (
     Gate,
     changes,
@@ -92,7 +93,10 @@ def evaluate_bag(result: Path, truth_path: Path, options: EvaluateOptions) -> Ev
     baseline = read_baseline(options.baseline) if options.baseline else None
     with ResultBag(result) as bag:
         evaluation = evaluate(bag.answers(), truth, options.evaluation)
+        places = evaluate_places(bag.reader, truth)
         content = to_json(evaluation, bag.reader.faults, _notes(evaluation, truth))
+    if places is not None:
+        content["places"] = places
     failures = check_below(content, options.fail_below)
     if baseline is not None:
         failures += check_drop(content, baseline, options.fail_drop)

@@ -143,6 +143,7 @@ def _query(status: QueryStatus) -> dict[str, Any]:
         "reason": status.reason.name,
         "message": status.message,
         "last_seen_ns": status.last_seen_ns,
+        "last_place": asdict(status.last_place) if status.last_place else None,
     }
 
 

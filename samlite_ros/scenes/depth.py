@@ -88,6 +88,32 @@ def measure_depth(depth: Field, sensor: DepthSensor, rng: np.random.Generator) -
     return np.where(lost, 0, np.round(measured * 1000)).astype(np.uint16)
 
 
+@dataclass(frozen=True, eq=False)
+class TruePlace:
+    """Where the visible surface of a thing is, exactly; in the camera's optical frame: x right, y down, z ahead.
+
+    Args:
+        position_m: float64 (3,): its middle, the median along each axis [m].
+        box_center_m, box_size_m: float64 (3,): the box around it, along the axes [m].
+    """
+
+    position_m: NDArray[np.float64]
+    box_center_m: NDArray[np.float64]
+    box_size_m: NDArray[np.float64]
+
+
+def true_place(mask: NDArray[np.bool_], depth: Field, focal_px: float) -> TruePlace:
+    """The place of what a mask shows, which has at least one pixel; the principal point is the image's centre."""
+    rows, columns = np.nonzero(mask)
+    z = depth[rows, columns].astype(np.float64)
+    h, w = mask.shape
+    x, y = (columns + 0.5 - w / 2) * z / focal_px, (rows + 0.5 - h / 2) * z / focal_px
+    points, half = np.stack([x, y, z]), 0.5 * z / focal_px
+    reach = np.stack([half, half, np.zeros_like(half)])  # of a pixel
+    low, high = (points - reach).min(1), (points + reach).max(1)
+    return TruePlace(np.median(points, axis=1), (low + high) / 2, high - low)
+
+
 def _planes(world: World, camera: Camera) -> Field:
     """Floor and wall."""
     h, w = camera.size

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from samlite_ros.scenes.camera import Camera, CameraPose
-from samlite_ros.scenes.render import Renderer, Scene
+from samlite_ros.scenes.depth import draw_depth
+from samlite_ros.scenes.render import Renderer, Scene, silhouettes
 from samlite_ros.scenes.world import (
     LOOK_DISTANCE_M,
     Sensor,
@@ -98,6 +100,12 @@ class Sequence:
         rng = np.random.default_rng([_STREAM, self.seed, KINDS.index(self.kind), index])
         scene = self._renderer.render(self.camera_at(time_s), rng, time_s)
         return replace(scene, stamp_ns=self.stamp_ns(index))
+
+    def exact_depth(self, index: int) -> NDArray[np.float32]:
+        """float32 (H, W): distance along the optical axis of all that a frame shows [m]."""
+        time_s = index / self.options.rate_hz
+        camera = self.camera_at(time_s)
+        return draw_depth(self.world, camera, silhouettes(self.world, camera, time_s))
 
     @property
     def world(self) -> World:

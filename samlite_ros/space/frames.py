@@ -25,6 +25,8 @@ class Transform:
 
     def points(self, points_m: NDArray[Any]) -> NDArray[Any]:
         """(3, N) [m], of the type of the given ones."""
+        if self is IDENTITY:
+            return points_m
         rotated = self.rotation.astype(points_m.dtype) @ points_m
         return np.asarray(rotated + self.translation_m.astype(points_m.dtype)[:, None])
 

@@ -16,6 +16,7 @@ MASK_ERROR_PX = 1.5
 """Standard deviation of a carried mask's middle [px]."""
 BIAS_SHARE = 0.5
 """So much of a pixel's noise is common to all pixels of a thing, and stays in the median."""
+_EYE = np.eye(3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,8 @@ def measure(surface: Surface, rays: Rays, transform: Transform) -> Measurement:
         rays: Of the camera.
         transform: From its optical frame to the one that is wanted.
     """
-    middle = np.median(surface.core, axis=1).astype(np.float64)
+    half = surface.core.shape[1] // 2
+    middle = np.partition(surface.core, half, axis=1)[:, half].astype(np.float64)
     outline = transform.points(surface.outline)
     margin = np.abs(transform.rotation[:, :2]).sum(1) * surface.margin_m  # sideways in the image only
     low, high = outline.min(1) - margin, outline.max(1) + margin
@@ -56,15 +58,14 @@ def measure(surface: Surface, rays: Rays, transform: Transform) -> Measurement:
         box_center_m=(low + high) / 2,
         box_size_m=high - low,
         surface=surface,
-        points_m=np.ascontiguousarray(transform.points(surface.core).T),
+        points_m=transform.points(surface.core).T,
     )
 
 
 def _covariance(middle: Array, surface: Surface, focal_px: float) -> Array:
     """float64 (3, 3) [m^2]: along the ray the depth's error, across it the mask's."""
-    ray = middle / np.linalg.norm(middle)
-    along = np.outer(ray, ray)
+    along = middle[:, None] * middle / (middle @ middle)
     noise_m = TUNING.noise_per_m * middle[2] ** 2
     depth_m2 = (BIAS_SHARE * noise_m) ** 2 + 1.57 * surface.spread_m**2 / surface.core.shape[1]  # of a median
     across_m2 = (MASK_ERROR_PX * middle[2] / focal_px) ** 2
-    return np.asarray(depth_m2 * along + across_m2 * (np.eye(3) - along))
+    return np.asarray(depth_m2 * along + across_m2 * (_EYE - along))

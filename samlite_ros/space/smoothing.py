@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+_EYE = np.eye(3)
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,12 @@ class SmoothingTuning:
 
 @dataclass
 class _State:
+    """One track: position and velocity, and the blocks of their covariance."""
+
     stamp_ns: int
     position: Array
     velocity: Array
-    covariance: Array  # (6, 6)
+    blocks: Array  # (3, 3, 3): of the positions, of positions with velocities, of the velocities
     refused: int = 0
 
 
@@ -75,11 +78,11 @@ class PlaceFilter:
         ]
         if not states:
             return positions_m, covariances_m2
-        means, covariances = self._predict(stamp_ns, states)
-        means, covariances = self._correct(states, means, covariances, positions_m, covariances_m2)
-        for track_id, state, mean, covariance in zip(track_ids, states, means, covariances, strict=True):
-            self._states[track_id] = _State(stamp_ns, mean[:3], mean[3:], covariance, state.refused)
-        return means[:, :3].copy(), covariances[:, :3, :3].copy()
+        positions, velocities, blocks = self._predict(stamp_ns, states)
+        self._correct(states, positions, velocities, blocks, positions_m, covariances_m2)
+        for row, (track_id, state) in enumerate(zip(track_ids, states, strict=True)):
+            self._states[track_id] = _State(stamp_ns, positions[row], velocities[row], blocks[:, row], state.refused)
+        return positions.copy(), blocks[0].copy()
 
     def clear(self) -> None:
         """Forget all: time jumped, or the frame is another one."""
@@ -90,44 +93,53 @@ class PlaceFilter:
         self._states = {i: s for i, s in self._states.items() if 0 <= stamp_ns - s.stamp_ns <= gap_ns}
 
     def _begin(self, stamp_ns: int, position: Array, covariance: Array) -> _State:
-        start = np.zeros((6, 6))
-        start[:3, :3] = covariance * 1e6  # the first measurement decides alone
-        start[3:, 3:] = np.eye(3) * self.tuning.speed_m_s**2
-        return _State(stamp_ns, position, np.zeros(3), start)
+        """The first measurement decides alone."""
+        blocks = np.stack([covariance * 1e6, np.zeros((3, 3)), _EYE * self.tuning.speed_m_s**2])
+        return _State(stamp_ns, position, np.zeros(3), blocks)
 
-    def _predict(self, stamp_ns: int, states: Sequence[_State]) -> tuple[Array, Array]:
-        """float64 (N, 6) and (N, 6, 6): at the time of the image."""
-        count = len(states)
-        dt = np.array([(stamp_ns - s.stamp_ns) / 1e9 for s in states])
-        step = np.tile(np.eye(6), (count, 1, 1))
-        step[:, (0, 1, 2), (3, 4, 5)] = dt[:, None]
-        means = np.array([[*s.position, *s.velocity] for s in states])
-        covariances = np.array([s.covariance for s in states])
-        drive = np.zeros((count, 6, 3))
-        drive[:, (0, 1, 2), (0, 1, 2)] = (dt**2 / 2)[:, None]
-        drive[:, (3, 4, 5), (0, 1, 2)] = dt[:, None]
-        noise = self.tuning.acceleration_m_s2**2 * drive @ drive.transpose(0, 2, 1)
-        return (step @ means[:, :, None])[:, :, 0], step @ covariances @ step.transpose(0, 2, 1) + noise
+    def _predict(self, stamp_ns: int, states: Sequence[_State]) -> tuple[Array, Array, Array]:
+        """Positions and velocities, (N, 3), and blocks of the covariances, (3, N, 3, 3), at the time of the image."""
+        dt = np.array([(stamp_ns - s.stamp_ns) / 1e9 for s in states])[:, None]
+        positions, velocities = np.array([s.position for s in states]), np.array([s.velocity for s in states])
+        of_positions, across, of_velocities = np.array([s.blocks for s in states]).transpose(1, 0, 2, 3)
+        step, drive = dt[:, None], self.tuning.acceleration_m_s2**2 * _EYE
+        blocks = np.stack(
+            [
+                of_positions + step * (across + across.transpose(0, 2, 1) + step * of_velocities) + step**4 / 4 * drive,
+                across + step * of_velocities + step**3 / 2 * drive,
+                of_velocities + step**2 * drive,
+            ]
+        )
+        return positions + dt * velocities, velocities, blocks
 
     def _correct(
-        self, states: Sequence[_State], means: Array, covariances: Array, positions_m: Array, covariances_m2: Array
-    ) -> tuple[Array, Array]:
-        innovation = positions_m - means[:, :3]
-        inverse = np.linalg.inv(covariances[:, :3, :3] + covariances_m2)
-        distance = (innovation[:, None] @ inverse @ innovation[:, :, None])[:, 0, 0]
-        believed = np.ones(len(states))
-        for row, state in enumerate(states):
-            if distance[row] <= self.tuning.gate:
-                state.refused = 0
-            elif state.refused < self.tuning.refused_most:
-                state.refused += 1
-                believed[row] = 0
-            else:  # it is there, whatever it seemed before
-                begun = self._begin(state.stamp_ns, positions_m[row], covariances_m2[row])
-                state.refused, means[row], covariances[row] = 0, [*positions_m[row], 0, 0, 0], begun.covariance
-                innovation[row] = 0
-                inverse[row] = np.linalg.inv(covariances[row, :3, :3] + covariances_m2[row])
-        gain = covariances[:, :, :3] @ inverse * believed[:, None, None]
-        means = means + (gain @ innovation[:, :, None])[:, :, 0]
-        corrected = covariances - gain @ covariances[:, :3]
-        return means, (corrected + corrected.transpose(0, 2, 1)) / 2
+        self,
+        states: Sequence[_State],
+        positions: Array,
+        velocities: Array,
+        blocks: Array,
+        positions_m: Array,
+        covariances_m2: Array,
+    ) -> None:
+        """Bring in the measurements; what was predicted is written over."""
+        innovation = (positions_m - positions)[:, :, None]
+        inverse = np.linalg.inv(blocks[0] + covariances_m2)
+        distance = (innovation.transpose(0, 2, 1) @ inverse @ innovation)[:, 0, 0]
+        for row in np.flatnonzero(distance > self.tuning.gate).tolist():
+            if states[row].refused < self.tuning.refused_most:
+                states[row].refused += 1
+                inverse[row] = 0  # it is not believed
+                continue
+            begun = self._begin(0, positions_m[row], covariances_m2[row])  # it is there, whatever it seemed before
+            positions[row], velocities[row], blocks[:, row] = begun.position, begun.velocity, begun.blocks
+            innovation[row], states[row].refused = 0, 0
+            inverse[row] = np.linalg.inv(blocks[0, row] + covariances_m2[row])
+        for row in np.flatnonzero(distance <= self.tuning.gate).tolist():
+            states[row].refused = 0
+        of_positions, across = blocks[0].copy(), blocks[1].copy()
+        gain, velocity_gain = of_positions @ inverse, across.transpose(0, 2, 1) @ inverse
+        positions += (gain @ innovation)[:, :, 0]
+        velocities += (velocity_gain @ innovation)[:, :, 0]
+        blocks[0] -= gain @ of_positions
+        blocks[1] -= gain @ across
+        blocks[2] -= velocity_gain @ across

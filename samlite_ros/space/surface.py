@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -36,7 +37,7 @@ class SurfaceTuning:
 
     eroded_px: int = 2
     least_kept: float = 0.2
-    samples: int = 1200
+    samples: int = 900
     least_support: int = 12
     near_share: float = 0.25
     noise_per_m: float = 0.002
@@ -128,15 +129,15 @@ def _sample(mask: Mask, depth: DepthGrid, rays: Rays, tuning: SurfaceTuning) -> 
     if mask.area < tuning.least_support:
         return None
     stride = max(int(math.sqrt(mask.area / tuning.samples)), math.ceil(math.sqrt(h * w / (12 * tuning.samples))), 1)
-    start = stride // 2
-    x0, y0, x1, y1 = mask.x0 + start, mask.y0 + start, mask.x0 + w, mask.y0 + h
+    left, top = (w - 1) % stride // 2, (h - 1) % stride // 2  # as far from one border as from the other
+    x0, y0, x1, y1 = mask.x0 + left, mask.y0 + top, mask.x0 + w, mask.y0 + h
     z = np.ascontiguousarray(depth.window(x0, y0, x1, y1, stride))
     tolerance = np.float32(tuning.flying_m) + z * (
         np.float32(tuning.flying_share) + z * np.float32(3 * tuning.noise_per_m)
     )
-    inside = mask.inside[start::stride, start::stride] & (z > 0)
+    inside = mask.inside[top::stride, left::stride] & (z > 0)
     inside &= ~_flying(z, tolerance, depth, (x0, y0, x1, y1, stride))
-    core = _eroded(mask, tuning)[start::stride, start::stride] & inside
+    core = _eroded(mask, tuning)[top::stride, left::stride] & inside
     return _Samples(stride, z, inside, core, rays.grid[:, y0:y1:stride, x0:x1:stride], tolerance)
 
 
@@ -161,12 +162,16 @@ def _points(rays: Field, depths: Field) -> Field:
     return points
 
 
+@cache
+def _square(width_px: int) -> NDArray[np.uint8]:
+    return np.ones((2 * width_px + 1, 2 * width_px + 1), np.uint8)
+
+
 def _eroded(mask: Mask, tuning: SurfaceTuning) -> Flags:
     """bool (h, w): the mask without its border; of a thin one less is taken away."""
     inside = mask.inside.view(np.uint8)
     for width_px in range(tuning.eroded_px, 0, -1):
-        kernel = np.ones((2 * width_px + 1, 2 * width_px + 1), np.uint8)
-        kept = cv2.erode(inside, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        kept = cv2.erode(inside, _square(width_px), borderType=cv2.BORDER_CONSTANT, borderValue=0)
         if np.count_nonzero(kept) >= max(tuning.least_kept * mask.area, tuning.least_support):
             return kept.view(np.bool_)
     return mask.inside

@@ -1,6 +1,10 @@
 """Depth and calibration over a real graph: positions come, and whatever is wrong with them is said."""
 
 import os
+import re
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -280,3 +284,23 @@ def test_a_target_frame_without_tf2_fails_to_configure_with_the_line_to_type() -
     with graph(parameters={**KEYFRAMES, "target_frame": "map"}) as (client, node):
         client.wait_for(lambda: "apt install ros-$ROS_DISTRO-tf2-ros-py" in node.log(), "line to type")
         assert client.state() == "unconfigured"
+
+
+def test_the_planner_of_the_readme_prints_metres() -> None:
+    program = Path(__file__).resolve().parents[2] / "examples/where.py"
+    heeding = "import runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [sys.executable, "-u", "-c", f"{heeding}runpy.run_path(sys.argv[1])", str(program)]
+    with graph(parameters={"propagate": False}) as (client, _):
+        camera = DepthCamera(client)
+        planner = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            camera.until(lambda: client.statuses.get(("planner", "red ball")), "query")
+            camera.until(lambda: client.statuses["planner", "red ball"].last_place.header.stamp.sec, "place")
+            begun_s = time.monotonic()
+            camera.until(lambda: time.monotonic() - begun_s > 1.0, "a second of detections")
+            planner.send_signal(signal.SIGINT)
+            said, logged = planner.communicate(timeout=20)
+        finally:
+            planner.kill()
+    assert planner.returncode == 0 and "Traceback" not in logged
+    assert re.search(r"at \(-0\.29, -0\.11, 0\.80\) m, give or take 0\.0\d\d", said), said

@@ -29,6 +29,15 @@ from samlite_ros.queries import normalise_phrase
 
 
 @dataclass(frozen=True, eq=False)
+class PlacedThing:
+    """Where a thing is in the camera's optical frame [m]: the middle of its visible surface, and the box around it."""
+
+    position_m: NDArray[np.float64]
+    box_center_m: NDArray[np.float64]
+    box_size_m: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class _Annotation:
     """One true thing, its mask still encoded: see `coco.decode_segmentation`. `where` it is written, for errors."""
 
@@ -37,6 +46,7 @@ class _Annotation:
     track_id: int = 0
     crowd: bool = False
     where: str = "truth"
+    place: PlacedThing | None = None
 
     def decode(self, size: tuple[int, int]) -> TrueInstance:
         """The thing itself.
@@ -163,8 +173,19 @@ def _add_coco(content: dict[str, Any], path: Path, phrases: set[str], frames: di
         where = f"truth {path}, annotation {quoted(a.get('id'))}"
         track_id = tracks.get(written_id(a), 0)
         crowd = bool(int(a.get("iscrowd") or 0))
-        annotation = _Annotation(names[a["category_id"]], a["segmentation"], track_id, crowd, where)
+        annotation = _Annotation(names[a["category_id"]], a["segmentation"], track_id, crowd, where, _place(a))
         by_id[a["image_id"]].annotations.append(annotation)
+
+
+def _place(annotation: dict[str, Any]) -> PlacedThing | None:
+    """Where it says the thing is; None = it does not."""
+    names = ("position_m", "box_center_m", "box_size_m")
+    if any(name not in annotation for name in names):
+        return None
+    values = [np.array(annotation[name], np.float64) for name in names]
+    if any(value.shape != (3,) or not np.isfinite(value).all() for value in values):
+        raise ValueError(f"annotation {quoted(annotation.get('id'))}: {', '.join(names)} must be three numbers each")
+    return PlacedThing(*values)
 
 
 def _phrase(name: Any) -> str:
