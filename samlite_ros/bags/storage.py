@@ -100,6 +100,9 @@ class WholeStorage:
         self._reader.open()
         self.topics: dict[str, Topic] = {}
         self._types: dict[str, str] = {}
+        if not all(isinstance(name, str) for c in self._reader.connections for name in (c.topic, c.msgtype)):
+            self.close()
+            raise BagError("a topic's name is no text")
         for connection in self._reader.connections:
             known = self.topics.get(connection.topic)
             count = connection.msgcount + (known.message_count if known else 0)

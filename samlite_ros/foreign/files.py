@@ -8,6 +8,7 @@ from pathlib import Path
 
 _STREAMS = "/proc/"
 """What /dev/stdin and <(...) of a shell lead to."""
+_PIECE = 1 << 20
 
 
 def check_regular(path: Path) -> int:
@@ -37,15 +38,24 @@ def read_bounded(path: Path, most_bytes: int) -> bytes:
     Raises:
         OSError: It cannot be read, is no regular file, or is larger.
     """
-    if not os.path.realpath(path).startswith(_STREAMS):
-        size = check_regular(path)
-        if size > most_bytes:
-            raise _too_large(path, size, most_bytes)
+    if os.path.realpath(path).startswith(_STREAMS):
+        return _read_stream(path, most_bytes)
+    size = check_regular(path)
+    if size > most_bytes:
+        raise _too_large(path, size, most_bytes)
+    with path.open("rb") as file:  # `read` takes the memory that it is told at once
+        return file.read(size)
+
+
+def _read_stream(path: Path, most_bytes: int) -> bytes:
+    pieces, size = [], 0
     with path.open("rb") as file:
-        data = file.read(most_bytes + 1)
-    if len(data) > most_bytes:
-        raise _too_large(path, len(data), most_bytes)
-    return data
+        while piece := file.read(_PIECE):
+            pieces.append(piece)
+            size += len(piece)
+            if size > most_bytes:
+                raise _too_large(path, size, most_bytes)
+    return b"".join(pieces)
 
 
 def _too_large(path: Path, size: int, most_bytes: int) -> OSError:

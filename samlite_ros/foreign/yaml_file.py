@@ -32,7 +32,9 @@ def load_yaml(path: Path) -> Any:
 def parse_yaml(data: bytes) -> Any:
     """See `load_yaml`."""
     try:
-        loader = _LOADER(data.decode("utf-8-sig"))
+        text = data.decode("utf-8-sig")
+        _check_events(text)
+        loader = _LOADER(text)
         try:
             node = loader.get_single_node()
             if node is None:
@@ -45,6 +47,19 @@ def parse_yaml(data: bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
     except Exception as error:  # of values that are not what their tag says it raises what it happens to meet
         raise ValueError(one_line(error)) from error
+
+
+def _check_events(text: str) -> None:
+    """Stop where it becomes too deep or too long: a parser's own time grows with the square of the depth."""
+    depth = count = 0
+    for event in yaml.parse(text, _LOADER):
+        count += isinstance(event, yaml.NodeEvent)
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > YAML_DEPTH:
+            raise ValueError(f"it is nested more than {YAML_DEPTH} deep")
+        if count > YAML_NODES:
+            raise ValueError(f"it has more than {YAML_NODES:,} values")
 
 
 class _Count:

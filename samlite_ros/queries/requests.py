@@ -164,5 +164,7 @@ def check_name(request: QueryRequest) -> None:
                 Refusal.ID_INVALID, f"{name} has {len(value)} characters, at most {NAME_CHARACTERS} are allowed"
             )
     for name, value in (("client", request.key.client), ("id", request.key.id), ("text", request.text)):
-        if any("\ud800" <= c <= "\udfff" for c in value):
-            raise QueryRejected(Refusal.ID_INVALID, f"{name} {quoted(value)} is no Unicode text")
+        try:
+            value[: TEXT_CHARACTERS + 1].encode()
+        except UnicodeEncodeError:  # of halves of characters, which no message can hold
+            raise QueryRejected(Refusal.ID_INVALID, f"{name} {quoted(value)} is no Unicode text") from None

@@ -104,8 +104,10 @@ def work(name: str, number: int, seconds: float, note: Note) -> None:
 
         try:
             examples()
-        except BaseException:
-            sys.stdout.write(traceback.format_exc()[-3000:])
+        except BaseException as error:
+            frames = traceback.extract_tb(error.__traceback__)[-5:]
+            where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+            sys.stdout.write(f"{name}: {type(error).__name__}: {str(error)[:300]!r} at {where}\n")
             sys.stdout.flush()
             os._exit(1)
     os._exit(0)

@@ -83,7 +83,11 @@ class BrokenSqlite:
         self._connection.execute("PRAGMA writable_schema = ON")
         check_tables(self._connection)
         rows = self._connection.execute("SELECT id, name, type, serialization_format FROM topics")
-        return {n: Topic(name, ros_type(type_name, form), 0) for n, name, type_name, form in rows}
+        return {  # a column may hold anything, whatever its table says
+            n: Topic(name, ros_type(type_name, str(form)), 0)
+            for n, name, type_name, form in rows
+            if isinstance(name, str) and isinstance(type_name, str)
+        }
 
     def _rows_from_end(self, order: str) -> list[_Row]:
         """From one end of the table to the first damage."""
@@ -91,7 +95,8 @@ class BrokenSqlite:
         try:
             query = f"SELECT timestamp, id, topic_id FROM messages NOT INDEXED ORDER BY id {order}"
             for row in self._connection.execute(query):
-                rows.append(_Row(*row))
+                if all(isinstance(value, int) for value in row):
+                    rows.append(_Row(*row))
         except sqlite3.Error:
             self._damaged = True
         return rows
