@@ -92,6 +92,7 @@ class CarriedThing:
         foreseen: By number of the frame: what was said of frames that the network is looking at.
         drawn: When it was last refined.
         looked: Number of the frame in which it was last looked at.
+        is_new: A keyframe's mask was taken in since.
         unrest: How much its shape changes from frame to frame beside its points' motion, as a share.
     """
 
@@ -103,6 +104,7 @@ class CarriedThing:
     foreseen: dict[int, Foreseen] = field(default_factory=dict)
     drawn: Drawn | None = None
     looked: int = -1
+    is_new: bool = False
     unrest: float = 1.0
 
     @property

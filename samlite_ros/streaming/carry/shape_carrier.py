@@ -198,7 +198,7 @@ class ShapeCarrier:
             self._left = max(self._left, LOOK, is_new * (self._tuning.looks_when_new * LOOK + TAKE_IN))
         for thing_id in waiting:
             thing = self.things[thing_id]
-            if thing.arrival is not None and self._pays(TAKE_IN):
+            if thing.arrival is not None and not thing.is_new and self._pays(TAKE_IN):
                 self._take_in(thing, thing.arrival, thing_id in resting)
             if self._pays(LOOK):
                 self._look_at(thing, now)
@@ -230,7 +230,7 @@ class ShapeCarrier:
 
     def _take_in(self, thing: CarriedThing, arrival: Arrival, rests: bool) -> None:
         """Look at a keyframe's mask: note how well each way foresaw it; the thing is carried from there."""
-        thing.arrival = None
+        thing.arrival, thing.is_new = None, True
         key = reference_from_mask(arrival.moment, arrival.mask, self._tuning)
         if key is None:
             return
@@ -247,7 +247,7 @@ class ShapeCarrier:
         """Refine a thing, or make up a link of its newest keyframe."""
         drawn, source = thing.drawn, thing.incoming or thing.source
         is_fresh = drawn is None or now.number - drawn.moment.number <= self._tuning.fresh
-        thing.looked = now.number
+        thing.looked, thing.is_new = now.number, False
         if source is not None and source.ahead and is_fresh:
             self._make_up(source)
             while drawn is None and source.ahead and self._pays(LOOK):
