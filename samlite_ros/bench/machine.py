@@ -7,6 +7,7 @@ import platform
 import sys
 import time
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,7 +17,8 @@ import psutil
 from samlite_ros import __version__
 from samlite_ros.segmenter.pytorch.cpu_flags import CPUINFO, cpu_flags
 
-_PACKAGES = ("torch", "transformers", "numpy", "opencv-python", "scipy", "rosbags")
+_BACKENDS = ("torch", "transformers", "onnxruntime", "onnxruntime-gpu", "tensorrt")
+_PACKAGES = (*_BACKENDS, "numpy", "opencv-python", "scipy", "rosbags")
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16", "i8mm", "sve")
 
 
@@ -90,6 +92,8 @@ def _board_name() -> str:
 
 
 def _gpu_name() -> str:
+    if find_spec("torch") is None:
+        return ""
     import torch
 
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 from samlite_ros.bench.figures import Figure, derived
+from samlite_ros.bench.new_process import in_new_process
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.workload import camera_frame, prompts, segmenter_options
 from samlite_ros.live.memory import peak_mib, resident_mib
@@ -21,8 +20,6 @@ from samlite_ros.types import DecodeOptions
 
 _MIB = 2**20
 _PHRASES = 8
-
-T = TypeVar("T")
 
 
 def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]:
@@ -39,12 +36,6 @@ def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]
                 found = in_new_process(answer_one_frame, replace(settings, keep_text_encoder=keep))
                 figures += [derived(f"memory/{model}, {case}/{name}", "MiB", value) for name, value in found.items()]
     return figures
-
-
-def in_new_process(function: Callable[..., T], *arguments: object) -> T:
-    """Call an importable function in a fresh interpreter, so that nothing that ran before counts."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
 
 
 def answer_one_frame(options: SegmenterOptions) -> dict[str, float]:

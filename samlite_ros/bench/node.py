@@ -23,7 +23,7 @@ from ament_index_python.packages import get_package_share_directory
 from rclpy.signals import SignalHandlerOptions
 
 from samlite_ros.bench.figures import CURVE, Figure, derived, percentiles, row
-from samlite_ros.bench.memory import in_new_process
+from samlite_ros.bench.new_process import in_new_process
 from samlite_ros.bench.node_client import Arrival, CameraAndListener
 from samlite_ros.bench.node_process import (
     ECHO_VARIABLE,

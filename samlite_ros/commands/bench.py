@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from samlite_ros.bench.options import MODEL_NAMES, BenchOptions, quick
-from samlite_ros.commands import bench_streaming
+from samlite_ros.commands import bench_device, bench_streaming
 from samlite_ros.errors import SamliteError
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
     streaming = parts.add_parser("streaming", help=bench_streaming.HELP, description=bench_streaming.__doc__)
     bench_streaming.add_parser(streaming)
     streaming.set_defaults(part="streaming")
+    device = parts.add_parser("device", help=bench_device.HELP, description=bench_device.__doc__)
+    bench_device.add_parser(device)
+    device.set_defaults(part="device")
 
 
 def add_parts(parser: argparse.ArgumentParser, texts: Mapping[str, str]) -> Any:
@@ -73,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print the tables, write bench.json and the pictures."""
     if args.part == "streaming":
         return bench_streaming.run(args)
+    if args.part == "device":
+        return bench_device.run(args)
     return run_modules(args, tuple(PARTS), "samlite_ros.bench.")
 
 

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from samlite_ros.bench.streaming.options import MAIN, SETS, FootageOptions, StreamingBenchOptions
 from samlite_ros.commands.number_arguments import number
 from samlite_ros.errors import SamliteError
+from samlite_ros.virtual.latency import PROFILES_MS
 
 HELP = "accuracy at every camera frame with a slow network, on a virtual clock"
 QUICK_FRAMES = 60
@@ -35,7 +36,13 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add = parser.add_argument
     add("--seed", type=number(int, 0), default=0, help="of the rendered sequences (0)")
-    add("--profiles", type=_profiles, default=(126.0, 250.0, 950.0), metavar="MS", help="passes [ms] (126,250,950)")
+    add(
+        "--profiles",
+        type=_profiles,
+        default=(126.0, 250.0, 950.0),
+        metavar="MS",
+        help="passes [ms], or thor ... (126,250,950)",
+    )
     add("--json", type=_file, default=Path("bench_out/streaming.json"), metavar="FILE", help="figures; pictures beside")
     add("--compare", type=Path, metavar="OLD.json", help="show old and new figures side by side")
     add("--frames", type=number(int, LEAST_FRAMES), default=150, help="per sequence (150)")
@@ -181,7 +188,7 @@ def _charge(text: str) -> float | None:
 
 def _profiles(text: str) -> tuple[float, ...]:
     one = number(float, 1, 60_000)
-    return tuple(dict.fromkeys(one(part) for part in text.split(",")))
+    return tuple(dict.fromkeys(PROFILES_MS.get(part) or one(part) for part in text.split(",")))
 
 
 def _file(text: str) -> Path:

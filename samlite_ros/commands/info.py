@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from samlite_ros.errors import ModelLoadError
+from samlite_ros.segmenter import SegmenterOptions, load_segmenter
+from samlite_ros.segmenter.exported.manifest import check_files, is_export, read_manifest
 
 if TYPE_CHECKING:
     from samlite_ros.segmenter.pytorch.parts import PartSize
 
 DESCRIPTION = """Parameters and memory of each part of a model, beside those of SAM3. Only the configuration is read:
 the weights need not be there. Memory is that of the weights alone, as float32 (32 bits) and bfloat16 (16 bits) hold
-them. The last line says where and in which of them this machine computes if it is left to choose."""
+them. The last line says where and in which of them this machine computes if it is left to choose. Of an export: its
+graphs, precision, parity, and what computes it here."""
 
 
 def add_parser(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +29,11 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table."""
+    """Print the table; of an export what is in it and what would compute it."""
+    folder = Path(arguments.model).expanduser()
+    if is_export(folder):
+        print("\n".join(_export(folder)))
+        return 0
     from samlite_ros.segmenter.pytorch.dependencies import check_dependencies
 
     check_dependencies()
@@ -34,6 +44,35 @@ def run(arguments: argparse.Namespace) -> int:
     print("\n".join(_table(arguments.model, part_sizes(config))))
     print(f"here it computes on {in_words(device, choose_precision('auto', device, config))}")
     return 0
+
+
+def _export(folder: Path) -> Iterator[str]:
+    from samlite_ros.segmenter.choose import choose_backend
+
+    manifest = read_manifest(folder)
+    check_files(folder, manifest)
+    sizes = {g.name: sum((folder / name).stat().st_size for name in g.files) for g in manifest.graphs}
+    precision, versions = manifest.precision, ", ".join(map(" ".join, manifest.versions.items()))
+    yield f"{folder}: {manifest.source} exported as {precision} for {manifest.image_size} px, opset {manifest.opset}"
+    yield f"at most {manifest.max_prompts} phrases at once; made with {versions}"
+    for graph in manifest.graphs:
+        inputs = ", ".join(f"{name} {t.dtype} {'x'.join(map(str, t.shape))}" for name, t in graph.inputs.items())
+        yield f"  {graph.name:10} {sizes[graph.name] / 1e6:8.1f} MB  {inputs}"
+    yield f"  {'all':10} {sum(sizes.values()) / 1e6:8.1f} MB, and about as much memory"
+    for count, found in list(manifest.parity.items())[-1:]:
+        told = ", ".join(f"{name} {value:.3g}" for name, value in found.items())
+        yield f"differs from torch's float32 with {count} phrases by: {told}"
+    if not manifest.parity:
+        yield "its parity with torch was not measured"
+    options = SegmenterOptions(str(folder))
+    backend = choose_backend(options)
+    try:
+        if backend == "tensorrt":
+            yield "here it is computed by backend tensorrt, whose engines are built when it is loaded"
+        else:
+            yield f"here it computes on {load_segmenter(options).computes}"
+    except ModelLoadError as error:
+        yield f"here it is computed by nothing: {error}"
 
 
 def _table(model: str, sizes: Sequence[PartSize]) -> Iterator[str]:

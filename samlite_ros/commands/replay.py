@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from samlite_ros.commands.backend_arguments import add_backend_arguments
+from samlite_ros.virtual.latency import PROFILES_MS
 
 if TYPE_CHECKING:
     from samlite_ros.replay.replay import ReplayOptions
@@ -62,8 +63,8 @@ def _add_node(parser: ArgumentParser) -> None:
         "--latency",
         default="0",
         metavar="PROFILE",
-        help="how long a pass takes: orin-nx, thor, milliseconds with one phrase, or milliseconds ENCODE,DECODE; "
-        "default: no time",
+        help=f"how long a pass takes: {', '.join(PROFILES_MS)}, milliseconds with one phrase, or milliseconds "
+        "ENCODE,DECODE; default: no time",
     )
 
 

@@ -52,8 +52,8 @@ class LatencyProfile:
 NO_LATENCY = LatencyProfile(0.0, 0.0)
 
 
-PROFILES_MS = {"orin-nx": 950.0, "thor": 126.0}
-"""Published time of a whole pass of SAM3 with one phrase [ms]."""
+PROFILES_MS = {"orin-nx": 950.0, "agx-orin": 763.0, "agx-orin-int8": 462.0, "thor": 126.0, "thor-int8": 91.0}
+"""Published time of a whole pass of SAM3 with one phrase [ms]; those but orin-nx by TensorRT, int8 mixed with fp16."""
 
 
 MAX_MS = 1e9
