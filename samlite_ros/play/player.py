@@ -50,10 +50,9 @@ def play(reader: BagReader, options: PlayOptions) -> int:
     try:
         player = _Player(node, reader, options)
         player.wait_for_subscribers()
-        try:
-            return player.run()
-        finally:
-            player.wait_until_acknowledged()
+        published = player.run()
+        player.wait_until_acknowledged()  # not after an interrupt, which often ends the subscribers as well
+        return published
     finally:
         node.destroy_node()
         rclpy.shutdown(context=context)

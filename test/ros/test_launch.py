@@ -26,7 +26,8 @@ SAMLITE = SHARE / "launch/samlite.launch.py"
 DEMO = SHARE / "launch/demo.launch.py"
 REPLAY = SHARE / "launch/replay.launch.py"
 REAL_LAUNCH = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 os.setsid()  # a terminal interrupts the whole group, and launch counts on it
 from launch import LaunchDescription, LaunchService
 from launch.actions import IncludeLaunchDescription

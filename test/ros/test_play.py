@@ -3,23 +3,28 @@
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from graph import RELIABLE, graph, scene, stamp_of
 from mcap.writer import Writer as McapWriter
-from node_process import REAL_NODE, graph_environment
+from node_process import REAL_NODE, graph_environment, own_domain
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from samlite_ros.bags.message_types import BAG_MESSAGES, IMAGE
+from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.results import ResultBag
 from samlite_ros.bags.writer import BagWriter
 from samlite_ros.demo.make_bag import MadeBag, make_bag
 from samlite_ros.messages.fill import image_message
 from samlite_ros.parameters.table import Parameters
 from samlite_ros.pixels.masks import decode_rle
+from samlite_ros.play.player import _Player
+from samlite_ros.play.player import play as play_bag
+from samlite_ros.play.schedule import PlayOptions
 from samlite_ros.replay.replay import ReplayOptions, replay
 from samlite_ros.scenes import SequenceOptions
 from samlite_ros.segmenter.load import load_segmenter
@@ -42,6 +47,25 @@ def made(tmp_path_factory):
     bag = MadeBag(kind="fly", seed=1, scenes=SequenceOptions(size=(240, 320), rate_hz=1.0, frames=FRAMES), topic=TOPIC)
     make_bag(folder / "bag", bag)
     return folder / "bag"
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_an_interrupted_player_does_not_wait_for_subscribers_that_may_have_gone_too(made, monkeypatch, interrupted):
+    """It would wait for 5 s, which is as long as launch waits for it."""
+    waited = []
+
+    def run(player):
+        if interrupted:
+            raise KeyboardInterrupt
+        return 7
+
+    monkeypatch.setattr(_Player, "run", run)
+    monkeypatch.setattr(_Player, "wait_until_acknowledged", lambda player: waited.append(True))
+    expected = pytest.raises(KeyboardInterrupt) if interrupted else nullcontext()
+    with own_domain() as domain, BagReader(made) as reader, expected:
+        monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+        assert play_bag(reader, PlayOptions()) == 7
+    assert bool(waited) != interrupted
 
 
 def test_played_slowly_the_node_answers_as_replay_does(made, tmp_path):
