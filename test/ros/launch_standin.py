@@ -160,6 +160,11 @@ def notes(path: str | Path, **arguments: str) -> list[str]:
     return [action.msg for action in _visited([load(path)], context) if isinstance(action, LogInfo)]
 
 
+def declared(path: str | Path) -> list[DeclareLaunchArgument]:
+    """The launch arguments of a file's own."""
+    return [action for action in load(path).actions if isinstance(action, DeclareLaunchArgument)]
+
+
 def command_lines(path: str | Path, **arguments: str) -> list[list[str]]:
     """The command lines that `ros2 launch path name:=value ...` would start."""
     visited = _visited([load(path)], Context(arguments))

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from graph import graph, stamp_of
-from launch_standin import command_lines, notes
+from launch_standin import command_lines, declared, notes
 from node_process import NodeProcess
 from ros_install import find_in_ros
 
@@ -148,6 +149,14 @@ def test_a_truth_value_that_is_none_is_refused():
 def test_what_cannot_be_meant_is_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         command_lines(SAMLITE, **arguments)
+
+
+def test_every_argument_that_the_documentation_names_is_one():
+    root = Path(__file__).resolve().parents[2]
+    texts = [file.read_text() for file in (root / "README.md", *sorted((root / "docs").glob("*.md")))]
+    named = {name for text in texts for name in re.findall(r"(?<![-./\w])([a-z_]+):=", text)}
+    known = {argument.name for path in (SAMLITE, DEMO, REPLAY) for argument in declared(path)}
+    assert named - known - {"__node", "__ns"} == set()
 
 
 def test_an_argument_that_is_like_one_of_ours_is_named():
