@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = next((word for word in words if not word.startswith("-")), "")
     try:
         parser, command = _build_parser(name)
-        arguments = parser.parse_args(words)
+        arguments = _parse(parser, words)
         status: int = command.run(arguments) if command else 0
         sys.stdout.flush()
         return status
@@ -70,6 +70,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    """A list of items may go on behind an option, which argparse does not know of."""
+    arguments, late = parser.parse_known_args(words)
+    if late and hasattr(arguments, "items") and not any(word.startswith("-") and word != "-" for word in late):
+        arguments.items += late
+    elif late:
+        parser.error(f"unrecognized arguments: {' '.join(late)}")
+    return arguments
 
 
 def _build_parser(chosen: str) -> tuple[argparse.ArgumentParser, ModuleType | None]:

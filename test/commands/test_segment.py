@@ -212,6 +212,12 @@ def test_an_image_on_standard_input(network, images, capsys, monkeypatch, tmp_pa
     assert (tmp_path / "stdin_overlay.png").exists()
 
 
+def test_images_and_phrases_may_stand_behind_options(network, images, capsys):
+    assert run(images[0], "--threshold", "0.3", PHRASES[0], "--json", PHRASES[1], images[1]) == 0
+    entries = json.loads(capsys.readouterr().out)
+    assert [(e["image"], e["phrase"]) for e in entries] == [(str(i), p) for i in images[:2] for p in PHRASES[:2]]
+
+
 def test_it_says_where_it_wrote(network, images, capsys, tmp_path):
     assert run(images[0], "object", "--threshold", "0.3", "-o", tmp_path / "out") == 0
     count = len(list((tmp_path / "out").iterdir()))
