@@ -150,4 +150,18 @@ class ExportedBackend:
 
     def read_features(self, path: Path) -> tuple[TextFeatures, Mapping[str, str]]:
         with safe_open(path, framework="np") as file:
-            return TextFeatures(file.get_tensor("features"), file.get_tensor("mask")), file.metadata() or {}
+            found = TextFeatures(file.get_tensor("features"), file.get_tensor("mask"))
+            self._check(found)
+            return found, file.metadata() or {}
+
+    def _check(self, found: TextFeatures) -> None:
+        """Raise ValueError where a file holds other features than the exported text encoder makes."""
+        made = self.manifest.graph("text").outputs["features"]
+        expected = (1, *(size for size in made.shape[1:] if isinstance(size, int)))
+        if found.features.shape != expected or found.features.dtype != made.dtype:
+            shape = found.features.shape
+            raise ValueError(f"features are {found.features.dtype} {shape}, expected {made.dtype} {expected}")
+        if found.mask.shape != expected[:2] or not np.isin(found.mask, (0, 1)).all():
+            raise ValueError(f"mask is {found.mask.dtype} {found.mask.shape}, expected 0 and 1, {expected[:2]}")
+        if not np.isfinite(found.features).all():
+            raise ValueError("features are not finite")

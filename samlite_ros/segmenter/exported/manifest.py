@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from samlite_ros.errors import ModelLoadError
+from samlite_ros.foreign.json_file import read_json
+from samlite_ros.foreign.limits import CHECKPOINT_JSON_BYTES
 
 MANIFEST = "export.json"
 TOKENIZER = "tokenizer.json"
@@ -126,7 +128,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = read_json(path, CHECKPOINT_JSON_BYTES)
         if not isinstance(content, dict):
             raise TypeError(f"it holds a {type(content).__name__}, expected an object")
         if content.get("format") != FORMAT:
@@ -186,7 +188,7 @@ def _to_manifest(content: dict[str, Any]) -> Manifest:
 
 def to_graph(content: dict[str, Any]) -> Graph:
     """From JSON; raises KeyError, TypeError or ValueError where it is no graph."""
-    if not content["files"] or any("/" in name for name in content["files"]):
+    if not content["files"] or any(Path(name).name != name for name in content["files"]):
         raise ValueError(f"files of graph {content['name']!r}: {', '.join(content['files']) or 'none'}")
     inputs, outputs = (
         {name: Tensor(t["dtype"], tuple(t["shape"])) for name, t in content[side].items()}

@@ -45,16 +45,17 @@ class OnnxRefiner:
 
 
 def shipped_refiner(weights: Path = WEIGHTS) -> Refiner | None:
-    """The package's own refiner; None where its weights are missing, which is said once."""
-    if weights.is_file():
+    """The package's own refiner; None where its weights are missing or damaged, which is said once."""
+    if not weights.is_file():
+        _warn(f"no weights of the refiner at {weights}")
+        return None
+    try:
         return OnnxRefiner(weights)
-    _warn_missing(weights)
-    return None
+    except cv2.error:
+        _warn(f"damaged weights of the refiner at {weights}")
+        return None
 
 
 @cache
-def _warn_missing(weights: Path) -> None:
-    warnings.warn(
-        f"no weights of the refiner at {weights}: masks are carried by templates alone, on real footage more poorly",
-        stacklevel=3,
-    )
+def _warn(what: str) -> None:
+    warnings.warn(f"{what}: masks are carried by templates alone, on real footage more poorly", stacklevel=3)

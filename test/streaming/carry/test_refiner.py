@@ -30,6 +30,13 @@ def test_missing_weights_are_told_once_and_are_no_fault(tmp_path):
         assert shipped_refiner(tmp_path / "none.onnx") is None
 
 
+@pytest.mark.parametrize("data", [b"", b"no network", WEIGHTS.read_bytes()[:100_000]], ids=["empty", "text", "cut"])
+def test_damaged_weights_are_told_and_are_no_fault(tmp_path, data):
+    (tmp_path / "spoilt.onnx").write_bytes(data)
+    with pytest.warns(UserWarning, match="damaged weights of the refiner"):
+        assert shipped_refiner(tmp_path / "spoilt.onnx") is None
+
+
 def test_a_named_file_that_is_missing_is_a_fault(tmp_path):
     with pytest.raises(FileNotFoundError, match="no weights of the refiner at"):
         OnnxRefiner(tmp_path / "none.onnx")
