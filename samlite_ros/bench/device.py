@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from samlite_ros.bench import board
+from samlite_ros.bench.late_in_pass import measure_late
 from samlite_ros.bench.new_process import in_new_process
 from samlite_ros.bench.timing import Sample, interleave, summarise
 from samlite_ros.errors import SamliteError
@@ -67,6 +68,10 @@ def run(options: DeviceOptions, on_step: Callable[[str], object]) -> dict[str, A
         on_step(what)
         for name, samples in interleave(calls, options.rounds).items():
             report["backends"][name][what] = _in_ms(samples)
+    frame = Frame(render_scene(SEED).image, 0)
+    for name, segmenter in loaded.items():
+        on_step(f"late queries, {name}")
+        report["backends"][name]["late query"] = measure_late(segmenter, frame, options.rounds)
     on_step("the stream, alone and beside each backend")
     report["stream"] = {"alone": stream_ms()}
     for name in loaded:

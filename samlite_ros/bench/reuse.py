@@ -16,10 +16,11 @@ from typing import NamedTuple
 import torch
 
 from samlite_ros.bench.figures import Figure, figure
+from samlite_ros.bench.late_in_pass import late_phrase
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.peers import Peers
 from samlite_ros.bench.timing import Sample, interleave
-from samlite_ros.bench.workload import camera_frame, late_phrase, phrases, prompts, segmenter_options, waiting_for
+from samlite_ros.bench.workload import camera_frame, phrases, prompts, segmenter_options, waiting_for
 from samlite_ros.segmenter.contract import Segmenter
 from samlite_ros.segmenter.pytorch import load_backend
 from samlite_ros.segmenter.pytorch.checkpoint import Checkpoint

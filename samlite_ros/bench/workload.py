@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from string import ascii_lowercase
 
 import cv2
 import numpy as np
@@ -68,12 +67,6 @@ def phrases(count: int) -> tuple[str, ...]:
 def prompts(count: int) -> tuple[Prompt, ...]:
     """`phrases` as prompts."""
     return tuple(map(Prompt, phrases(count)))
-
-
-def late_phrase(number: int) -> str:
-    """A phrase that no one asked for before; another for each number."""
-    letters = "".join(ascii_lowercase[number // 26**i % 26] for i in range(3))
-    return f"violet cube {letters}"
 
 
 def camera_frame(width: int = 1280, height: int = 720, seed: int = 1) -> Frame:

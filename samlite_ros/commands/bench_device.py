@@ -46,8 +46,11 @@ def _show(report: dict[str, Any]) -> None:
     for name, found in report["backends"].items():
         print(f"{name}: {found['computes']}; loaded in {found['load_s']} s, {found['resident [MiB]']} MiB")
         for what, times in found.items():
-            if isinstance(times, dict):
+            if isinstance(times, dict) and "wall [ms]" in times:
                 print(f"  {what:16} {times['wall [ms]']:10.2f} ms ({times['low']:.2f} to {times['high']:.2f})")
+        late = found["late query"]
+        own, wait = late["text and decoding [ms]"], late["wait p95 [ms]"]
+        print(f"  a late query     {wait:10.2f} ms p95, of which {own:.2f} its own")
     for name, times in report["stream"].items():
         print(f"stream {name}: p50 {times['p50']:.1f} ms, p95 {times['p95']:.1f} ms a frame")
     for name, reason in report["not measured"].items():

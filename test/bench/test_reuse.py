@@ -10,11 +10,12 @@ import torch
 from prompts import prompts
 from small_networks import Shape, make_frame, make_segmenter
 
+from samlite_ros.bench.late_in_pass import late_phrase
 from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.peers import Peers
 from samlite_ros.bench.reuse import Sides, figures_of_frames, figures_of_late_query
 from samlite_ros.bench.timing import Sample
-from samlite_ros.bench.workload import late_phrase, phrases, segmenter_options
+from samlite_ros.bench.workload import phrases, segmenter_options
 from samlite_ros.errors import SamliteError
 from samlite_ros.types import DecodeOptions
 
