@@ -41,9 +41,9 @@ class Recipe:
         save_every_s: Seconds between two checkpoints.
     """
 
-    steps: int = 9000
-    batch: int = 24
-    rate: float = 2e-3
+    steps: int = 8000
+    batch: int = 16
+    rate: float = 1.6e-3
     seed: int = 0
     save_every_s: float = 60.0
 
