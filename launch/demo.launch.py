@@ -12,6 +12,9 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from samlite_ros.parameters.launch_arguments import one_of, to_number, to_truth, to_whole_number
+from samlite_ros.scenes import KINDS
+
 HERE = Path(__file__).resolve().parent
 RVIZ_LAYOUT = str(HERE.parent / "config" / "samlite.rviz")
 
@@ -35,11 +38,12 @@ def start_all(context):
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
+    motion, seed = one_of("motion", value("motion"), KINDS), to_whole_number("seed", value("seed"))
     camera = Node(
         package="samlite_ros",
         executable="scene_camera",
         name="scene_camera",
-        parameters=[{"motion": value("motion"), "seed": int(value("seed")), "rate": float(value("rate"))}],
+        parameters=[{"motion": motion, "seed": seed, "rate": to_number("rate", value("rate"), 0.1)}],
         remappings=[("image", "/scene_camera/image")],
         output="screen",
     )
@@ -49,10 +53,10 @@ def start_all(context):
             "image": "/scene_camera/image",
             "reliability": "reliable",
             "model": "demo",
-            "queries": value("queries") or ", ".join(phrases_in(value("motion"), int(value("seed")))),
+            "queries": value("queries") or ", ".join(phrases_in(motion, seed)),
         }.items(),
     )
-    if value("rviz").lower() != "true":
+    if not to_truth("rviz", value("rviz")):
         return [camera, samlite]
     return [camera, samlite, Node(package="rviz2", executable="rviz2", name="rviz", arguments=["-d", RVIZ_LAYOUT])]
 

@@ -14,7 +14,18 @@ from launch.actions import DeclareLaunchArgument, ExecuteProcess, IncludeLaunchD
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
+from samlite_ros.parameters.file import cameras_in
+from samlite_ros.parameters.launch_arguments import (
+    camera_topics,
+    of_either_transport,
+    one_of,
+    to_list,
+    to_number,
+    to_truth,
+)
+
 HERE = Path(__file__).resolve().parent
+DEFAULT_PARAMS_FILE = str(HERE.parent / "config" / "samlite.yaml")
 
 ARGUMENTS = (
     # name, default, description
@@ -28,6 +39,7 @@ PASSED_ON = (
     ("cameras", "", "Names of several cameras, comma-separated."),
     ("image_transport", "", "raw or compressed."),
     ("reliability", "reliable", "reliable or best_effort: how the node asks for images."),
+    ("params_file", DEFAULT_PARAMS_FILE, "Parameter file (YAML)."),
     ("model", "", "Checkpoint."),
     ("device", "", "auto, cuda, cuda:1, cpu."),
     ("dtype", "", "auto, float32, bfloat16, float16."),
@@ -45,25 +57,25 @@ def start_player(context):
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    player = value("player")
-    if player not in PLAYERS:
-        raise ValueError(f"launch argument player must be one of {', '.join(PLAYERS)}, got {player!r}")
-    loop = ["--loop"] if value("loop").lower() in ("true", "1") else []
-    delay = ["--delay", value("delay")] if float(value("delay")) > 0 else []  # ros2 bag refuses 0
+    player = one_of("player", value("player"), tuple(PLAYERS))
+    to_number("rate", value("rate"), 0.001)
+    loop = ["--loop"] if to_truth("loop", value("loop")) else []
+    delay = ["--delay", value("delay")] if to_number("delay", value("delay")) > 0 else []  # ros2 bag refuses 0
     command = [*PLAYERS[player], value("bag"), "--clock", "100", "--rate", value("rate"), *delay, *loop]
     if value("reliability") == "reliable":  # players offer as best effort what was recorded so
-        overrides = ["--qos-profile-overrides-path", reliable_images(value("image"), value("namespace"))]
+        node = f"/{value('namespace').strip('/')}/samlite".replace("//", "/")
+        cameras = to_list(value("cameras")) or cameras_in(Path(value("params_file")), node)
+        topics = camera_topics(cameras, to_list(value("image"))).values()
+        overrides = ["--qos-profile-overrides-path", reliable(of_either_transport(topics, value("namespace")))]
         command += overrides if player == "ros2" else ["--reliable"]
     return [ExecuteProcess(cmd=command, output="screen")]
 
 
-def reliable_images(images: str, namespace: str) -> str:
+def reliable(topics: list[str]) -> str:
     """Write a file that has `ros2 bag play` offer these topics reliably; returns its path."""
-    names = [name.strip() for name in images.strip("[] ").split(",") if name.strip()]
-    full = [f"/{(n if n.startswith('/') else f'{namespace}/{n}').lstrip('/')}" for n in names]
     qos = "{reliability: reliable, history: keep_last, depth: 10}"
     with tempfile.NamedTemporaryFile("w", prefix="samlite_replay_qos_", suffix=".yaml", delete=False) as file:
-        file.writelines(f"{name}: {qos}\n" for topic in full for name in (topic, f"{topic}/compressed"))
+        file.writelines(f"{topic}: {qos}\n" for topic in topics)
     return file.name
 
 

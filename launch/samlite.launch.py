@@ -6,7 +6,6 @@
 An argument that is left empty leaves the value of the parameter file in force.
 """
 
-from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -16,6 +15,17 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from samlite_ros.parameters.file import cameras_in
+from samlite_ros.parameters.launch_arguments import (
+    camera_topics,
+    of_either_transport,
+    one_of,
+    to_list,
+    to_truth,
+    to_whole_number,
+)
+
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 DEFAULT_PARAMS_FILE = str(Path(__file__).resolve().parents[1] / "config" / "samlite.yaml")
 
 ARGUMENTS = (
@@ -63,13 +73,16 @@ def start_node(context):
         if items := to_list(value(name)):
             parameters[name] = ParameterValue(items, value_type=list[str])
     if value("image_size"):
-        parameters["image_size"] = to_number("image_size", value("image_size"))
+        parameters["image_size"] = to_whole_number("image_size", value("image_size"))
     if value("autostart"):
-        parameters["autostart"] = is_true("autostart", value("autostart"))
-    cameras = to_list(value("cameras")) or cameras_of_file(value("params_file"), value("namespace"))
+        parameters["autostart"] = to_truth("autostart", value("autostart"))
+    node = f"/{value('namespace').strip('/')}/samlite".replace("//", "/")
+    cameras = to_list(value("cameras")) or cameras_in(Path(value("params_file")), node)
     topics = camera_topics(cameras, to_list(value("image")))
-    parameters.update(reliability_of(topics.values(), value("namespace"), value("reliability")))
-    parameters["use_sim_time"] = is_true("use_sim_time", value("use_sim_time"))
+    reliability = one_of("reliability", value("reliability"), ("", "reliable", "best_effort"))
+    for topic in of_either_transport(topics.values(), value("namespace")) if reliability else ():
+        parameters[f"qos_overrides.{topic}.subscription.reliability"] = reliability
+    parameters["use_sim_time"] = to_truth("use_sim_time", value("use_sim_time"))
     return [
         *notes_on_slips(context),
         Node(
@@ -79,53 +92,11 @@ def start_node(context):
             namespace=value("namespace"),
             parameters=[value("params_file"), parameters],
             remappings=list(topics.items()),
-            arguments=["--ros-args", "--log-level", value("log_level")],
+            arguments=["--ros-args", "--log-level", one_of("log_level", value("log_level").lower(), LOG_LEVELS)],
             output="screen",
             sigterm_timeout="15",  # a busy computer takes its time to unload torch
         ),
     ]
-
-
-def to_list(text: str) -> list[str]:
-    """Read 'a, b', '[a, b]' or "['a', 'b']"."""
-    inside = text.strip().removeprefix("[").removesuffix("]")
-    return [item for item in (part.strip().strip("'\"").strip() for part in inside.split(",")) if item]
-
-
-def cameras_of_file(params_file: str, namespace: str) -> list[str]:
-    """The cameras that the parameter file gives the node: `image` and `reliability` are for them too."""
-    from samlite_ros.parameters.file import cameras_in
-
-    return list(cameras_in(Path(params_file), f"/{namespace.strip('/')}/samlite".replace("//", "/")))
-
-
-def camera_topics(cameras: list[str], images: list[str]) -> dict[str, str]:
-    """The topic of each camera, by the node's own name for it.
-
-    Raises:
-        ValueError: There are not as many topics as cameras.
-    """
-    names = [f"{camera}/image" for camera in cameras] or ["image"]
-    if images and len(images) != len(names):
-        which = f"{len(names)} cameras ({', '.join(cameras) or 'without a name'})"
-        raise ValueError(
-            f"launch argument image must name a topic for each of {which}, "
-            f"comma-separated, or be left out; got {', '.join(images)}"
-        )
-    return dict(zip(names, images or names, strict=True))
-
-
-def reliability_of(topics: Iterable[str], namespace: str, reliability: str) -> dict[str, str]:
-    """Parameters that make subscriptions to these topics so.
-
-    Raises:
-        ValueError: There is no such reliability.
-    """
-    if reliability not in ("", "reliable", "best_effort"):
-        raise ValueError(f"launch argument reliability must be reliable or best_effort, got {reliability!r}")
-    full = [f"/{(t if t.startswith('/') else f'{namespace}/{t}').lstrip('/')}" for t in topics]
-    both = [name for topic in full for name in (topic, f"{topic}/compressed")]
-    return {f"qos_overrides.{name}.subscription.reliability": reliability for name in both if reliability}
 
 
 def notes_on_slips(context) -> list[LogInfo]:
@@ -138,30 +109,6 @@ def notes_on_slips(context) -> list[LogInfo]:
         for name, found in alike.items()
         if found
     ]
-
-
-def to_number(name: str, text: str) -> int:
-    """Read a launch argument as a whole number.
-
-    Raises:
-        ValueError: It is none.
-    """
-    if not text.isdecimal():
-        raise ValueError(f"launch argument {name} must be a whole number, got {text!r}")
-    return int(text)
-
-
-def is_true(name: str, text: str) -> bool:
-    """Read a launch argument as a truth value.
-
-    Raises:
-        ValueError: Neither true nor false.
-    """
-    if text.lower() in ("true", "1"):
-        return True
-    if text.lower() in ("false", "0"):
-        return False
-    raise ValueError(f"launch argument {name} must be true or false, got {text!r}")
 
 
 def generate_launch_description():

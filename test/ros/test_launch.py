@@ -20,6 +20,7 @@ from samlite_ros.bags.frames import image_topics
 from samlite_ros.bags.index import index_bag
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.demo.make_bag import MadeBag, make_bag
+from samlite_ros.errors import ParameterError
 from samlite_ros.scenes import Sequence, SequenceOptions, matches
 
 SHARE = find_in_ros("share/samlite_ros")
@@ -105,7 +106,7 @@ def test_image_and_reliability_are_for_the_cameras_of_the_parameter_file(tmp_pat
     (words,) = command_lines(SAMLITE, **given, image="/f/color,/r/color")
     assert words[-4:] == ["-r", "front/image:=/f/color", "-r", "rear/image:=/r/color"]
     assert "qos_overrides./r/color.subscription.reliability:=reliable" in words
-    with pytest.raises(ValueError, match=r"a topic for each of 2 cameras \(front, rear\)"):
+    with pytest.raises((ParameterError, ValueError), match=r"a topic for each of 2 cameras \(front, rear\)"):
         command_lines(SAMLITE, **given, image="/cam")
     (words,) = command_lines(SAMLITE, **given, cameras="left", image="/l")
     assert words[-2:] == ["-r", "left/image:=/l"]
@@ -132,7 +133,7 @@ def test_queries_that_are_blank_set_nothing(queries):
 
 
 def test_a_truth_value_that_is_none_is_refused():
-    with pytest.raises(ValueError, match="autostart must be true or false, got 'maybe'"):
+    with pytest.raises((ParameterError, ValueError), match="autostart must be true or false, got 'maybe'"):
         command_lines(SAMLITE, autostart="maybe")
 
 
@@ -144,10 +145,12 @@ def test_a_truth_value_that_is_none_is_refused():
         ({"image_size": "big"}, "image_size must be a whole number, got 'big'"),
         ({"cameras": "front,rear", "image": "/cam"}, r"a topic for each of 2 cameras \(front, rear\)"),
         ({"image": "/a,/b"}, "image must name a topic for each of 1 cameras"),
+        ({"log_level": "loud"}, "log_level must be one of debug, info, warn, error, fatal, got 'loud'"),
+        ({"use_sim_time": "maybe"}, "use_sim_time must be true or false, got 'maybe'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(arguments, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises((ParameterError, ValueError), match=words):
         command_lines(SAMLITE, **arguments)
 
 
@@ -157,6 +160,24 @@ def test_every_argument_that_the_documentation_names_is_one():
     named = {name for text in texts for name in re.findall(r"(?<![-./\w])([a-z_]+):=", text)}
     known = {argument.name for path in (SAMLITE, DEMO, REPLAY) for argument in declared(path)}
     assert named - known - {"__node", "__ns"} == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "arguments", "words"),
+    [
+        (DEMO, {"rate": "fast"}, "rate must be a number of at least 0.1, got 'fast'"),
+        (DEMO, {"seed": "-1"}, "seed must be a whole number, got '-1'"),
+        (DEMO, {"motion": "swim"}, "motion must be one of .*fly"),
+        (DEMO, {"rviz": "yes"}, "rviz must be true or false"),
+        (REPLAY, {"bag": "/b", "rate": "0"}, "rate must be a number of at least 0.001, got '0'"),
+        (REPLAY, {"bag": "/b", "delay": "nan"}, "delay must be a number of at least 0, got 'nan'"),
+        (REPLAY, {"bag": "/b", "loop": "always"}, "loop must be true or false, got 'always'"),
+        (REPLAY, {"bag": "/b", "player": "vlc"}, "player must be one of ros2, samlite, got 'vlc'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_the_other_files_too(path, arguments, words):
+    with pytest.raises(ParameterError, match=words):
+        command_lines(path, **arguments)
 
 
 def test_an_argument_that_is_like_one_of_ours_is_named():
@@ -213,11 +234,21 @@ def test_replay_asks_for_every_image_and_has_the_player_offer_it_so():
     assert overrides["/r1/cam"] == {"reliability": "reliable", "history": "keep_last", "depth": 10}
 
 
-def test_replay_needs_a_bag_and_a_player_that_it_knows():
+@pytest.mark.parametrize("arguments", [{"cameras": "front,rear"}, {"params_file": None}, {}])
+def test_replay_has_the_player_offer_reliably_what_the_node_asks_for(tmp_path, arguments):
+    given = {name: value or two_cameras(tmp_path, "/**") for name, value in arguments.items()}
+    node, player = command_lines(REPLAY, bag="/b", **given)
+    path = Path(player[player.index("--qos-profile-overrides-path") + 1])
+    offered = set(yaml.safe_load(path.read_text()))
+    path.unlink()
+    asked = {w.removeprefix("qos_overrides.").partition(".")[0] for w in node if w.startswith("qos_overrides.")}
+    assert offered == asked
+    assert ("/rear/image" in offered) == bool(arguments)
+
+
+def test_replay_needs_a_bag():
     with pytest.raises(RuntimeError, match="bag is needed"):
         command_lines(REPLAY)
-    with pytest.raises(ValueError, match="player must be one of ros2, samlite, got 'vlc'"):
-        command_lines(REPLAY, bag="/b", player="vlc")
 
 
 def test_the_command_line_starts_a_node_that_searches():
