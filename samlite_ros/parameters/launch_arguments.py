@@ -60,7 +60,7 @@ def one_of(name: str, text: str, choices: Sequence[str]) -> str:
         ParameterError: It is none of the choices.
     """
     if text not in choices:
-        raise _refusal(name, f"one of {', '.join(choices)}", text)
+        raise _refusal(name, f"one of {', '.join(filter(None, choices))}", text)
     return text
 
 

@@ -141,7 +141,7 @@ def test_a_truth_value_that_is_none_is_refused():
     ("arguments", "words"),
     [
         ({"params_file": "/nowhere/my.yaml"}, "params_file: there is no file '/nowhere/my.yaml'"),
-        ({"reliability": "maybe"}, "reliability must be reliable or best_effort, got 'maybe'"),
+        ({"reliability": "maybe"}, "reliability must be one of reliable, best_effort, got 'maybe'"),
         ({"image_size": "big"}, "image_size must be a whole number, got 'big'"),
         ({"cameras": "front,rear", "image": "/cam"}, r"a topic for each of 2 cameras \(front, rear\)"),
         ({"image": "/a,/b"}, "image must name a topic for each of 1 cameras"),
@@ -346,7 +346,7 @@ def test_real_launch_with_namespace_parameter_file_and_topics_of_its_cameras(tmp
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"reliability": "maybe"}, "reliability must be reliable or best_effort"),
+        ({"reliability": "maybe"}, "reliability must be one of reliable, best_effort"),
         ({"params_file": "/nowhere.yaml"}, "there is no file '/nowhere.yaml'"),
         ({"params_file": str(SHARE / "config/samlite.rviz")}, "no ros__parameters above"),
     ],
