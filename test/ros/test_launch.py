@@ -353,5 +353,6 @@ def test_real_launch_with_namespace_parameter_file_and_topics_of_its_cameras(tmp
 )
 def test_real_launch_refuses_in_a_line(arguments, words):
     with launched(SAMLITE, ends_with=1, **arguments) as (client, launch):
-        client.wait_for(lambda: words in launch.log(), words)
+        client.wait_for(lambda: launch.process.poll() is not None, "end of the launch")
+        assert words in launch.log()
         assert "Traceback" not in launch.log()
