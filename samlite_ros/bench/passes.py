@@ -1,8 +1,9 @@
-"""CPU time and elapsed time of one pass of the image encoder: the reference's and ours, in turns."""
+"""One pass of the image encoder, in turns: the reference's and ours, and with tokens of the image before."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 
@@ -13,9 +14,11 @@ from samlite_ros.bench.workload import camera_frame, segmenter_options, waiting_
 from samlite_ros.segmenter.pytorch import load_backend
 from samlite_ros.segmenter.pytorch.backend import TorchBackend
 from samlite_ros.segmenter.pytorch.decoder import ImageFeatures, image_features
+from samlite_ros.segmenter.pytorch.kept_tokens import KeptTokens
 from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
 
 REFERENCE, OURS = "reference", "ours"
+_SHARES = (0.05, 0.2, 0.5)
 
 
 def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]:
@@ -23,7 +26,9 @@ def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]
     figures: list[Figure] = []
     for model in options.models:
         on_step(f"{model}: the image encoder")
-        figures += against_reference(model, load_backend(segmenter_options(model, options)), options.rounds_of(model))
+        backend = load_backend(segmenter_options(model, options))
+        rounds = options.rounds_of(model)
+        figures += [*against_reference(model, backend, rounds), *with_kept_tokens(model, backend, rounds)]
     return figures
 
 
@@ -39,8 +44,31 @@ def against_reference(name: str, backend: TorchBackend, rounds: int) -> list[Fig
         OURS: lambda: backend.image_encoder(pixels),
     }
     samples = interleave(sides, rounds, finish=waiting_for(network.device))
-    row = f"passes/{name}, {str(network.dtype).removeprefix('torch.')}"
+    row = f"passes/{name}, {network.precision.name}"
     return [*compared(row, samples, REFERENCE), derived(f"{row}/differ by", "", differs)]
+
+
+@torch.inference_mode()
+def with_kept_tokens(name: str, backend: TorchBackend, rounds: int) -> list[Figure]:
+    """Passes that compute some of the tokens, a square in the middle of the image, beside a whole one."""
+    network, encoder, kept = backend.checkpoint, backend.image_encoder, KeptTokens()
+    pixels = to_pixel_values(camera_frame().image, network.image_size, network.device, network.dtype)
+    encoder(pixels, keep=kept)
+    sides: dict[str, Callable[[], object]] = {"whole": lambda: encoder(pixels)}
+    for share in _SHARES:
+        changed = square(encoder.side, share)
+        sides[f"{share:.0%} of tokens"] = partial(encoder.update, pixels, kept, changed)
+    samples = interleave(sides, rounds, finish=waiting_for(network.device))
+    row = f"tokens/{name}, {network.precision.name}"
+    return [*compared(row, samples, "whole"), derived(f"{row}/kept", "MB", kept.size_bytes / 1e6)]
+
+
+def square(side: int, share: float) -> torch.Tensor:
+    """bool (side * side,): a square in the middle that holds about this share."""
+    length = max(round(side * share**0.5), 1)
+    changed, first = torch.zeros(side, side, dtype=torch.bool), (side - length) // 2
+    changed[first : first + length, first : first + length] = True
+    return changed.flatten()
 
 
 def compared(row: str, samples: Mapping[str, Sequence[Sample]], base: str) -> list[Figure]:

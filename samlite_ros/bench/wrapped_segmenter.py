@@ -33,6 +33,10 @@ class WrappedSegmenter:
         """As the inner segmenter."""
         return self._inner.interruptible
 
+    def forget(self, camera: str) -> None:
+        """As the inner segmenter."""
+        self._inner.forget(camera)
+
     def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
         """As the inner segmenter."""
         return self._inner.embed_prompts(prompts)

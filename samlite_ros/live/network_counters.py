@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from samlite_ros.segmenter.contract import ImageEmbedding
+
 
 @dataclass
 class NetworkCounters:
@@ -16,6 +18,8 @@ class NetworkCounters:
         late_jobs: Jobs decoded on an image that was embedded before.
         failures: Jobs that raised, and times that the network's process ended.
         reloads: Times that the network was loaded again since its process had ended.
+        computed: Share of the tokens that were computed, summed over the passes of the image encoder.
+        kept_bytes: Memory that the network keeps for the cameras' next images, after the last pass.
         busy_s: Time spent with jobs [s].
         encode_s, decode_s: Of the last job [s].
         last_failure: In words.
@@ -29,9 +33,17 @@ class NetworkCounters:
     late_jobs: int = 0
     failures: int = 0
     reloads: int = 0
+    computed: float = 0.0
+    kept_bytes: int = 0
     busy_s: float = 0.0
     encode_s: float = 0.0
     decode_s: float = 0.0
     last_failure: str = ""
     failing: int = 0
     reload_failure: str = ""
+
+    def count_image(self, image: ImageEmbedding) -> None:
+        """A pass of the image encoder has ended."""
+        self.images_embedded += 1
+        self.computed += image.reuse.computed
+        self.kept_bytes = image.reuse.kept_bytes

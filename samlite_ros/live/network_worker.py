@@ -15,6 +15,7 @@ import numpy as np
 from samlite_ros.errors import Cancelled, NetworkEndedError, NetworkError
 from samlite_ros.live.failure_log import described
 from samlite_ros.live.network_counters import NetworkCounters
+from samlite_ros.live.resting import RestingCameras
 from samlite_ros.live.waiting_prompts import MOST_AT_ONCE, DistinctPrompts, WaitingPrompts
 from samlite_ros.live.watchdog import Watchdog, Work
 from samlite_ros.live.watched_network import WatchedNetwork
@@ -79,6 +80,7 @@ class NetworkWorker:
         self._network: Network | None = None
         self._factory: Callable[[], Network] | None = None
         self._embeddings: dict[str, ImageEmbedding] = {}
+        self._resting = RestingCameras()
         self._failures_in_a_row = 0
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
 
@@ -205,6 +207,7 @@ class NetworkWorker:
     def _unload(self) -> None:
         network, self._network, self._factory = self._network, None, None
         self._embeddings.clear()
+        self._resting.clear()
         if network is not None:
             network.close()
 
@@ -261,6 +264,8 @@ class NetworkWorker:
             return
         if self._waiting.has_suspects:
             self._embed_waiting_prompts(network)
+        for camera in self._resting.take():
+            network.forget(camera)
         began_s = time.monotonic()
         ran = self._run_late_jobs(network)
         self._embed_waiting_prompts(network)
@@ -346,7 +351,8 @@ class NetworkWorker:
         known = self._known_embedding(job)
         if known is None:
             found = network.search(job.frame, job.prompts, job.options, self._within_pass)
-            self.counters.images_embedded += 1
+            self.counters.count_image(found.image)
+            self._resting.use(job.frame.camera)
         else:
             self._embed_many(job.prompts, network)
             found = network.decode(known, job.prompts, job.options, self._check_cancelled)

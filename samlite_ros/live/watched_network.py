@@ -20,7 +20,7 @@ class WatchedNetwork:
 
     def __init__(self, network: Network, watchdog: Watchdog) -> None:
         self._network, self._watchdog = network, watchdog
-        self.look, self.check, self.close = network.look, network.check, network.close
+        self.look, self.check, self.close, self.forget = network.look, network.check, network.close, network.forget
 
     @property
     def model_id(self) -> str:

@@ -88,6 +88,10 @@ class Network(Protocol):
         """Decode prompts, with options for each, over an image that is embedded already."""
         ...
 
+    def forget(self, camera: str) -> None:
+        """Give back what is kept of a camera between its images, if anything is."""
+        ...
+
     def look(self) -> None:
         """Have `between` called soon, where a pass is running; may be called from any thread."""
         ...
@@ -161,6 +165,10 @@ class LocalNetwork:
         """See `Network`."""
         refused = self._embed_new(prompts, between)
         return Found(image, self._segment(image, prompts, options, refused, between), refused)
+
+    def forget(self, camera: str) -> None:
+        """See `Network`."""
+        self._segmenter.forget(camera)
 
     def look(self) -> None:
         """See `Network`: `between` is called anyway."""

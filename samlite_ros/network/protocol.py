@@ -92,6 +92,13 @@ class Cancel:
     number: int
 
 
+@dataclass(frozen=True)
+class Forget:
+    """From the node: see `Network.forget`; it is not answered."""
+
+    camera: str
+
+
 @dataclass(frozen=True, eq=False)
 class Reply:
     """From the network's process.

@@ -12,7 +12,7 @@ from dataclasses import replace
 from samlite_ros.errors import NetworkEndedError
 from samlite_ros.network.link import Link, LinkClosedError
 from samlite_ros.network.local import Between, Found
-from samlite_ros.network.protocol import Call, Cancel, Decode, Embed, Load, Loaded, Reply, Request, SearchImage
+from samlite_ros.network.protocol import Call, Cancel, Decode, Embed, Forget, Load, Loaded, Reply, Request, SearchImage
 from samlite_ros.segmenter.contract import ImageEmbedding
 from samlite_ros.types import DecodeOptions, Frame, Prompt
 
@@ -87,6 +87,13 @@ class RemoteNetwork:
     def is_alive(self) -> bool:
         """Whether the network's process still runs; may be asked from any thread."""
         return not self._ended and not self._link.is_closed()
+
+    def forget(self, camera: str) -> None:
+        """See `Network`."""
+        try:
+            self._link.send(Forget(camera))
+        except LinkClosedError:
+            raise self._lost() from None
 
     def look(self) -> None:
         """See `Network`; may be called from any thread."""

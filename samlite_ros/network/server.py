@@ -11,7 +11,19 @@ from typing import Any
 from samlite_ros.errors import Cancelled, NetworkError
 from samlite_ros.network.link import Link, LinkBrokenError, LinkClosedError
 from samlite_ros.network.local import Between, Found, LocalNetwork
-from samlite_ros.network.protocol import Call, Cancel, Decode, Embed, Failure, Load, Loaded, Reply, Request, SearchImage
+from samlite_ros.network.protocol import (
+    Call,
+    Cancel,
+    Decode,
+    Embed,
+    Failure,
+    Forget,
+    Load,
+    Loaded,
+    Reply,
+    Request,
+    SearchImage,
+)
 from samlite_ros.segmenter.contract import ImageEmbedding, Segmenter
 from samlite_ros.types import Prompt
 
@@ -54,6 +66,10 @@ class NetworkServer:
         if isinstance(message, Cancel):
             if message.number in self._running:  # or it was answered meanwhile
                 self._cancelled.add(message.number)
+            return
+        if isinstance(message, Forget):
+            if self._network is not None:
+                self._network.forget(message.camera)
             return
         for number in message.released:
             self._kept.pop(number, None)

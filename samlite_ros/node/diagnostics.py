@@ -67,6 +67,7 @@ class NetworkReport:
 
     def __init__(self) -> None:
         self._duty, self._failures = Rate(), Rate()
+        self._images, self._computed = 0, 0.0
         self._done, self._failed, self._fails = 0, 0, False
 
     def hold_up(self, counters: NetworkCounters, facts: NodeFacts) -> str:
@@ -101,12 +102,20 @@ class NetworkReport:
             "last decode [s]": counters.decode_s,
             "phrases embedded": counters.prompts_embedded,
             "images embedded": counters.images_embedded,
+            "tokens computed [%]": 100 * self._share_computed(counters),
+            "tokens kept [MB]": counters.kept_bytes // 10**6,
             "phrases decoded": counters.prompts_decoded,
             "late jobs": counters.late_jobs,
             "failures": counters.failures,
             "last failure": counters.last_failure,
         }
         return (level, "network", message, values)
+
+    def _share_computed(self, counters: NetworkCounters) -> float:
+        """Of the images since the last report; 1 where there was none."""
+        images, computed = counters.images_embedded - self._images, counters.computed - self._computed
+        self._images, self._computed = counters.images_embedded, counters.computed
+        return computed / images if images else 1.0
 
     def _judge(self, counters: NetworkCounters, facts: NodeFacts) -> tuple[bytes, str]:
         """The worst comes first."""

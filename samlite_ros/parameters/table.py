@@ -113,6 +113,19 @@ class Parameters:
     keep_text_encoder: bool = _param(
         True, "false frees the text encoder's memory; it is loaded again for a new phrase.", Change.CONFIGURE
     )
+    reuse_tokens: bool = _param(
+        False,
+        "Of a camera that stands, compute (by torch) only what changed since its last image; an approximation.",
+        Change.CONFIGURE,
+    )
+    reuse_memory: int = _param(
+        1024,
+        "Memory for what is kept of the cameras for that; those for which there is none left are computed as a whole.",
+        Change.CONFIGURE,
+        low=0,
+        high=1048576,
+        unit="MB",
+    )
     torch_threads: int = _param(
         0,
         "CPU threads of torch or ONNX Runtime; 0 = one for a small network, else their choice.",
@@ -288,6 +301,8 @@ class Parameters:
             keep_text_encoder=self.keep_text_encoder,
             backend=self.backend,
             provider=self.provider,
+            reuse_tokens=self.reuse_tokens,
+            reuse_memory_mb=self.reuse_memory,
         )
 
     def streaming_options(self) -> StreamingOptions:

@@ -36,6 +36,19 @@ PromptFeatures = Any
 """Features of one prompt, on the device, in memory of their own."""
 
 
+@dataclass(frozen=True)
+class Reuse:
+    """What an image's pass took from the camera's image before.
+
+    Args:
+        computed: Share of the image's tokens that were computed.
+        kept_bytes: Memory that is kept for the next images, over all cameras.
+    """
+
+    computed: float = 1.0
+    kept_bytes: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class Proposals:
     """What the network says of N prompts before masks, in the host's memory.
@@ -102,13 +115,25 @@ class Backend(Protocol):
         """
         ...
 
-    def encode_image(self, image: NDArray[np.uint8], on_block: Callback | None = None) -> ImageFeatures:
+    def encode_image(
+        self, image: NDArray[np.uint8], on_block: Callback | None = None, camera: str = ""
+    ) -> ImageFeatures:
         """Compute the features of one image.
 
         Args:
             image: uint8 (H, W, 3), RGB, of any size; it is resized here.
             on_block: Called between two parts of the pass.
+            camera: Whose image it is; something of it may be kept for the next one.
         """
+        ...
+
+    @property
+    def reuse(self) -> Reuse:
+        """Of the last image."""
+        ...
+
+    def forget(self, camera: str) -> None:
+        """Give back what is kept of a camera, if anything is."""
         ...
 
     def propose(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from samlite_ros.segmenter.backend import Reuse
 from samlite_ros.types import DecodeOptions, Frame, Prompt, PromptResult
 
 
@@ -27,6 +28,7 @@ class ImageEmbedding:
     size: tuple[int, int]
     model_id: str
     features: Any = field(repr=False)
+    reuse: Reuse = field(default_factory=Reuse)
 
 
 @runtime_checkable
@@ -64,6 +66,10 @@ class Segmenter(Protocol):
             on_block: Called between two blocks of the image encoder, on this thread; it may call `segment` on an
                 earlier embedding (a late query), or raise `Cancelled`, which ends the pass.
         """
+        ...
+
+    def forget(self, camera: str) -> None:
+        """Give back what is kept of a camera between its images, if anything is."""
         ...
 
     def segment(

@@ -25,6 +25,8 @@ class SegmenterOptions:
         text_bank_size: Prompts whose embeddings are kept in memory.
         text_bank_folder: Where embeddings of prompts are kept between runs; None = nowhere.
         keep_text_encoder: False frees the text encoder's memory; it is loaded again when a prompt is new.
+        reuse_tokens: Of a camera that stands, compute only what changed since its last image: an approximation.
+        reuse_memory_mb: Memory for what is kept of all cameras for that [MB].
         backend: What computes it: a key of `load.BACKENDS`, or 'auto': an export where there is one, else torch.
         provider: Of ONNX Runtime: 'auto' (the best that is there), 'tensorrt', 'cuda', 'openvino' or 'cpu' (this one,
             or an error).
@@ -43,11 +45,13 @@ class SegmenterOptions:
     text_bank_size: int = 1000
     text_bank_folder: Path | None = None
     keep_text_encoder: bool = True
+    reuse_tokens: bool = False
+    reuse_memory_mb: int = 1024
     backend: str = "auto"
     provider: str = "auto"
 
     def __post_init__(self) -> None:
-        least = {"image_size": 1, "threads": 0, "decode_batch": 1, "text_bank_size": 1}
+        least = {"image_size": 1, "threads": 0, "decode_batch": 1, "text_bank_size": 1, "reuse_memory_mb": 0}
         for name, bound in least.items():
             value = getattr(self, name)
             if value is not None and value < bound:

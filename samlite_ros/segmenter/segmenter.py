@@ -84,7 +84,11 @@ class Sam3LiteTextSegmenter:
                 f"no memory on {self.backend.device} for one image at {self.backend.image_size} px:"
                 " lower image_size, or free memory"
             )
-        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, features)
+        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, features, self.backend.reuse)
+
+    def forget(self, camera: str) -> None:
+        """Give back what is kept of a camera between its images: the backend's."""
+        self.backend.forget(camera)
 
     def segment(
         self,
@@ -131,7 +135,7 @@ class Sam3LiteTextSegmenter:
         """One pass; None = memory ran out, and was freed."""
         self.counts.image_passes += 1
         with suppress(self.backend.out_of_memory):
-            return self.backend.encode_image(frame.image, on_block)
+            return self.backend.encode_image(frame.image, on_block, frame.camera)
         self._free_memory()
         return None
 

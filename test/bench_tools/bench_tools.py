@@ -13,7 +13,6 @@ PARTS = {
     "shared_decoder": "what the shared decoder saves per phrase, against the reference's",
     "messages": "images to RGB, masks to messages, against cv_bridge's way and byte-wise fields",
     "half_precision": "masks in half precision against float32",
-    "gpu": "the full-size network on CUDA: eager and compiled, 1 to 16 phrases",
 }
 """Modules of this folder with `run(options, on_step) -> list[Figure]`."""
 

@@ -126,6 +126,9 @@ class FakeSegmenter:
         """Stamp [ns] and texts of each decoding."""
         return [(call[1], call[2:]) for call in self.calls if call[0] == "segment"]  # type: ignore[misc]
 
+    def forget(self, camera: str) -> None:
+        self._note("forget", camera)
+
     def embed_prompts(self, prompts: Sequence[Prompt]) -> PromptEmbedding:
         self._note("prompts", *(prompt.text for prompt in prompts))
         for prompt in prompts:

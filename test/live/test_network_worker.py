@@ -8,6 +8,7 @@ from prompts import prompts
 
 from samlite_ros.errors import ModelLoadError, PhraseTooLongError
 from samlite_ros.live.network_worker import NetworkWorker
+from samlite_ros.live.resting import RestingCameras
 from samlite_ros.live.waiting_prompts import MOST_AT_ONCE
 from samlite_ros.network.local import LocalNetwork
 from samlite_ros.types import Prompt
@@ -311,3 +312,16 @@ def test_a_phrase_that_is_asked_again_counts_as_embedded_once(make_bench):
             assert bench.told.wait(DEADLINE_S)
             bench.told.clear()
     assert bench.worker.counters.prompts_embedded == 2
+
+
+def test_what_is_kept_of_a_camera_that_rests_is_given_back(make_bench):
+    bench = make_bench("left", "right")
+    bench.worker._resting = RestingCameras(0.2)
+    bench.run(bench.sources[0].add(1), bench.sources[1].add(2))
+    deadline_s = time.monotonic() + DEADLINE_S
+    while ("forget", "right") not in bench.segmenter.calls and time.monotonic() < deadline_s:
+        bench.run(bench.sources[0].add(3))
+    while ("forget", "left") not in bench.segmenter.calls and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert [call[1] for call in bench.segmenter.calls if call[0] == "forget"] == ["right", "left"]
+    assert bench.worker.counters.computed == bench.worker.counters.images_embedded

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -13,6 +14,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from fake_segmenter import FakeSegmenter
 from network_process import DEADLINE_S, a_host, ask, embed, frame, make, make_echo, runs, wait_until
 from prompts import prompts
 
@@ -20,8 +22,11 @@ from samlite_ros.errors import Cancelled, ModelLoadError, NetworkEndedError, Net
 from samlite_ros.network import host as network_host
 from samlite_ros.network import remote as remote_network
 from samlite_ros.network.host import NetworkHost
+from samlite_ros.network.link import Link
 from samlite_ros.network.local import LocalNetwork
 from samlite_ros.network.protocol import Failure, SearchImage
+from samlite_ros.network.remote import RemoteNetwork
+from samlite_ros.network.server import NetworkServer
 from samlite_ros.segmenter.contract import ImageEmbedding
 from samlite_ros.types import DecodeOptions, DepthImage, Frame, Prompt
 
@@ -65,6 +70,20 @@ def test_a_frames_companions_stay_here(host):
     (call,) = (args[0] for args, _ in asked.call_args_list if isinstance(args[0], SearchImage))
     assert call.frame.depth is None and call.frame.image is shown.image
     assert image.stamp_ns == shown.stamp_ns
+
+
+def test_a_camera_is_forgotten_without_an_answer():
+    segmenter = FakeSegmenter()
+    ours, theirs = (Link(end) for end in socket.socketpair())
+    thread = threading.Thread(target=NetworkServer(theirs, lambda _parameters: segmenter).run)
+    thread.start()
+    remote = RemoteNetwork(ours, 0, lambda: "was let go", None)
+    remote.forget("left")
+    assert remote.embed(prompts("a")) == {}
+    assert segmenter.calls[0] == ("forget", "left")
+    remote.close()
+    thread.join(DEADLINE_S)
+    assert not thread.is_alive()
 
 
 def test_image_and_decoding_can_be_had_in_one_call(host):

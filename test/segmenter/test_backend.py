@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from samlite_ros.errors import InferenceError, ModelLoadError
 from samlite_ros.segmenter import SegmenterOptions, load, load_segmenter
-from samlite_ros.segmenter.backend import Proposals
+from samlite_ros.segmenter.backend import Proposals, Reuse
 from samlite_ros.segmenter.contract import Segmenter
 from samlite_ros.segmenter.upsample import resample
 from samlite_ros.types import DecodeOptions, Frame
@@ -26,7 +26,7 @@ class ColourBackend:
     """Finds everything of a primary colour as one instance; numpy alone."""
 
     model_id, device, image_size, interruptible, out_of_memory = "colours", "nowhere", CELLS, True, MemoryError
-    computes = "with numpy"
+    computes, reuse = "with numpy", Reuse()
     resample = staticmethod(resample)
 
     def __init__(self, _options):
@@ -39,7 +39,10 @@ class ColourBackend:
         self.encoded += [p.key for p in prompts]
         return [np.eye(3, dtype=np.float32)[CHANNELS[p.text]] for p in prompts]
 
-    def encode_image(self, image, on_block=None):
+    def forget(self, camera):
+        pass
+
+    def encode_image(self, image, on_block=None, camera=""):
         rows, columns = (np.arange(CELLS) * side // CELLS for side in image.shape[:2])
         if on_block is not None:
             on_block()

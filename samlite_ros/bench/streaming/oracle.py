@@ -76,6 +76,9 @@ class OracleSegmenter:
         """The truth itself."""
         return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, self._known(frame))
 
+    def forget(self, camera: str) -> None:
+        """Nothing is kept."""
+
     def _known(self, frame: Frame) -> NDArray[np.uint8] | None:
         """The thing seen at each pixel, uint8 (H, W); None = an image that was never announced."""
         return self._ids.get(frame.stamp_ns)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from samlite_ros.segmenter.backend import Callback, Proposals
+from samlite_ros.segmenter.backend import Callback, Proposals, Reuse
 from samlite_ros.segmenter.exported.manifest import TOKENIZER, Manifest
 from samlite_ros.segmenter.exported.runtime import DeviceMemoryError, Runtime, Value
 from samlite_ros.segmenter.exported.square import to_square
@@ -55,6 +55,7 @@ class ExportedBackend:
 
     interruptible = True
     out_of_memory = DeviceMemoryError
+    reuse = Reuse()
     resample = staticmethod(resample)
 
     def __init__(self, folder: Path, manifest: Manifest, runtime: Runtime, options: SegmenterOptions) -> None:
@@ -77,6 +78,9 @@ class ExportedBackend:
     def image_size(self) -> int:
         return self.manifest.image_size
 
+    def forget(self, camera: str) -> None:
+        """Nothing is kept."""
+
     def free_memory(self) -> None:
         self.runtime.free_memory()
 
@@ -96,8 +100,10 @@ class ExportedBackend:
             self.runtime.unload("text")
         return found
 
-    def encode_image(self, image: NDArray[np.uint8], on_block: Callback | None = None) -> dict[str, Value]:
-        """`on_block` is called before each stage."""
+    def encode_image(
+        self, image: NDArray[np.uint8], on_block: Callback | None = None, camera: str = ""
+    ) -> dict[str, Value]:
+        """`on_block` is called before each stage; nothing is kept of a camera."""
         values: dict[str, Value] = {"image": to_square(image, self.image_size)[None]}
         for stage in self.manifest.stages:
             if on_block is not None:

@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from samlite_ros.segmenter.backend import CONTEXT_TOKENS, Callback, Proposals, go_on
+from samlite_ros.segmenter.backend import CONTEXT_TOKENS, Callback, Proposals, Reuse, go_on
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.segmenter.pytorch.checkpoint import Checkpoint, load_checkpoint, set_threads
 from samlite_ros.segmenter.pytorch.decoder import ImageFeatures, TextFeatures, join
 from samlite_ros.segmenter.pytorch.image_encoder import ImageEncoder
-from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
+from samlite_ros.segmenter.pytorch.preprocess import normalise, to_square
 from samlite_ros.segmenter.pytorch.resample import resample
 from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder, SharedImage
 from samlite_ros.segmenter.pytorch.text_encoder import TextEncoder
+from samlite_ros.segmenter.pytorch.token_reuse import TokenReuse
 from samlite_ros.types import Prompt
 
 
@@ -30,15 +31,19 @@ class TorchBackend:
     Args:
         checkpoint: The loaded network.
         keep_text_encoder: See `SegmenterOptions`.
+        reuse_bytes: Memory for tokens of the images before; None = they are not used.
     """
 
     interruptible = True
     out_of_memory = torch.cuda.OutOfMemoryError
     resample = staticmethod(resample)
 
-    def __init__(self, checkpoint: Checkpoint, keep_text_encoder: bool = True) -> None:
+    def __init__(self, checkpoint: Checkpoint, keep_text_encoder: bool = True, reuse_bytes: int | None = None) -> None:
         self.checkpoint = checkpoint
         self.image_encoder = ImageEncoder(checkpoint.model.vision_encoder)
+        self._tokens: TokenReuse | None = None
+        if reuse_bytes is not None:
+            self._tokens = TokenReuse(self.image_encoder, checkpoint.dtype, reuse_bytes)
         self._decoder = SharedDecoder(checkpoint.model)
         self._shared: WeakKeyDictionary[ImageFeatures, SharedImage] = WeakKeyDictionary()  # lives as long as its image
         self._encoder = TextEncoder(checkpoint, keep_text_encoder)
@@ -53,7 +58,8 @@ class TorchBackend:
         checkpoint = load_checkpoint(options)
         set_threads(options.threads, checkpoint)
         torch.set_float32_matmul_precision(checkpoint.precision.matmul)
-        return cls(checkpoint, options.keep_text_encoder)
+        reuse_bytes = options.reuse_memory_mb * 10**6 if options.reuse_tokens else None
+        return cls(checkpoint, options.keep_text_encoder, reuse_bytes)
 
     @property
     def model_id(self) -> str:
@@ -71,7 +77,17 @@ class TorchBackend:
     def image_size(self) -> int:
         return self.checkpoint.image_size
 
+    @property
+    def reuse(self) -> Reuse:
+        return Reuse() if self._tokens is None else self._tokens.last
+
+    def forget(self, camera: str) -> None:
+        if self._tokens is not None:
+            self._tokens.forget(camera)
+
     def free_memory(self) -> None:
+        if self._tokens is not None:
+            self._tokens.forget_all()
         torch.cuda.empty_cache()
 
     @torch.inference_mode()
@@ -79,11 +95,15 @@ class TorchBackend:
         return self._encoder.encode(prompts)
 
     @torch.inference_mode()
-    def encode_image(self, image: NDArray[np.uint8], on_block: Callback | None = None) -> ImageFeatures:
+    def encode_image(
+        self, image: NDArray[np.uint8], on_block: Callback | None = None, camera: str = ""
+    ) -> ImageFeatures:
         """`on_block` is called before each block of the ViT and each scale of the neck."""
         network = self.checkpoint
-        pixels = to_pixel_values(image, network.image_size, network.device, network.dtype)
-        features: ImageFeatures = self.image_encoder(pixels, on_block or go_on)
+        square = to_square(image, network.image_size).to(network.device)
+        if self._tokens is not None:
+            return self._tokens.encode(camera, square, on_block or go_on)
+        features: ImageFeatures = self.image_encoder(normalise(square, network.dtype), on_block or go_on)
         return features
 
     @torch.inference_mode()

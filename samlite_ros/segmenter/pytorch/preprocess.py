@@ -22,7 +22,21 @@ def to_pixel_values(image: NDArray[np.uint8], size: int, device: torch.device, d
     Returns:
         (1, 3, size, size).
     """
+    return normalise(to_square(image, size).to(device), dtype)
+
+
+def to_square(image: NDArray[np.uint8], size: int) -> torch.Tensor:
+    """Resize to a square; uint8 (1, 3, size, size), 0 to 255, on the CPU.
+
+    Args:
+        image: uint8 (H, W, 3), RGB.
+        size: Side of the square [px].
+    """
     writable = image if image.flags.writeable and min(image.strides) >= 0 else image.copy()
     pixels = torch.from_numpy(writable).permute(2, 0, 1)[None]  # (1, 3, H, W), channels last in memory: the fast path
-    square = F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
-    return square.to(device).to(torch.float32).mul_(2 / 255).sub_(1).to(dtype)
+    return F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
+
+
+def normalise(square: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """0 .. 255 to -1 .. 1, in a dtype."""
+    return square.to(torch.float32, copy=True).mul_(2 / 255).sub_(1).to(dtype)

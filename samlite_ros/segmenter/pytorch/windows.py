@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -32,6 +33,20 @@ class WindowGroup:
 
 
 @dataclass(frozen=True, eq=False)
+class Window:
+    """One window.
+
+    Args:
+        tokens: Where its tokens stand, in window order.
+        keys: int64 (w * w,), of each of its places a token of its own, or m + p for the padding at place
+            `WindowLayout.padding[p]`; None where it is whole.
+    """
+
+    tokens: slice
+    keys: torch.Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
 class WindowLayout:
     """The windows of one grid of n tokens.
 
@@ -48,6 +63,19 @@ class WindowLayout:
     places: torch.Tensor
     padding: torch.Tensor
     groups: tuple[WindowGroup, ...]
+
+    @cached_property
+    def windows(self) -> tuple[Window, ...]:
+        """Each on its own, in the order of their tokens."""
+        found: list[Window] = []
+        for group in self.groups:
+            keys = None if group.keys is None else group.keys[: len(group.keys) // group.count]
+            if keys is not None:
+                pads = keys >= len(self.order)
+                keys = torch.where(pads, keys - len(self.order) + group.size, keys - group.tokens.start)
+            starts = range(group.tokens.start, group.tokens.stop, group.size)
+            found += [Window(slice(start, start + group.size), keys) for start in starts]
+        return tuple(found)
 
 
 def lay_out(side: int, window: int, device: torch.device) -> WindowLayout:

@@ -10,6 +10,7 @@ from transformers import AutoModel
 
 from samlite_ros.segmenter.pytorch.decoder import image_features
 from samlite_ros.segmenter.pytorch.image_encoder import ImageEncoder
+from samlite_ros.segmenter.pytorch.kept_tokens import KeptTokens
 
 PATCH, WINDOW = 14, 24
 SIZES = range(336, 1009, PATCH)
@@ -104,3 +105,57 @@ def test_no_token_of_padding_is_computed():
             module.register_forward_hook(lambda _module, args, _output: rows.append(args[0].numel() // 32))
     ImageEncoder(encoder)(make_pixels(504))
     assert rows == [36 * 36] * 8
+
+
+def mixed(encoder, before, pixels, changed):
+    """What `update` is to give, the slow way: the reference's layers on tokens of which the others are those before.
+
+    Args:
+        encoder: The reference's.
+        before: Each layer's input, and the last one's output, (1, side, side, C) each; brought up to date.
+        pixels: The image.
+        changed: bool (side, side).
+    """
+    backbone = encoder.backbone
+    hidden = backbone.layer_norm(backbone.embeddings(pixels)).view(before[0].shape)
+    for number, layer in enumerate((*backbone.layers, None)):
+        before[number] = torch.where(changed[..., None], hidden, before[number])
+        hidden = before[number] if layer is None else layer(before[number])
+    return encoder.neck(hidden.permute(0, 3, 1, 2))[0][:-1]
+
+
+@pytest.mark.parametrize(("size", "attention"), [(504, "sdpa"), (336, "sdpa"), (420, "eager"), (686, "sdpa")])
+@torch.inference_mode()
+def test_tokens_that_changed_are_computed_against_those_that_did_not(size, attention):
+    encoder, generator = make_encoder(size, attention), torch.Generator().manual_seed(2)
+    ours, side, pixels, kept = ImageEncoder(encoder), size // PATCH, make_pixels(size), KeptTokens()
+    first = ours(pixels, keep=kept)
+    before = [torch.zeros(1, side, side, 32) for _ in range(3)]
+    mixed(encoder, before, pixels, torch.ones(side, side, dtype=torch.bool))
+    saved = [m.clone() for m in first.maps]
+    for box in ((0, 3, 5, 9), (side - 1, side, side - 1, side), (2, side - 2, 20, side)):
+        changed = torch.zeros(side, side, dtype=torch.bool)
+        changed[box[0] : box[1], box[2] : box[3]] = True
+        pixels = pixels + torch.randn(pixels.shape, generator=generator)  # also where no change is told
+        found, wanted = ours.update(pixels, kept, changed.flatten()), mixed(encoder, before, pixels, changed)
+        for one, other in zip(found.maps, wanted, strict=True):
+            torch.testing.assert_close(one, other, atol=2e-5, rtol=1e-4)
+    assert all(torch.equal(m, old) for m, old in zip(first.maps, saved, strict=True)), "an older image was changed"
+
+
+@torch.inference_mode()
+def test_all_and_no_tokens():
+    encoder, kept = make_encoder(504), KeptTokens()
+    ours = ImageEncoder(encoder)
+    first = ours(make_pixels(504), keep=kept)
+    other = -make_pixels(504)
+    same = ours.update(other, kept, torch.zeros(36 * 36, dtype=torch.bool))
+    assert same is not first and all(a is b for a, b in zip(same.maps, first.maps, strict=True))
+    assert_equal(ours.update(other, kept, torch.ones(36 * 36, dtype=torch.bool)), ours(other), 1e-6)
+    assert kept.size_bytes == 4 * 36 * 36 * 32 * (2 * 2 + 1)
+
+
+@torch.inference_mode()
+def test_nothing_can_be_updated_before_it_was_kept():
+    with pytest.raises(ValueError, match="nothing was kept"):
+        ImageEncoder(make_encoder(336)).update(make_pixels(336), KeptTokens(), torch.ones(576, dtype=torch.bool))

@@ -105,5 +105,5 @@ def test_positions_of_patches_are_not_rounded():
         for dtype in ("float32", "bfloat16")
     )
     for one, other in zip(exact.blocks, rounded.blocks, strict=True):
-        for found, wanted in zip(other.attention._rotation, one.attention._rotation, strict=True):
+        for found, wanted in zip(other.attention.rotation, one.attention.rotation, strict=True):
             torch.testing.assert_close(found, wanted, atol=0, rtol=0)

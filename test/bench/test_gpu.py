@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
-import gpu
 import pytest
 import torch
-from bench_tools import main
-from gpu import NetworkParts, count_flop, peak_flop_s
 from small_networks import Shape, make_segmenter
 
+from samlite_ros.bench import gpu
 from samlite_ros.bench.figures import load_report
+from samlite_ros.bench.gpu import NetworkParts, count_flop, peak_flop_s
 from samlite_ros.bench.options import BenchOptions, SkippedPart
+from samlite_ros.commands.cli import main
 
 KEPT = 3
 
@@ -73,6 +73,6 @@ def test_gpu_part_says_that_there_is_none():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_what_cannot_run_here_is_named(tmp_path, capsys):
-    assert main(["gpu", "--out", str(tmp_path)]) == 0
+    assert main(["bench", "gpu", "--out", str(tmp_path)]) == 0
     assert "gpu was not measured: torch" in capsys.readouterr().out
     assert "no CUDA device" in load_report(tmp_path / "bench.json").conditions["skipped"]["gpu"]

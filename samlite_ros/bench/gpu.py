@@ -119,7 +119,7 @@ def count_flop(call: Call) -> int:
     """
     with FlopCounterMode(display=False) as counter:
         call()
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())
 
 
 def peak_flop_s(device: torch.device, side: int = 0) -> float:
