@@ -87,7 +87,7 @@ class ImageEncoder(nn.Module):
         chosen = choose(self.layout, changed)
         if not len(chosen.index):
             return replace(kept.features)
-        hidden = self._embed(pixels)[self.layout.order[chosen.index]]
+        hidden = self._embed_some(pixels, self.layout.order[chosen.index])
         for block, tokens in zip(self.blocks, kept.layers, strict=True):
             on_block()
             hidden = block.update(hidden, tokens, chosen)
@@ -110,6 +110,17 @@ class ImageEncoder(nn.Module):
         """(n, C), row by row."""
         backbone = self.vision_encoder.backbone
         embedded: torch.Tensor = backbone.layer_norm(backbone.embeddings(pixels))[0]
+        return embedded
+
+    def _embed_some(self, pixels: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """(m, C) of the patches at these places of the grid."""
+        backbone, side = self.vision_encoder.backbone, self.side
+        embeddings = backbone.embeddings
+        weight = embeddings.patch_embeddings.projection.weight
+        patches = pixels[0].unflatten(1, (side, -1)).unflatten(3, (side, -1)).permute(1, 3, 0, 2, 4).flatten(0, 1)
+        table = embeddings._tile_position_embeddings(embeddings.position_embeddings, side, side)[0]
+        tokens = F.linear(patches[places].flatten(1), weight.flatten(1)) + table[places]
+        embedded: torch.Tensor = backbone.layer_norm(tokens)
         return embedded
 
     def _grid(self, hidden: torch.Tensor) -> torch.Tensor:
