@@ -41,7 +41,7 @@ _MAY_FOLLOW_SCAN = frozenset({_EOI, _SOS, _DNL, 0xC4, 0xCC, 0xDB, 0xDD, 0xFE, *r
 _TIFF_SIZES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _WIDTH, _HEIGHT, _BITS, _SAMPLES = 256, 257, 258, 277
 _STRIP_OFFSETS, _STRIP_SIZES, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_SIZES = 273, 279, 322, 323, 324, 325
-_MOST_PARTS = 1 << 20
+_MOST_PARTS = 1 << 17
 """Segments, chunks, strips or tiles of one file."""
 
 

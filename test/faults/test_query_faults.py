@@ -76,7 +76,7 @@ def test_sixty_texts_of_ten_megabytes_are_not_kept():
 @pytest.mark.parametrize("count", [21, 20_000, 300_000])
 def test_a_set_of_too_many_is_refused_whole_with_the_number(count):
     registry = registry_of(ask("kept"))
-    requests = [ask(f"{n}", f"thing {n}") for n in range(count)]
+    requests = [ask("one")] * count
     with bounds(seconds=0.5):
         (status,) = registry.replace_set("planner", requests, NOW_NS)
     assert (

@@ -26,8 +26,9 @@ from checkpoint_targets import CHECKPOINT_TARGETS
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from mutations import inputs
 from targets import TARGETS
+from wire_targets import WIRE_TARGETS
 
-ALL = {**TARGETS, **BAG_TARGETS, **CHECKPOINT_TARGETS}
+ALL = {**TARGETS, **BAG_TARGETS, **CHECKPOINT_TARGETS, **WIRE_TARGETS}
 CORPUS = Path(__file__).parent / "corpus"
 MEMORY_BYTES = 1 << 30
 """What a target may take on top of what its process has when it begins."""
