@@ -16,11 +16,13 @@ from samlite_ros.errors import SamliteError
 from samlite_ros.space.frames import Transform, Transforms
 from samlite_ros.space.locator import Located, Locator, PlaceCounters
 from samlite_ros.streaming.companions import Companions
-from samlite_ros.types import Frame, Segmentation
+from samlite_ros.types import NO_STAMP, Frame, Segmentation
 
 DEPTH_WAIT_S = 0.15
 """An answer waits so long for its depth image [s]."""
 MOST_WAITING = 16
+REMEMBERED_EVERY_NS = 200_000_000
+"""Where nobody but the statuses of queries wants places, they are found so often [ns]."""
 
 
 class PlaceSink(Protocol):
@@ -28,6 +30,10 @@ class PlaceSink(Protocol):
 
     def wants_places(self) -> bool:
         """Somebody listens."""
+        ...
+
+    def shows_places(self) -> bool:
+        """Somebody listens to a topic of places, and not only to the statuses of queries."""
         ...
 
     def publish_places(self, located: Located, frame: Frame) -> None:
@@ -88,6 +94,7 @@ class Locating:
     on_places: Callable[[Located], None]
     target: Target | None = None
     counters: LocatingCounters = field(default_factory=LocatingCounters)
+    _remembered_ns: int = field(default=NO_STAMP, init=False)
     _waiting: deque[_Waiting] = field(default_factory=lambda: deque(maxlen=MOST_WAITING), init=False)
 
     @property
@@ -96,36 +103,38 @@ class Locating:
         return bool(self._waiting)
 
     def add(self, answer: Segmentation, frame: Frame) -> None:
-        """Find the places of an answer, now or later."""
-        if self.companions.expected and self.sink.wants_places():
-            self._waiting.append(_Waiting(answer, frame, time.monotonic()))
-            self.advance()
+        """Find the places of an answer, now or later; of those that are only to be remembered a few a second."""
+        if not (self.companions.expected and self.sink.wants_places()):
+            return
+        if not self.sink.shows_places():
+            if 0 <= answer.stamp_ns - self._remembered_ns < REMEMBERED_EVERY_NS:
+                return
+            self._remembered_ns = answer.stamp_ns
+        self._waiting.append(_Waiting(answer, frame, time.monotonic()))
+        self.advance()
 
     def advance(self) -> None:
         """Go on with what waits, in order: something may have come for it."""
-        while self._waiting and self._settle(self._waiting[0]):
-            if self._waiting:
-                self._waiting.popleft()
+        while self._waiting:
+            waiting = self._waiting[0]
+            waited_s = time.monotonic() - waiting.since_s
+            frame = self.companions.complete(waiting.frame)
+            is_whole = frame.depth is not None and frame.calibration is not None
+            if not is_whole and waited_s < DEPTH_WAIT_S and not self.companions.has_passed(frame):
+                return
+            way = self._way(frame) if is_whole else None
+            if is_whole and self.target is not None and way is None and waited_s < self.target.wait_s:
+                return
+            self._waiting.popleft()
+            if is_whole:
+                self._publish(waiting.answer, frame, way)
+            else:
+                self.counters.without_depth += 1
 
     def clear(self) -> None:
         """Forget what was seen: time jumped."""
         self._waiting.clear()
         self.locator.clear()
-
-    def _settle(self, waiting: _Waiting) -> bool:
-        """Publish its places, or give it up; False = it goes on waiting."""
-        waited_s = time.monotonic() - waiting.since_s
-        frame = self.companions.complete(waiting.frame)
-        if frame.depth is None or frame.calibration is None:
-            if waited_s < DEPTH_WAIT_S and not self.companions.has_passed(frame):
-                return False
-            self.counters.without_depth += 1
-            return True
-        way = self._way(frame)
-        if way is None and self.target is not None and waited_s < self.target.wait_s:
-            return False
-        self._publish(waiting.answer, frame, way)
-        return True
 
     def _way(self, frame: Frame) -> Transform | None:
         if self.target is None:

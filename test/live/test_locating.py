@@ -38,7 +38,7 @@ class Rig:
     """Somebody who listens, and a clock."""
 
     def __init__(self, monkeypatch, target=None):
-        self.listens, self.sent, self.recorded, self.now_s = True, [], [], 0.0
+        self.listens, self.shows, self.sent, self.recorded, self.now_s = True, True, [], [], 0.0
         monkeypatch.setattr(module.time, "monotonic", lambda: self.now_s)
         self.companions = Companions(lambda message: message)
         self.companions.put(CALIBRATION)
@@ -46,6 +46,9 @@ class Rig:
 
     def wants_places(self):
         return self.listens
+
+    def shows_places(self):
+        return self.shows
 
     def publish_places(self, located, frame):
         self.sent.append(located)
@@ -158,6 +161,25 @@ def test_a_transform_is_waited_for_then_done_without_and_used_again(monkeypatch)
     rig.answer(1)
     assert rig.sent[1].frame_id == "map"
     assert rig.sent[1].places[0].position_m[0] == pytest.approx(10 + rig.sent[0].places[0].position_m[0], abs=0.01)
+
+
+def test_what_is_only_remembered_is_found_a_few_times_a_second(rig) -> None:
+    rig.shows = False
+    for index in range(30):
+        rig.depth(index)
+        rig.answer(index)
+    assert len(rig.sent) == pytest.approx(30 * STEP_NS / 200_000_000, abs=1)
+
+
+def test_an_answer_that_cannot_be_published_does_not_stand_in_the_way(rig, monkeypatch) -> None:
+    monkeypatch.setattr(rig, "publish_places", lambda *_: 1 / 0)
+    rig.companions.put(depth(0))
+    with pytest.raises(ZeroDivisionError):
+        rig.answer(0)
+    monkeypatch.undo()
+    rig.depth(1)
+    rig.answer(1)
+    assert rig.stamps == [1]
 
 
 def test_time_that_jumps_forgets(rig) -> None:

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.bench.figures import Figure, figure
+from samlite_ros.bench.streaming import space_images
 from samlite_ros.bench.streaming.both_ways import CARRIED, USUAL
 from samlite_ros.bench.streaming.options import Progress, StreamingBenchOptions
 from samlite_ros.bench.streaming.oracle import OracleSegmenter, oracle_vocabulary
+from samlite_ros.bench.streaming.space_images import LEAST_PX, calibration_of
 from samlite_ros.pixels.masks import mask_from_array
 from samlite_ros.scenes import Scene, SequenceOptions
 from samlite_ros.scenes import Sequence as SceneSequence
@@ -29,8 +31,6 @@ from samlite_ros.virtual.loop import PublishedAnswer
 from samlite_ros.virtual.run import VirtualRun
 
 KINDS = ("still", "pan", "fly", "cross")
-LEAST_PX = 48
-"""Things whose visible part is narrower are left out [px]."""
 THINGS, ROUNDS = 8, 200
 Array = NDArray[np.float64]
 
@@ -70,13 +70,6 @@ def _space_frame(sequence: SceneSequence, index: int) -> SpaceFrame:
     return SpaceFrame(frame, scene, {o.track_id: true_place(scene.mask(o.track_id), exact, focal_px) for o in wide})
 
 
-def calibration_of(camera: Camera) -> CameraCalibration:
-    """Of a rendered camera; whole numbers are pixels' centres, as in ROS."""
-    (h, w), focal_px = camera.size, camera.focal_px
-    matrix = np.array([[focal_px, 0, w / 2 - 0.5], [0, focal_px, h / 2 - 0.5], [0, 0, 1.0]])
-    return CameraCalibration(matrix, np.zeros(5), "plumb_bob", camera.size, 1, "optical")
-
-
 def to_world(camera: Camera) -> Transform:
     """From the optical frame to the world."""
     right, up, forward = camera.axes
@@ -97,7 +90,7 @@ def run(options: StreamingBenchOptions, progress: Progress) -> list[Figure]:
         for share in (50, 95):
             value = float(np.percentile(values, share)) if values else float("nan")
             figures.append(Figure(f"{name} p{share}", "cm", 100 * value, 100 * value, 100 * value, count=len(values)))
-    return [*figures, *_costs()]
+    return [*space_images.run(options.seed), *figures, *_costs()]
 
 
 @dataclass
