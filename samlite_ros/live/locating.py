@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from samlite_ros.errors import SamliteError
 from samlite_ros.space.frames import Transform, Transforms
 from samlite_ros.space.locator import Located, Locator, PlaceCounters
 from samlite_ros.streaming.companions import Companions
@@ -145,7 +144,7 @@ class Locating:
         counters, target = self.counters, self.target
         try:
             located = self.locator.locate(answer, frame, (target.frame_id, way) if target and way else None)
-        except SamliteError as error:
+        except Exception as error:  # whatever is wrong with depth or calibration, masks go on
             counters.refuse(error)
             return
         counters.count(located)

@@ -111,7 +111,7 @@ def instance_message(make: MessageFactory, instance: Instance) -> Any:
     return make.new(
         "samlite_ros/msg/InstanceMask",
         track_id=int(instance.track_id),
-        matches=[_match_message(make, m) for m in instance.matches],
+        matches=[match_message(make, m) for m in instance.matches],
         confidence=float(instance.confidence),
         propagated=bool(instance.propagated),
         keyframe_stamp=time_message(make, instance.keyframe_stamp_ns),
@@ -122,7 +122,8 @@ def instance_message(make: MessageFactory, instance: Instance) -> Any:
     )
 
 
-def _match_message(make: MessageFactory, match: QueryMatch) -> Any:
+def match_message(make: MessageFactory, match: QueryMatch) -> Any:
+    """samlite_ros/QueryMatch."""
     return make.new(
         "samlite_ros/msg/QueryMatch",
         client=match.query.key.client,

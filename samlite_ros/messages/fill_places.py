@@ -1,4 +1,4 @@
-"""Which value goes into which field of the messages about places: detections in space, markers, points."""
+"""Which value goes into which field of the messages about places: places, detections in space, markers, points."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.messages.fill import MessageFactory, header_message, hypothesis_message
+from samlite_ros.messages.fill import MessageFactory, header_message, hypothesis_message, match_message
 from samlite_ros.pixels.overlay import class_color
 from samlite_ros.space.locator import Located
 from samlite_ros.types import Instance, Place
@@ -28,6 +28,35 @@ def detections_3d_message(make: MessageFactory, located: Located) -> Any:
     header = header_message(make, located.answer.stamp_ns, located.frame_id)
     detections = [_detection(make, header, instance, place) for _, instance, place in _placed(located)]
     return make.new("vision_msgs/msg/Detection3DArray", header=header, detections=detections)
+
+
+def places_message(make: MessageFactory, located: Located) -> Any:
+    """samlite_ros/PlaceArray."""
+    return make.new(
+        "samlite_ros/msg/PlaceArray",
+        header=header_message(make, located.answer.stamp_ns, located.frame_id),
+        camera=located.answer.camera,
+        places=[_place_message(make, *placed) for placed in _placed(located)],
+    )
+
+
+def _place_message(make: MessageFactory, index: int, instance: Instance, place: Place) -> Any:
+    return make.new(
+        "samlite_ros/msg/Place",
+        instance=index,
+        track_id=int(instance.track_id),
+        matches=[match_message(make, match) for match in instance.matches],
+        confidence=float(instance.confidence),
+        position=point_message(make, place.position_m),
+        covariance=place.covariance_m2.ravel(),
+        measured=point_message(make, place.measured_m),
+        measured_covariance=place.measured_covariance_m2.ravel(),
+        spread=float(place.spread_m),
+        support=int(place.support),
+        share=float(place.share),
+        box_center=point_message(make, place.box_center_m),
+        box_size=_vector(make, place.box_size_m),
+    )
 
 
 def _placed(located: Located) -> Iterator[tuple[int, Instance, Place]]:

@@ -22,7 +22,12 @@ from samlite_ros.messages.fill import (
     label_info_message,
     segmentation_message,
 )
-from samlite_ros.messages.fill_places import detections_3d_message, markers_message, points_message
+from samlite_ros.messages.fill_places import (
+    detections_3d_message,
+    markers_message,
+    places_message,
+    points_message,
+)
 from samlite_ros.messages.topics import INPUTS, Qos, Topic, render_rows
 from samlite_ros.pixels.masks import LabelImages, label_images
 from samlite_ros.pixels.overlay import draw_legend, draw_overlay
@@ -195,10 +200,19 @@ CAMERA_OUTPUTS = (
         fill=_jpeg,
     ),
     Output(
+        name="~/places",
+        type_name="samlite_ros/msg/PlaceArray",
+        qos=_RESULT,
+        meaning="where things are [m], smoothed and as measured, and how sure that is; needs a depth image",
+        kind=Kind.RESULT,
+        fill=_of_places(places_message),
+        spatial=True,
+    ),
+    Output(
         name="~/detections_3d",
         type_name="vision_msgs/msg/Detection3DArray",
         qos=_RESULT,
-        meaning="where things are [m]: class_id is the phrase, id the track; with covariance and box; needs depth",
+        meaning="the same for others: class_id is the phrase, id the track, with covariance and box",
         kind=Kind.RESULT,
         fill=_of_places(detections_3d_message),
         spatial=True,

@@ -198,6 +198,9 @@ class Report:
 
     def _positions_status(self, positions: Positions, facts: NodeFacts) -> Status:
         """WARN where places are asked for and cannot be told."""
-        active = facts.state == "active"
-        state, line = positions.look(self._console) if active else ("", facts.state)
+        if facts.state == "active":
+            state, line = positions.look(self._console)
+        else:
+            positions.stop_listening()
+            state, line = "", facts.state
         return (WARN if state else OK, positions.name, line, positions.values())

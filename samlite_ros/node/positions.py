@@ -122,7 +122,7 @@ class Positions:
         """Once a second: listen, or do no more; returns a word for what is odd, and the state in words."""
         wanted = self._options.enabled and self._publishers.wants_places()
         if not wanted:
-            self._stop_listening()
+            self.stop_listening()
             return "", "off: `positions` is false" if not self._options.enabled else "idle: nobody asks for places"
         self._listen(console)
         state, line = self._judge()
@@ -197,7 +197,8 @@ class Positions:
             profile.reliability = ReliabilityPolicy.RELIABLE
         return profile
 
-    def _stop_listening(self) -> None:
+    def stop_listening(self) -> None:
+        """Nobody asks, or the node rests."""
         self.companions.expected = False
         for subscription in self._subscriptions.values():
             self._node.destroy_subscription(subscription)

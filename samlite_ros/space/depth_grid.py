@@ -11,6 +11,8 @@ from samlite_ros.space.rays import same_view
 from samlite_ros.types import DepthImage
 
 Field = NDArray[np.float32]
+RANGE_M = (0.001, 1000.0)
+"""What a depth camera may measure [m]; all else was not measured."""
 _SATURATED_MM = np.iinfo(np.uint16).max
 
 
@@ -56,5 +58,5 @@ def _in_metres(values: NDArray[np.float32] | NDArray[np.uint16]) -> Field:
         metres = values * np.float32(0.001)
         metres[values == _SATURATED_MM] = 0
         return metres
-    is_measured = (values > 0) & (values < np.inf)  # NaN is neither
+    is_measured = (values >= RANGE_M[0]) & (values <= RANGE_M[1])  # NaN is neither
     return np.where(is_measured, values, np.float32(0)).astype(np.float32, copy=False)

@@ -32,7 +32,7 @@ class Rays:
 
     Raises:
         CalibrationError: The distortion model is unknown or has the wrong number of values; the sizes are not of one
-            view.
+            view; the matrix is none of a camera.
     """
 
     def __init__(self, calibration: CameraCalibration, size: tuple[int, int]) -> None:
@@ -62,6 +62,11 @@ class Rays:
         return self._undistort(np.ascontiguousarray(pixels, np.float64)[:, None], self.camera_matrix)
 
     @cached_property
+    def has_gaps(self) -> bool:
+        """Some pixels are met by no ray."""
+        return not np.isfinite(self.grid).all()
+
+    @cached_property
     def grid(self) -> NDArray[np.float32]:
         """float32 (2, H, W): x/z and y/z of every pixel. Where no ray meets the pixel they are NaN."""
         h, w = self.size
@@ -77,9 +82,11 @@ def scaled_matrix(calibration: CameraCalibration, size: tuple[int, int]) -> Poin
     """float64 (3, 3): the camera's matrix for an image of this size (H, W).
 
     Raises:
-        CalibrationError: The sizes are not of one view.
+        CalibrationError: The sizes are not of one view, or the matrix is none of a camera.
     """
     (h, w), (calibrated_h, calibrated_w) = size, calibration.size
+    if not np.array_equal(calibration.camera_matrix[2], (0, 0, 1)):
+        raise CalibrationError(f"the last row of K is {calibration.camera_matrix[2].tolist()}, expected 0, 0, 1")
     if calibrated_h <= 0 or calibrated_w <= 0:  # a driver that leaves the size out means the image's own
         return calibration.camera_matrix
     if not same_view(size, calibration.size):

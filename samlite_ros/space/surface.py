@@ -136,6 +136,8 @@ def _sample(mask: Mask, depth: DepthGrid, rays: Rays, tuning: SurfaceTuning) -> 
         np.float32(tuning.flying_share) + z * np.float32(3 * tuning.noise_per_m)
     )
     inside = mask.inside[top::stride, left::stride] & (z > 0)
+    if rays.has_gaps:
+        inside &= np.isfinite(rays.grid[0, y0:y1:stride, x0:x1:stride])
     inside &= ~_flying(z, tolerance, depth, (x0, y0, x1, y1, stride))
     core = _eroded(mask, tuning)[top::stride, left::stride] & inside
     return _Samples(stride, z, inside, core, rays.grid[:, y0:y1:stride, x0:x1:stride], tolerance)

@@ -5,7 +5,7 @@ import pytest
 from painted_depth import SIZE, rectangle
 
 from samlite_ros.bags.message_types import BAG_MESSAGES, deserialize, serialize
-from samlite_ros.messages.fill_places import POINT, detections_3d_message, points_message
+from samlite_ros.messages.fill_places import POINT, detections_3d_message, places_message, points_message
 from samlite_ros.pixels.masks import mask_from_array
 from samlite_ros.space.locator import Located
 from samlite_ros.types import Instance, Place, Prompt, Query, QueryKey, QueryMatch, Segmentation
@@ -61,6 +61,19 @@ def test_detections_are_of_the_things_whose_place_is_known() -> None:
     assert (first.bbox.center.position.y, first.bbox.size.x, first.bbox.size.z) == (2.5, 0.1, 0.3)
 
 
+def test_places_tell_what_was_measured_and_what_was_made_of_it() -> None:
+    message = through_a_bag(places_message(BAG_MESSAGES, located()))
+    assert (message.header.frame_id, message.camera, len(message.places)) == ("map", "", 2)
+    first, second = message.places
+    assert (first.instance, second.instance, first.track_id) == (1, 3, 7)
+    assert (first.matches[0].text, first.matches[0].class_id) == ("Thing 1", 1)
+    assert (first.position.x, second.position.x, first.measured.z) == (1.0, 5.0, 3.0)
+    assert first.covariance.reshape(3, 3) == pytest.approx(np.diag([1e-4, 2e-4, 3e-4]))
+    assert first.measured_covariance.reshape(3, 3) == pytest.approx(np.eye(3))
+    assert (first.support, first.share, first.spread) == (100, pytest.approx(0.9), pytest.approx(0.01))
+    assert (first.box_center.y, first.box_size.z) == (2.5, 0.3)
+
+
 def test_points_carry_class_and_instance() -> None:
     message = through_a_bag(points_message(BAG_MESSAGES, located()))
     assert [(f.name, f.offset, f.datatype, f.count) for f in message.fields] == [
@@ -81,3 +94,4 @@ def test_nothing_is_known_nothing_is_told() -> None:
     nothing = Located(located().answer, "map", (None, None, None))
     assert detections_3d_message(BAG_MESSAGES, nothing).detections == []
     assert points_message(BAG_MESSAGES, nothing).width == 0
+    assert places_message(BAG_MESSAGES, nothing).places == []

@@ -31,6 +31,10 @@ FIELDS = {
     "InstanceMask": "track_id:uint64 matches:sequence<samlite_ros/QueryMatch> confidence:float propagated:boolean "
     "keyframe_stamp:builtin_interfaces/Time box:vision_msgs/BoundingBox2D height:uint32 width:uint32 "
     "counts:sequence<uint32>",
+    "Place": "instance:uint32 track_id:uint64 matches:sequence<samlite_ros/QueryMatch> confidence:float "
+    "position:geometry_msgs/Point covariance:double[9] measured:geometry_msgs/Point measured_covariance:double[9] "
+    "spread:float support:uint32 share:float box_center:geometry_msgs/Point box_size:geometry_msgs/Vector3",
+    "PlaceArray": "header:std_msgs/Header camera:string places:sequence<samlite_ros/Place>",
     "Segmentation": "header:std_msgs/Header camera:string model_id:string vocabulary_epoch:uint32 "
     "keyframe_stamp:builtin_interfaces/Time height:uint32 width:uint32 results:sequence<samlite_ros/QueryResult> "
     "instances:sequence<samlite_ros/InstanceMask>",

@@ -8,17 +8,19 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped
 from graph import OUTPUTS, RELIABLE, graph, scene, stamp_of
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
 from samlite_ros.messages.fill import RCLPY, header_message, image_message
 from samlite_ros.messages.fill_places import POINT
-from samlite_ros.node.diagnostics import OK, WARN
+from samlite_ros.msg import PlaceArray
+from samlite_ros.node.facts import OK, WARN
 
 SIZE = (48, 64)
 FOCAL_PX = 60.0
@@ -124,6 +126,17 @@ def test_matched_depth_gives_positions_boxes_and_covariance(located, camera) -> 
     assert 0 < detection.results[0].pose.covariance[14] < 0.01
     status = camera.until_told(lambda status, values: status.level == OK and int(values["answers located"]) > 0)
     assert status.message == "from /depth"
+
+
+def test_places_tell_how_sure_they_are(located, camera) -> None:
+    client, _ = located
+    found = client.listen("/samlite/places", PlaceArray, RELIABLE)
+    place = camera.until(lambda: found and found[-1].places and found[-1].places[0], "places")
+    client.stop_listening("/samlite/places")
+    assert (place.position.x, place.position.y, place.position.z) == pytest.approx(PLACE_M, abs=0.02)
+    assert place.matches[0].text == "red thing" and place.instance == 1
+    assert place.support == pytest.approx(144, abs=20) and place.share > 0.85
+    assert 0 <= place.spread < 0.01 and 0 < place.covariance[0] < 0.01
 
 
 def test_a_query_remembers_its_place_when_it_has_left(located, camera) -> None:
@@ -243,6 +256,23 @@ def test_nobody_asks_nothing_is_listened_to() -> None:
         assert "listens to /depth" in node.log()
         client.stop_listening("/samlite/detections_3d")
         camera.until(lambda: not camera.depths.get_subscription_count(), "end of the subscription")
+
+
+def test_compressed_depth_where_only_that_is_published() -> None:
+    with graph(parameters=KEYFRAMES) as (client, node):
+        found = client.listen("/samlite/detections_3d", Detection3DArray, RELIABLE)
+        camera = DepthCamera(client, depth_topic="unknown_name")
+        packed = client.node.create_publisher(CompressedImage, "/depth/compressedDepth", RELIABLE)
+        png = cv2.imencode(".png", (depth_of_scene() * 1000).astype(np.uint16))[1].tobytes()
+
+        def send(stamp_ns: int) -> Image:
+            header = header_message(RCLPY, stamp_ns, "optical")
+            packed.publish(CompressedImage(header=header, format="16UC1; compressedDepth png", data=bytes(12) + png))
+            return depth_message(stamp_ns, depth_of_scene(), "32FC1")
+
+        camera.depth = send
+        assert position(comes_anew(camera, found)) == pytest.approx(PLACE_M, abs=0.02)
+        assert "listens to /depth/compressedDepth" in node.log()
 
 
 def test_three_cameras_are_located_apart() -> None:

@@ -119,6 +119,14 @@ def test_rectified_images_have_no_distortion_and_the_matrix_of_p() -> None:
     assert place.position_m == pytest.approx(true_middle(MASK, np.where(MASK, 1.0, 2.0)), abs=0.003)
 
 
+def test_pixels_that_no_ray_meets_are_left_out() -> None:
+    folded = replace(CALIBRATION, distortion=np.array([-1.2, 0, 0, 0, 0]))  # only the middle of the image has rays
+    seen = frame(calibration=folded)
+    corner, place = Locator().locate(answer(seen, (1, rectangle(0, 0, 40, 40)), (2, MASK)), seen).places
+    assert corner is None
+    assert np.isfinite(place.points_m).all() and place.position_m[2] == pytest.approx(1.0, abs=0.01)
+
+
 def test_a_new_calibration_is_used_at_once() -> None:
     locator = Locator()
     locator.locate(answer(frame()), frame())

@@ -83,5 +83,10 @@ def test_what_cannot_be_is_refused_in_words(model, d, size, words) -> None:
         Rays(calibration(model, d, size), SIZE)
 
 
+def test_a_matrix_that_is_no_camera_s_is_refused() -> None:
+    with pytest.raises(CalibrationError, match="last row"):
+        Rays(CameraCalibration(np.ones((3, 3)), np.zeros(0), "plumb_bob", SIZE, 1, "optical"), SIZE)
+
+
 def test_a_driver_that_tells_no_size_means_that_of_the_image() -> None:
     assert Rays(calibration("plumb_bob", [], (0, 0)), SIZE).camera_matrix[0, 2] == MATRIX[0, 2]

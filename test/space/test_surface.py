@@ -91,7 +91,7 @@ def test_a_pole_of_eight_pixels(grown_px) -> None:
     assert float(np.linalg.norm(middle(surface) - true_middle(pole, depth))) < 0.012
 
 
-@pytest.mark.parametrize("nothing", [0.0, np.nan, np.inf, -np.inf, -1.0])
+@pytest.mark.parametrize("nothing", [0.0, np.nan, np.inf, -np.inf, -1.0, 1e-30, 1e30])
 def test_what_was_not_measured_says_nothing(nothing) -> None:
     depth = noisy(with_block())
     depth[np.random.default_rng(3).random(SIZE) < 0.6] = nothing
