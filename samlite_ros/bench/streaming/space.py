@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.bench.figures import Figure, figure
+from samlite_ros.bench.figures import Figure
 from samlite_ros.bench.streaming import space_images
 from samlite_ros.bench.streaming.both_ways import CARRIED, USUAL
 from samlite_ros.bench.streaming.options import Progress, StreamingBenchOptions
@@ -84,12 +84,12 @@ def run(options: StreamingBenchOptions, progress: Progress) -> list[Figure]:
         frames = render(sequence)
         for profile_ms in options.profiles_ms:
             for way, values in _both_ways(frames, profile_ms).items():
-                errors[f"positions {kind}/{profile_ms:g} ms/{way}"] += values
+                errors[f"positions/{kind}, {profile_ms:g} ms/{way}"] += values
     figures = []
     for name, values in errors.items():
         for share in (50, 95):
             value = float(np.percentile(values, share)) if values else float("nan")
-            figures.append(Figure(f"{name} p{share}", "cm", 100 * value, 100 * value, 100 * value, count=len(values)))
+            figures.append(Figure(f"{name}_p{share}", "cm", 100 * value, 100 * value, 100 * value, count=len(values)))
     return [*space_images.run(options.seed), *figures, *_costs()]
 
 
@@ -141,7 +141,7 @@ def _both_ways(frames: Sequence[SpaceFrame], profile_ms: float) -> dict[str, lis
         run = VirtualRun(OracleSegmenter(truth), profile, options, vocabulary, charge_s=0)
         answers = run.run([f.frame for f in frames])
         for column, errors in _errors(frames, list(answers), smooths=name == "ours").items():
-            found[f"{name} {column}"] = errors
+            found[f"{name}_{column}"] = errors
     return found
 
 
@@ -169,7 +169,7 @@ def _costs() -> Iterator[Figure]:
     cv2.setNumThreads(1)
     try:
         for size in ((480, 640), (720, 1280)):
-            yield figure(f"cost of positions/{size[1]} x {size[0]}/8 things", "ms", _costs_of(size))
+            yield from percentiles(f"positions_cost/{THINGS} at {size[1]}x{size[0]}", "work", _costs_of(size))
     finally:
         cv2.setNumThreads(threads)
 

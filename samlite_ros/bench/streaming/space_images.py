@@ -27,6 +27,7 @@ LEAST_PX = 48
 """Things whose visible part is narrower are left out [px]."""
 HALF_HIDDEN = 0.75
 """Less of it is seen: something hides it."""
+SEQUENCES = 24
 SHOTS = (0, 60, 120)
 """Frames of each sequence."""
 _SQUARE = np.ones((5, 5), np.uint8)
@@ -47,10 +48,10 @@ ERRORS: dict[str, Callable[[Flags], Flags]] = {
 """How masks err."""
 
 
-def run(seed: int, sequences: int = 24) -> Iterator[Figure]:
+def run(seed: int) -> Iterator[Figure]:
     """Centre errors as shares of the distance; width and height by the true ones, and how often within 10 % of them."""
     values: defaultdict[str, list[tuple[float, float, float]]] = defaultdict(list)
-    for number in range(sequences):
+    for number in range(SEQUENCES):
         kind = ("fly", "pan")[number % 2]
         sequence = SceneSequence(kind, 100 * seed + number, SequenceOptions(frames=max(SHOTS) + 1, count=8))
         for index in SHOTS:
@@ -58,16 +59,16 @@ def run(seed: int, sequences: int = 24) -> Iterator[Figure]:
     for name, rows in values.items():
         center, width, height = np.array(rows).T
         columns = {
-            "centre p50": np.percentile(center, 50),
-            "centre p95": np.percentile(center, 95),
-            "width p50": np.median(width),
-            "height p50": np.median(height),
-            "width within 10 %": np.mean(np.abs(width - 1) <= 0.1),
-            "height within 10 %": np.mean(np.abs(height - 1) <= 0.1),
+            "centre_p50": np.percentile(center, 50),
+            "centre_p95": np.percentile(center, 95),
+            "width_p50": np.median(width),
+            "height_p50": np.median(height),
+            "width_within_10": np.mean(np.abs(width - 1) <= 0.1),
+            "height_within_10": np.mean(np.abs(height - 1) <= 0.1),
         }
         for column, value in columns.items():
             share = 100 * float(value)
-            yield Figure(f"positions in images/{name}/{column}", "%", share, share, share, count=len(rows))
+            yield Figure(f"positions_in_images/{name}/{column}", "%", share, share, share, count=len(rows))
 
 
 def _judge_image(

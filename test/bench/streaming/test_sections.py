@@ -34,6 +34,9 @@ def figures():
         patch.setattr("samlite_ros.bench.streaming.parts.PARTS", ("nothing", "rest"))
         patch.setattr("samlite_ros.bench.streaming.semireal.SEQUENCES", CUTOUTS)
         patch.setattr("samlite_ros.bench.streaming.accuracy.DIFFICULTIES", {"development": DEVELOPMENT_ONE})
+        patch.setattr("samlite_ros.bench.streaming.space.KINDS", ("fly",))
+        patch.setattr("samlite_ros.bench.streaming.space.ROUNDS", 4)
+        patch.setattr("samlite_ros.bench.streaming.space_images.SEQUENCES", 2)
         options = StreamingBenchOptions(profiles_ms=(126.0,), sets=("development",), frames=30)
         return [f for name, s in SECTIONS.items() if name != "late" for f in s.run(options, lambda items, text: items)]
 
@@ -52,6 +55,13 @@ def test_every_section_gives_figures(figures):
 def test_every_column_is_documented(figures):
     assert {f.column for f in figures} <= documented_words()
     assert {f.table for f in figures} <= documented_words()
+
+
+def test_positions_at_every_frame_are_nearer_than_the_usual_way_s(figures):
+    row = {f.column: f.value for f in figures if (f.table, f.row) == ("positions", "fly, 126 ms")}
+    assert 0 < row["ours_smoothed_p50"] < 3 and row["usual_raw_p50"] > 2 * row["ours_smoothed_p50"]
+    exact = {f.column: f.value for f in figures if (f.table, f.row) == ("positions_in_images", "exact mask")}
+    assert exact["centre_p95"] < 4 and exact["width_p50"] == pytest.approx(100, abs=5)
 
 
 def test_tables_and_pictures(figures, tmp_path):
