@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.bench.figures import Figure
+from samlite_ros.bench.figures import Figure, percentiles
 from samlite_ros.bench.streaming import space_images
 from samlite_ros.bench.streaming.both_ways import CARRIED, USUAL
 from samlite_ros.bench.streaming.options import Progress, StreamingBenchOptions
@@ -169,7 +169,9 @@ def _costs() -> Iterator[Figure]:
     cv2.setNumThreads(1)
     try:
         for size in ((480, 640), (720, 1280)):
-            yield from percentiles(f"positions_cost/{THINGS} at {size[1]}x{size[0]}", "work", _costs_of(size))
+            yield from percentiles(
+                f"positions_cost/{THINGS} at {size[1]}x{size[0]}", "ms", _costs_of(size), (10, 50, 95), "work_p"
+            )
     finally:
         cv2.setNumThreads(threads)
 
