@@ -52,10 +52,16 @@ NONE = CompanionTopics()
 
 def depth_candidates(image_topic: str) -> list[str]:
     """Names under which registered depth is usually published, the surest first; without transport."""
+    image_topic = image_topic.removesuffix(COMPRESSED_IMAGE_END)
     beside = _namespace(image_topic)
     above = beside.rpartition("/")[0]
     names = [f"{beside}/{name}" for name in _BESIDE] + ([f"{above}/{name}" for name in _ABOVE] if beside else [])
     return [name for name in dict.fromkeys(names) if name != image_topic]
+
+
+def is_rectified(image_topic: str) -> bool:
+    """Its images have no distortion, by their name (image_rect, image_rect_color ...)."""
+    return "rect" in image_topic.removesuffix(COMPRESSED_IMAGE_END).rpartition("/")[2]
 
 
 def find_companions(

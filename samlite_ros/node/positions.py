@@ -13,7 +13,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from samlite_ros.errors import ParameterError
 from samlite_ros.live.locating import Locating, Target
-from samlite_ros.messages.companion_topics import NONE, CompanionTopics, depth_candidates, find_companions
+from samlite_ros.messages.companion_topics import NONE, CompanionTopics, depth_candidates, find_companions, is_rectified
 from samlite_ros.messages.read import read_companion
 from samlite_ros.messages.topics import CAMERA_INFO, COMPRESSED_DEPTH, DEPTH, Topic
 from samlite_ros.node.console import Console
@@ -115,8 +115,7 @@ class Positions:
     def follow_image(self, image_input: ImageInput, put: Callable[[Any], None]) -> None:
         """Look beside this camera's images; `put` takes what comes."""
         self._image_topic, self._put = image_input.topic, put
-        is_rectified = "rect" in self._image_topic.rpartition("/")[2]
-        self.locating.locator.options = LocatorOptions(rectified=is_rectified)
+        self.locating.locator.options = LocatorOptions(rectified=is_rectified(self._image_topic))
 
     def look(self, console: Console) -> tuple[str, str]:
         """Once a second: listen, or do no more; returns a word for what is odd, and the state in words."""

@@ -21,7 +21,7 @@ from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import RawMessage
 from samlite_ros.bags.writer import check_free
 from samlite_ros.errors import ParameterError, SamliteError
-from samlite_ros.messages.companion_topics import CompanionTopics, find_companions
+from samlite_ros.messages.companion_topics import CompanionTopics, find_companions, is_rectified
 from samlite_ros.parameters.table import Parameters
 from samlite_ros.queries import PARAMETER_CLIENT, Asked
 from samlite_ros.replay.result_writer import ResultOptions, ResultWriter
@@ -200,6 +200,7 @@ class Replay:
             parameters.query_options(),
             self.asked,
             self.options.profile,
+            {name for topic, name in self.cameras.items() if is_rectified(topic)},
         )
 
     def _write_summary(self, run: _Run) -> dict[str, Any]:

@@ -7,13 +7,13 @@ none, so that the outcome is the same every time. `virtual.run` drives one camer
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from samlite_ros.errors import SamliteError
 from samlite_ros.queries import Asked, QueryOptions, QueryRegistry, QueryStatus, embed_pending
 from samlite_ros.segmenter.contract import Segmenter
-from samlite_ros.space.locator import Locator, PlaceCounters
+from samlite_ros.space.locator import Locator, LocatorOptions, PlaceCounters
 from samlite_ros.streaming.pipeline import StreamingOptions, StreamingPipeline
 from samlite_ros.types import Frame, Segmentation, Vocabulary
 from samlite_ros.virtual.latency import NEVER, NO_LATENCY, LatencyProfile
@@ -40,6 +40,7 @@ class VirtualNode:
         queries: Defaults and limits of queries.
         asked: What the clients ask for, by time.
         profile: How long the network takes.
+        rectified: Cameras whose images have no distortion, whatever their calibration says.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class VirtualNode:
         queries: QueryOptions,
         asked: Iterable[Asked],
         profile: LatencyProfile = NO_LATENCY,
+        rectified: Collection[str] = (),
     ) -> None:
         self.pipelines = {name: StreamingPipeline(streaming, name) for name in cameras}
         """The pipeline of each camera."""
@@ -58,7 +60,7 @@ class VirtualNode:
         self._registry = QueryRegistry(queries)
         clients = _QueryClients(self._registry, asked, segmenter, list(self.pipelines.values()))
         self._loop = VirtualLoop(streams, self._network, clients)
-        self._locators = {name: Locator() for name in cameras}
+        self._locators = {name: Locator(LocatorOptions(name in rectified)) for name in cameras}
         self.place_counters = {name: PlaceCounters() for name in cameras}
         """What became of the places of each camera's answers to frames with depth."""
 

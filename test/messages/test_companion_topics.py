@@ -2,7 +2,7 @@
 
 import pytest
 
-from samlite_ros.messages.companion_topics import CompanionTopics, depth_candidates, find_companions
+from samlite_ros.messages.companion_topics import CompanionTopics, depth_candidates, find_companions, is_rectified
 
 IMAGE, PACKED, INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/CameraInfo"
 
@@ -48,6 +48,19 @@ def test_given_names_are_used_and_nothing_else() -> None:
 
 def test_topics_of_other_types_are_none() -> None:
     assert find_companions("/image", {"/image": IMAGE, "/depth": PACKED, "/camera_info": IMAGE}) == CompanionTopics()
+
+
+@pytest.mark.parametrize(
+    ("topic", "is_so"),
+    [
+        ("/camera/image_rect_color", True),
+        ("/camera/image_rect/compressed", True),
+        ("/rectified/image_raw", False),
+        ("/image", False),
+    ],
+)
+def test_rectified_images_are_known_by_their_name(topic, is_so) -> None:
+    assert is_rectified(topic) is is_so
 
 
 def test_an_image_is_not_its_own_depth() -> None:
