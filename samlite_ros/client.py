@@ -1,7 +1,4 @@
-"""A planner's side of the topics: ask where things are, learn what became of it, get the answers. Needs rclpy.
-
-`examples/ask.py` is a whole planner.
-"""
+"""A planner's side of the topics: ask, learn what became of it, get the answers; see examples/ask.py. Needs rclpy."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from enum import Enum
 from types import TracebackType
 
 import rclpy
+from geometry_msgs.msg import PointStamped
 from rclpy.context import Context
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -56,6 +54,7 @@ class QueryOutcome:
         last_seen_ns: Stamp of the newest image it was found in [ns]; 0 = never.
         last_seen_camera: Camera of that image; empty = never, or there is only one.
         class_id: Its value in label images; 65535 = none.
+        last_place: Where it was seen last in space [m], frame and stamp in its header; None = never.
     """
 
     verdict: Verdict
@@ -64,6 +63,7 @@ class QueryOutcome:
     last_seen_ns: int = 0
     last_seen_camera: str = ""
     class_id: int = 65535
+    last_place: PointStamped | None = None
 
     def __str__(self) -> str:
         return f"{self.verdict.name}: {self.reason}" if self.reason else self.verdict.name
@@ -392,7 +392,8 @@ _SEARCHED = {QueryStatus.FOUND: Verdict.FOUND, QueryStatus.NOT_FOUND: Verdict.NO
 
 def _to_outcome(status: QueryStatus) -> QueryOutcome:
     verdict = _VERDICTS.get(status.state) or _SEARCHED.get(status.outcome, Verdict.UNKNOWN)
-    last_seen_ns = status.last_seen.sec * _NS_PER_S + status.last_seen.nanosec
+    seen, place = status.last_seen, status.last_place if status.last_place.header.stamp.sec else None
+    seen_ns = seen.sec * _NS_PER_S + seen.nanosec
     return QueryOutcome(
-        verdict, status.message, status.presence, last_seen_ns, status.last_seen_camera, status.class_id
+        verdict, status.message, status.presence, seen_ns, status.last_seen_camera, status.class_id, place
     )

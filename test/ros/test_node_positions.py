@@ -148,6 +148,11 @@ def test_a_query_remembers_its_place_when_it_has_left(located, camera) -> None:
     assert status.last_place.header.frame_id == "optical"
     assert status.last_place.point.z == pytest.approx(NEAR_M, abs=0.02)
     assert 0 < status.last_place_sigma < 0.1
+    planner = located[0].planner("planner")
+    planner.ask("red thing")
+    camera.until(lambda: planner.outcome("red thing").last_place, "last place of the planner's own query")
+    assert planner.outcome("red thing").last_place.point.z == pytest.approx(NEAR_M, abs=0.02)
+    planner.withdraw("red thing")
     assert stamp_of(status.last_place.header.stamp) > 0
 
 
