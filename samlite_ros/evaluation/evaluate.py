@@ -93,7 +93,7 @@ def evaluate_bag(result: Path, truth_path: Path, options: EvaluateOptions) -> Ev
     baseline = read_baseline(options.baseline) if options.baseline else None
     with ResultBag(result) as bag:
         evaluation = evaluate(bag.answers(), truth, options.evaluation)
-        places = evaluate_places(bag.reader, truth)
+        places = evaluate_places(bag.reader, truth, evaluation.phrases)
         content = to_json(evaluation, bag.reader.faults, _notes(evaluation, truth))
     if places is not None:
         content["places"] = places

@@ -7,7 +7,7 @@ optical frame, as `samlite make-bag --depth` writes them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,12 +42,13 @@ class Pair:
     iou: float
 
 
-def evaluate_places(reader: BagReader, truth: Truth) -> dict[str, Any] | None:
+def evaluate_places(reader: BagReader, truth: Truth, phrases: Collection[str]) -> dict[str, Any] | None:
     """Compare the detections in space of a result with truth.
 
     Args:
         reader: The result.
         truth: Of the recording.
+        phrases: Those that were asked and are known to truth.
 
     Returns:
         By phrase and 'overall': things, found (share), error_p50_m, error_p95_m, error_p50_percent, error_p95_percent
@@ -59,7 +60,7 @@ def evaluate_places(reader: BagReader, truth: Truth) -> dict[str, Any] | None:
     pairs: defaultdict[str, list[Pair]] = defaultdict(list)
     for key, found in _detections(reader, topics):
         frame = truth.frames.get(FrameKey(truth.camera_for(key.camera), key.stamp_ns))
-        for phrase in truth.phrases if frame is not None else ():
+        for phrase in phrases if frame is not None else ():
             pairs[phrase] += _matched(frame, phrase, found.get(phrase, []))  # type: ignore[arg-type]
     named = {phrase: made for phrase, made in sorted(pairs.items()) if made}
     return {
