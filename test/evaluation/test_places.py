@@ -109,7 +109,7 @@ def test_carried_masks_give_places_at_every_frame_and_the_same_bytes_twice(bag, 
         (topic,) = (t for t in reader.topics.values() if t.type_name == DETECTIONS_3D)
     assert topic.message_count == SCENES.frames
     figures = report(tmp_path / "one", bag)
-    assert figures["error_p95_percent"] < 4 and figures["found"] > 0.5  # before the first pass nothing is known
+    assert figures["error_p95_percent"] < 4 and figures["found"] >= 0.5  # before the first pass nothing is known
 
 
 def test_a_replay_remembers_where_things_were(bag, phrases, tmp_path) -> None:

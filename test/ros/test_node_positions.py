@@ -329,8 +329,9 @@ def test_the_planner_of_the_readme_prints_metres() -> None:
         camera = DepthCamera(client)
         planner = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
-            camera.until(lambda: client.statuses.get(("planner", "red ball")), "query")
-            camera.until(lambda: client.statuses["planner", "red ball"].last_place.header.stamp.sec, "place")
+            camera.until(
+                lambda: (s := client.statuses.get(("planner", "red ball"))) and s.last_place.header.stamp.sec, "place"
+            )
             begun_s = time.monotonic()
             camera.until(lambda: time.monotonic() - begun_s > 1.0, "a second of detections")
             planner.send_signal(signal.SIGINT)
