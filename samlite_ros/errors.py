@@ -20,8 +20,9 @@ class PhraseTooLongError(SamliteError):
 
     def __init__(self, phrase: str, tokens: int, limit: int) -> None:
         self.phrase, self.tokens, self.limit = phrase, tokens, limit
+        shown = repr(phrase) if len(phrase) <= 80 else f"{phrase[:80]!r}..."
         super().__init__(
-            f"phrase {phrase!r} needs {tokens} tokens (begin and end included), the model takes {limit}: shorten it"
+            f"phrase {shown} needs {tokens} tokens (begin and end included), the model takes {limit}: shorten it"
         )
 
 

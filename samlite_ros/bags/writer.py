@@ -7,6 +7,9 @@ by an error, so that what was written before counts.
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -54,16 +57,19 @@ class BagWriter:
             mode = CompressionMode.STORAGE if plugin is StoragePlugin.MCAP else CompressionMode.MESSAGE
             self._writer.set_compression(mode, CompressionFormat.ZSTD)
         try:
-            self._writer.open()
+            with _as_disk_errors():
+                self._writer.open()
         except OSError as error:
-            raise BagError(f"{self.folder} cannot be written: {error.strerror}") from error
+            shutil.rmtree(self._unfinished, ignore_errors=True)
+            raise BagError(f"{self.folder} cannot be written: {error.strerror or error}") from error
         self._connections: dict[str, Connection] = {}
 
     def add_topic(self, topic: str, type_name: str, latched: bool = False) -> None:
         """Declare a topic; `latched` offers transient local durability."""
-        self._connections[topic] = self._writer.add_connection(
-            topic, type_name, typestore=typestore(), offered_qos_profiles=[_offered_qos(latched)]
-        )
+        with _as_disk_errors():
+            self._connections[topic] = self._writer.add_connection(
+                topic, type_name, typestore=typestore(), offered_qos_profiles=[_offered_qos(latched)]
+            )
 
     def write(self, topic: str, log_time_ns: int, message: Any) -> None:
         """Write a message of `rosbags`; its topic is declared."""
@@ -71,12 +77,14 @@ class BagWriter:
 
     def write_raw(self, topic: str, log_time_ns: int, data: bytes) -> None:
         """Write a message that is serialised already."""
-        self._writer.write(self._connections[topic], log_time_ns, data)
+        with _as_disk_errors():
+            self._writer.write(self._connections[topic], log_time_ns, data)
 
     def close(self) -> None:
         """Write the index and the metadata; the bag is whole then."""
         try:
-            self._writer.close()
+            with _as_disk_errors():
+                self._writer.close()
         finally:  # also where the disk is full: what was written is found where one looks for it
             for path in self._unfinished.iterdir():
                 shutil.move(path, self.folder / path.name)
@@ -89,6 +97,15 @@ class BagWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextmanager
+def _as_disk_errors() -> Iterator[None]:
+    """What SQLite raises where the disk is full is an OSError as any other storage's."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OSError(f"SQLite: {error}") from error
 
 
 def check_free(folder: Path) -> None:

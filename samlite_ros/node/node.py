@@ -18,6 +18,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 
 from samlite_ros.errors import ParameterError, PhraseTooLongError
+from samlite_ros.foreign.words import quoted
 from samlite_ros.live.failure_log import FailureLog, described
 from samlite_ros.live.memory import settle_memory
 from samlite_ros.live.network_worker import NetworkWorker
@@ -279,7 +280,7 @@ class SamliteNode(LifecycleNode):
         else:
             reason = Refusal.TEXT_TOO_LONG if isinstance(error, PhraseTooLongError) else Refusal.MODEL_ERROR
             if self._registry.prompt_failed(prompt, reason, str(error), self._now_ns()):
-                self._refusal_log.tell("phrases", f"phrase {prompt.display!r} is refused: {error}")
+                self._refusal_log.tell("phrases", f"phrase {quoted(prompt.display)} is refused: {error}")
         self._on_queries_changed()
 
     def _on_tick(self) -> None:

@@ -134,7 +134,11 @@ class QueryRegistry:
 
     def replace_texts(self, client: str, texts: Iterable[str], now_ns: int) -> list[QueryStatus]:
         """Make these phrases the client's queries; see `text_requests` and `replace_set`."""
-        return self.replace_set(client, text_requests(client, texts), now_ns)
+        given = list(texts)
+        if len(given) > self.most_at_once:  # before they are looked at
+            self.advance(now_ns)
+            return [self.refuse_set(client, len(given), now_ns)]
+        return self.replace_set(client, text_requests(client, given), now_ns)
 
     def prompt_ready(self, prompt: Prompt) -> None:
         """The prompt is embedded: its queries become ACTIVE."""

@@ -85,6 +85,13 @@ def test_a_set_of_too_many_is_refused_whole_with_the_number(count):
     assert [q.key.id for q in registry.vocabulary.asked] == ["kept"]
 
 
+def test_a_text_of_too_many_phrases_is_refused_before_they_are_looked_at():
+    registry = registry_of(ask("kept"))
+    with bounds(seconds=0.3):
+        (status,) = registry.replace_texts("planner", ["x" * 500] * 300_000, NOW_NS)
+    assert "300,000" in status.message and [q.key.id for q in registry.vocabulary.asked] == ["kept"]
+
+
 def test_a_thousand_queries_cost_as_much_each_as_one():
     options = QueryOptions(max_queries=10_000, max_client_queries=10_000)
     times_s = {}
