@@ -22,7 +22,7 @@ LIBRARY = [
 # An extra cannot take anything away: the small installation is `SAMLITE_TORCH=0 pip install '.[onnx]'`.
 WITHOUT_TORCH = [package for package in LIBRARY if not package.startswith(("torch", "transformers"))]
 
-_BAGS = ["lz4>=4", "matplotlib>=3.6", "mcap>=1.1", "pycocotools>=2.0.10", "rosbags>=0.11", "zstandard>=0.19"]
+_BAGS = ["lz4>=4", "matplotlib>=3.6", "mcap>=1.2.1", "pycocotools>=2.0.10", "rosbags>=0.11", "zstandard>=0.19"]
 _ONNX = ["onnxruntime>=1.18", "tokenizers>=0.22"]
 
 EXTRAS = {
