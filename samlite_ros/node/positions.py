@@ -161,13 +161,16 @@ class Positions:
         }
 
     def _listen(self, console: Console) -> None:
+        """To what is there and not listened to yet; what was found once is kept."""
+        known = self._topics
+        if known.depth and known.camera_info:
+            return
         types = {name: kinds[0] for name, kinds in self._node.get_topic_names_and_types() if kinds}
         published = {name: kind for name, kind in types.items() if self._node.count_publishers(name)}
-        if self._topics.depth and self._topics.camera_info:
-            return
         found = find_companions(
             self._image_topic, published, self._named(published), prefer_compressed=self._options.prefer_compressed
         )
+        found = CompanionTopics(known.depth or found.depth, known.camera_info or found.camera_info)
         depth_kind = COMPRESSED_DEPTH if found.compressed else DEPTH
         for name, kind in ((found.depth, depth_kind), (found.camera_info, CAMERA_INFO)):
             if name and name not in self._subscriptions:
@@ -176,8 +179,8 @@ class Positions:
                 )
                 self._received_s = time.monotonic()
                 console.note(f"{self.name}: listens to {name}")
-        self._topics = CompanionTopics(found.depth or self._topics.depth, found.camera_info or self._topics.camera_info)
-        self.companions.expected = bool(self._topics.depth)
+        self._topics = found
+        self.companions.expected = bool(found.depth)
 
     def _named(self, published: dict[str, str]) -> CompanionTopics:
         """Given by parameters, or by remapping `depth` and `camera_info`."""
