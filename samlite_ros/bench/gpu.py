@@ -19,7 +19,7 @@ from samlite_ros.bench.workload import camera_frame, phrases, prompts, segmenter
 from samlite_ros.segmenter.pytorch import load_backend
 from samlite_ros.segmenter.pytorch.backend import TorchBackend
 from samlite_ros.segmenter.pytorch.decoder import join
-from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
+from samlite_ros.segmenter.pytorch.preprocess import normalise, to_pixel_values, to_square
 from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder
 
 _WARM_UP = 3
@@ -41,7 +41,8 @@ class NetworkParts:
         network = backend.checkpoint
         self.device = network.device
         self._model, self._kept = network.model, torch.arange(kept, device=network.device)
-        self._pixels = to_pixel_values(camera_frame().image, network.image_size, network.device, network.dtype)
+        self._frame, self._size = camera_frame().image, network.image_size
+        self._pixels = to_pixel_values(self._frame, self._size, network.device, network.dtype)
         tokens = [network.tokenizer(p, padding="max_length", max_length=32).input_ids for p in phrases(16)]
         self._ids = torch.tensor(tokens, device=network.device)
         self._texts = backend.encode_prompts(prompts(16))
@@ -58,7 +59,11 @@ class NetworkParts:
         with torch.inference_mode():
             self._image = self._embed_image()
         propose, masks = compile_it(self._decoder.propose), compile_it(self._decoder.masks)
-        calls: dict[str, Call] = {"image": compile_it(self._embed_image)}
+        calls: dict[str, Call] = {
+            "input": self._resize_there,
+            "input, resized on the CPU": self._resize_here,
+            "image": compile_it(self._embed_image),
+        }
         for count in counts:
             calls[f"text, {count}"] = partial(self._embed_text, count)
             calls[f"decode, {count}"] = partial(self._decode, propose, masks, count)
@@ -70,6 +75,13 @@ class NetworkParts:
     def _decode(self, propose: Callable[..., Any], masks: Callable[..., Any], count: int) -> object:
         shared = self._decoder.prepare(self._image)
         return masks(shared, propose(shared, join(self._texts[:count])), [self._kept] * count)
+
+    def _resize_there(self) -> object:
+        return to_pixel_values(self._frame, self._size, self.device, self._pixels.dtype)
+
+    def _resize_here(self) -> object:
+        square = to_square(self._frame, self._size, torch.device("cpu"))
+        return normalise(square.to(self.device), self._pixels.dtype)
 
     def _embed_image(self) -> Any:
         return self._encoder(self._pixels)
@@ -96,6 +108,7 @@ def measure_parts(model: str, options: BenchOptions) -> list[Figure]:
     ways: dict[str, Compile] = {"eager": lambda call: call}
     if parts.device.type == "cuda":
         ways["compiled"] = torch.compile
+        ways["CUDA graphs"] = partial(torch.compile, mode="reduce-overhead")
     peak = peak_flop_s(parts.device)
     rounds = options.rounds or _ROUNDS
     figures: list[Figure] = []

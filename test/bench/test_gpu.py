@@ -45,7 +45,15 @@ def test_parts_on_a_device_are_those_of_the_network(segmenter, passes):
     with torch.inference_mode():
         for call in calls.values():
             call()
-    assert list(calls) == ["image", "text, 1", "decode, 1", "text, 2", "decode, 2"]
+    assert list(calls) == [
+        "input",
+        "input, resized on the CPU",
+        "image",
+        "text, 1",
+        "decode, 1",
+        "text, 2",
+        "decode, 2",
+    ]
     assert passes == {"image": 1, "text": 2, "decode": 2}
     assert 0 < count_flop(calls["decode, 1"]) < count_flop(calls["decode, 2"])
 

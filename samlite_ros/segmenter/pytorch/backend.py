@@ -100,7 +100,7 @@ class TorchBackend:
     ) -> ImageFeatures:
         """`on_block` is called before each block of the ViT and each scale of the neck."""
         network = self.checkpoint
-        square = to_square(image, network.image_size).to(network.device)
+        square = to_square(image, network.image_size, network.device)
         if self._tokens is not None:
             return self._tokens.encode(camera, square, on_block or go_on)
         features: ImageFeatures = self.image_encoder(normalise(square, network.dtype), on_block or go_on)
@@ -112,8 +112,10 @@ class TorchBackend:
     ) -> Proposals:
         """`on_step` is called before each layer but the first."""
         found = self._decoder.propose(self._share(image), join(prompts), on_step or go_on)
-        scores, presence, boxes = (part.cpu().numpy() for part in (found.scores, found.presence, found.boxes_xyxy))
-        return Proposals(scores, presence, boxes, found)
+        parts = (found.scores, found.presence[:, None], found.boxes_xyxy.flatten(1))
+        told = torch.cat(parts, 1).cpu().numpy()  # the device is waited for once
+        scores, presence, boxes = np.split(told, (parts[0].shape[1], parts[0].shape[1] + 1), 1)
+        return Proposals(scores, presence[:, 0], boxes.reshape(found.boxes_xyxy.shape), found)
 
     @torch.inference_mode()
     def draw_masks(
@@ -126,7 +128,8 @@ class TorchBackend:
         """`on_step` is called before the pixel decoder and each of its convolutions."""
         chosen = [torch.from_numpy(indices).to(self.checkpoint.device) for indices in kept]
         logits = self._decoder.masks(self._share(image), proposals.rest, chosen, on_step or go_on)
-        return [masks.float().cpu().numpy() for masks in logits]
+        host = torch.cat(logits).cpu().float()  # once, in the model's dtype: fewer bytes than bits at the camera's size
+        return [masks.numpy() for masks in host.split([len(chosen) for chosen in kept])]
 
     def fingerprint(self) -> str:
         return self._encoder.fingerprint()

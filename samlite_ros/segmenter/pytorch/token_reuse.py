@@ -24,8 +24,8 @@ MOST_CHANGED = 0.6
 """Where a larger share of the tokens changed, all are computed: what is left to save is not worth the error."""
 MOST_UNTESTED = 3
 """A camera whose images keep changing as a whole is compared only every so many passes and one."""
-_GAINS = (0.5, 2.0)
-"""Light that changed by more is another scene."""
+_GAINS = (0.95, 1.05)
+"""Flicker is taken out; the network itself answers a larger step of the exposure otherwise: all is computed anew."""
 
 
 class CameraTokens:
@@ -89,7 +89,7 @@ class TokenReuse:
         seen = light.undo(cells)
         changed = changed_patches(seen, kept.cells, self._encoder.side)
         share = float(changed.mean())
-        if share > MOST_CHANGED or not _is_plausible(light):
+        if share > MOST_CHANGED or not _is_flicker(light):
             kept.changed_in_a_row += 1
             kept.untested = min(2**kept.changed_in_a_row - 1, MOST_UNTESTED)
             return self._whole(camera, square, kept, on_block)
@@ -137,5 +137,5 @@ def in_light(square: torch.Tensor, light: Exposure, dtype: torch.dtype) -> torch
     return normalise((square - offset) / gain, dtype)
 
 
-def _is_plausible(light: Exposure) -> bool:
+def _is_flicker(light: Exposure) -> bool:
     return bool(np.all((light.gain >= _GAINS[0]) & (light.gain <= _GAINS[1])))
