@@ -31,6 +31,7 @@ class Moments:
         self._kept: list[Moment] = []
         self._beats: list[Moment] = []
         self._cameras: dict[tuple[int, int], NDArray[np.float64]] = {}
+        self._pace_px = float("inf")
         self.number = -1
 
     def take(self, images: FrameImages, stamp_ns: int) -> None:
@@ -48,6 +49,13 @@ class Moments:
     def waited(self) -> int:
         """Frames since the points were last moved."""
         return self.number - (self._last.number if self._last is not None else -1)
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether the points move so slowly that they are found again some frames later."""
+        if self._newest is None:
+            return False
+        return self._pace_px <= self._tuning.calm_px * unit_of(self._newest[0].size)
 
     def follow(self, needed: Iterable[Moment], seed_every: int) -> Moment:
         """Move the points to the newest frame.
@@ -71,6 +79,7 @@ class Moments:
     def _follow(self, images: FrameImages, stamp_ns: int, needed: Iterable[Moment], seed_every: int) -> Moment:
         if self._last is not None:
             self._pool.follow(self._last.images.gray, images.gray)
+            self._pace_px = self._pool.moved_px / self.waited
         if self._owner is None:
             h, w = images.size
             self._owner = np.zeros((h // CORNER_SHRINK, w // CORNER_SHRINK), np.uint8)

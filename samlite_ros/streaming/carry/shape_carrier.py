@@ -65,7 +65,7 @@ class ShapeCarrier:
         """Take the next frame; while all things rest, points are moved to it only where they are needed."""
         self._frames.take(images, stamp_ns)
         self._left = float(self._tuning.looks_per_frame)
-        if not self._idle or self._frames.waited >= self._tuning.follow_resting_every:
+        if not (self._idle and self._frames.is_calm) or self._frames.waited >= self._tuning.follow_resting_every:
             self._follow()
 
     def _follow(self) -> Moment:

@@ -26,6 +26,9 @@ of every field the second [px], and numbers of fields in a row and in all."""
 APART = 5
 """Side of the square of that image in which there is one point at most [px of it]."""
 
+MOST, LEAST_FOUND = 0.9, 0.5
+"""Shares of the points: of what is told how fast they move, and that must be found again for that."""
+
 
 @dataclass(eq=False)
 class Mark:
@@ -35,12 +38,14 @@ class Mark:
 
 
 class PointPool:
-    """Points followed through the frames; `now` (N, 2) [px], `on_thing` (N,): it lay on a thing when last looked at."""
+    """Points followed through the frames; `now` (N, 2) [px], `on_thing` (N,): it lay on a thing when last looked at,
+    `moved_px`: how far most of them (MOST) moved at most when they were last moved; infinite where next to none did."""
 
     def __init__(self, tuning: ShapeTuning) -> None:
         self._tuning = tuning
         self.now = NO_POINTS
         self.on_thing = np.zeros(0, bool)
+        self.moved_px = float("inf")
         self._marks: list[Mark] = []
 
     def follow(self, before: NDArray[np.uint8], gray: NDArray[np.uint8]) -> None:
@@ -55,6 +60,8 @@ class PointPool:
         good = (found[:, 0] == 1) & (found_back[:, 0] == 1) & (off < self._tuning.most_return_px)
         limit = np.array(gray.shape[::-1], np.float32)
         good &= ((moved > -1) & (moved < limit)).all(1)
+        shift = np.hypot(*(moved - self.now)[good].T)
+        self.moved_px = float(np.quantile(shift, MOST)) if good.mean() > LEAST_FOUND else float("inf")
         self.now = np.ascontiguousarray(moved[good])
         self.on_thing = self.on_thing[good]
         for mark in self._marks:

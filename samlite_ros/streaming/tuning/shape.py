@@ -63,6 +63,8 @@ class ShapeTuning(TuningGroup):
         look_at_resting_every: Frames between two looks at the shape of an object that is drawn by its template.
         follow_resting_every, seed_every_resting: Frames between two to which points are moved, and two looks for new
             ones, while all objects are drawn by their templates.
+        calm_px: ... and nine in ten points move no farther than this a frame [ref px]. Up: cheaper; what turns away is
+            lost.
         foreseen_alone, foreseen_alone_every: Objects that are carried without the chain, too, for the record, in a
             frame that becomes a keyframe; and frames between two such looks.
         foreseen_from: Frames before a keyframe in which an object was refined, that the record may tell of it.
@@ -125,6 +127,7 @@ class ShapeTuning(TuningGroup):
     look_at_resting_every: int = bounded(10, 1, 1000)
     follow_resting_every: int = bounded(3, 1, 1000)
     seed_every_resting: int = bounded(8, 1, 1000)
+    calm_px: float = bounded(1.0, 0, 1000)
     foreseen_alone: int = bounded(1, 0, 1000)
     foreseen_alone_every: int = bounded(10, 1, 1000)
     foreseen_from: int = bounded(3, 0, 1000)

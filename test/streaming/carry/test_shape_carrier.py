@@ -166,6 +166,21 @@ def test_what_rests_is_looked_at_now_and_then_and_its_points_are_moved_now_and_t
     assert len(followed) <= 8 + frames / tuning.follow_resting_every
 
 
+@pytest.mark.parametrize("step_px, is_calm", [(0, True), (2, False)])
+def test_points_that_move_are_moved_in_every_frame_though_templates_draw_all(monkeypatch, step_px, is_calm):
+    followed = []
+    follow = PointPool.follow
+    monkeypatch.setattr(PointPool, "follow", lambda pool, *images: (followed.append(1), follow(pool, *images)))
+    image, mask = frame(0)
+    carrier = ShapeCarrier(no_correction, TUNING)
+    for number in range(30):
+        carrier.advance(FrameImages(np.roll(image, step_px * number, 1)), number * PERIOD_NS)
+        if number == 0:
+            carrier.deliver(0, mask, carrier.submit())
+        carrier.claims([0])
+    assert (len(followed) < 20) == is_calm
+
+
 def test_what_changes_more_is_looked_at_more_often():
     carrier = ShapeCarrier(no_correction, TUNING)
     six_things(carrier, 10)
