@@ -239,6 +239,7 @@ def test_markers_and_points(located, camera) -> None:
     client.stop_listening("/samlite/points")
 
 
+@pytest.mark.acceptance
 def test_a_camera_that_is_not_calibrated_is_named() -> None:
     with graph(parameters=KEYFRAMES) as (client, _):
         client.listen("/samlite/detections_3d", Detection3DArray, RELIABLE)
@@ -263,6 +264,7 @@ def test_nobody_asks_nothing_is_listened_to() -> None:
         camera.until(lambda: not camera.depths.get_subscription_count(), "end of the subscription")
 
 
+@pytest.mark.acceptance
 def test_compressed_depth_where_only_that_is_published() -> None:
     with graph(parameters=KEYFRAMES) as (client, node):
         found = client.listen("/samlite/detections_3d", Detection3DArray, RELIABLE)
@@ -280,6 +282,7 @@ def test_compressed_depth_where_only_that_is_published() -> None:
         assert "listens to /depth/compressedDepth" in node.log()
 
 
+@pytest.mark.acceptance
 def test_three_cameras_are_located_apart() -> None:
     names = ["left", "middle", "right"]
     with graph(parameters={**KEYFRAMES, "cameras": names}) as (client, _):
@@ -315,6 +318,7 @@ def test_target_frame_waits_does_without_and_comes_back() -> None:
         assert position(found[-1])[0] == pytest.approx(10 + PLACE_M[0], abs=0.02)
 
 
+@pytest.mark.acceptance
 def test_a_target_frame_without_tf2_fails_to_configure_with_the_line_to_type() -> None:
     with graph(parameters={**KEYFRAMES, "target_frame": "map"}) as (client, node):
         client.wait_for(lambda: "apt install ros-$ROS_DISTRO-tf2-ros-py" in node.log(), "line to type")
