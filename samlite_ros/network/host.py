@@ -26,6 +26,8 @@ END_TIMEOUT_S = 2.0
 """The kernel takes so long at most to end a killed process [s]; one that hangs in a driver is left to it."""
 ANSWER_TIMEOUT_S = END_TIMEOUT_S + 3.0
 """A host that does not answer for so long [s] is taken for dead, and ended."""
+STARTERS = 2
+"""So many processes can start networks' processes: one does, another takes its place where that is killed."""
 NICENESS = 5
 """Of the network's process: the node's threads come first, which answer every camera frame.
 
@@ -41,6 +43,47 @@ _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15  # sys/prctl.h
 Factory = Callable[[Any], Segmenter]
 
 
+class _Starter:
+    """A process that starts networks' processes.
+
+    Args:
+        pid: Its number.
+        control: To it.
+    """
+
+    def __init__(self, pid: int, control: socket.socket) -> None:
+        self.pid, self.control = pid, control
+        self._lock = threading.Lock()
+        control.settimeout(ANSWER_TIMEOUT_S)
+
+    @property
+    def is_alive(self) -> bool:
+        return not is_closed(self.control)
+
+    def command(self, number: int, descriptors: list[int]) -> int | None:
+        """What it answers; None = it does not know, or is gone."""
+        with self._lock, suppress(OSError):
+            try:
+                socket.send_fds(self.control, [_COMMAND.pack(number)], descriptors)
+                answer = self.control.recv(_ANSWER.size)
+            except TimeoutError:  # it is stopped; its answer would be taken for that to the next command
+                _kill(self.pid)
+                self.close(END_TIMEOUT_S)
+                return None
+            if answer:
+                value, known = _ANSWER.unpack(answer)
+                return int(value) if known else None
+        return None
+
+    def close(self, timeout_s: float) -> None:
+        """End it and what it started; may be called from any thread."""
+        with suppress(OSError):
+            self.control.shutdown(socket.SHUT_RDWR)  # who waits for its answer wakes up
+        if not _reap(self.pid, timeout_s):  # it is stopped, or hangs
+            _kill(self.pid)
+            _reap(self.pid, timeout_s)
+
+
 class NetworkHost:
     """The node's end: loads the network in a process of its own, again and again.
 
@@ -48,15 +91,11 @@ class NetworkHost:
     importable. It never outlives the node, however that ends.
 
     Args:
-        control: To the host's process.
-        pid: Of that process.
+        starters: Start these processes: the first does, the others wait until it is gone.
     """
 
-    def __init__(self, control: socket.socket, pid: int) -> None:
-        self.pid = pid
-        self._control = control
-        self._control.settimeout(ANSWER_TIMEOUT_S)
-        self._lock = threading.Lock()
+    def __init__(self, starters: list[_Starter]) -> None:
+        self._starters = starters
         self._network_pid = 0
         self._connection: socket.socket | None = None
         self._why_ended = ""
@@ -74,19 +113,20 @@ class NetworkHost:
         """
         if sys.platform != "linux" or threading.active_count() > 1:
             return None
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        node = os.getpid()
-        pid = _fork()
-        if pid == 0:
-            ours.close()
-            _run_and_leave(lambda: _serve_node(theirs, factory, node))
-        theirs.close()
-        return cls(ours, pid)
+        starters: list[_Starter] = []
+        for _ in range(STARTERS):
+            starters.append(_fork_starter(factory, [starter.control for starter in starters]))
+        return cls(starters)
+
+    @property
+    def pid(self) -> int:
+        """Of the process that starts networks now."""
+        return self._starters[0].pid
 
     @property
     def is_alive(self) -> bool:
         """Whether it can start processes; may be asked from any thread."""
-        return not self._closed and not is_closed(self._control)
+        return not self._closed and any(starter.is_alive for starter in self._starters)
 
     def load(self, parameters: object) -> RemoteNetwork:
         """Load the network in a new process; one that was loaded before is ended.
@@ -130,16 +170,19 @@ class NetworkHost:
             return
         self._closed = True
         self.end_network("the node ends")
-        with suppress(OSError):
-            self._control.shutdown(socket.SHUT_RDWR)  # who waits for an answer of the host wakes up
-        if not _reap(self.pid, END_TIMEOUT_S / 2):  # it is stopped, or hangs
-            _kill(self.pid)
-            _reap(self.pid, END_TIMEOUT_S / 2)
+        starters = list(self._starters)
+        for starter in starters:
+            with suppress(OSError):
+                starter.control.shutdown(socket.SHUT_RDWR)
+        for starter in starters:
+            starter.close(END_TIMEOUT_S / 4)
 
     def _start_network(self, connection: socket.socket) -> int:
         if self._network_pid:
             self._end(self._network_pid)
-        answer = self._command(_START, [connection.fileno()])
+        answer = None
+        while answer is None and self._has_starter():
+            answer = self._starters[0].command(_START, [connection.fileno()])
         if answer is None or answer <= 0:
             why = "its host has ended" if answer is None else os.strerror(-answer)
             raise NetworkEndedError(f"the network's process cannot be started: {why}")
@@ -151,26 +194,34 @@ class NetworkHost:
         if pid != self._network_pid:
             return "was ended before"
         self._network_pid = 0
-        status = self._command(pid, [])
+        status = self._starters[0].command(pid, [])
         if self._why_ended:
             return f"was ended: {self._why_ended}"
         return "has ended" if status is None else _in_words(os.waitstatus_to_exitcode(status))
 
-    def _command(self, number: int, descriptors: list[int]) -> int | None:
-        """What the host answers; None = it does not know, or is gone."""
-        with self._lock, suppress(OSError):
-            try:
-                socket.send_fds(self._control, [_COMMAND.pack(number)], descriptors)
-                answer = self._control.recv(_ANSWER.size)
-            except TimeoutError:  # it is stopped; its answer would be taken for that to the next command
-                _kill(self.pid)
-                self._control.shutdown(socket.SHUT_RDWR)
-                _reap(self.pid, END_TIMEOUT_S)
-                return None
-            if answer:
-                value, known = _ANSWER.unpack(answer)
-                return int(value) if known else None
-        return None
+    def _has_starter(self) -> bool:
+        """The first one that is there; those that are gone are let go, but for the last."""
+        while len(self._starters) > 1 and not self._starters[0].is_alive:
+            self._starters.pop(0).close(END_TIMEOUT_S)
+        return not self._closed and self._starters[0].is_alive
+
+
+def _fork_starter(factory: Factory, others: list[socket.socket]) -> _Starter:
+    """Fork one.
+
+    Args:
+        factory: Builds the segmenter.
+        others: This process's ends of the connections to those that were forked before.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    node = os.getpid()
+    pid = _fork()
+    if pid == 0:
+        for connection in (ours, *others):
+            connection.close()
+        _run_and_leave(lambda: _serve_node(theirs, factory, node))
+    theirs.close()
+    return _Starter(pid, ours)
 
 
 def _in_words(code: int) -> str:

@@ -19,10 +19,14 @@ class NetworkPlace:
         factory: Builds the segmenter.
         host: Has the same factory and runs it in a process of the network's own; None = in this process.
         warn: Writes a line.
+
+    Attributes:
+        lost_host: The host was there and has ended: the network runs in this process, where nothing can end it.
     """
 
     def __init__(self, factory: SegmenterFactory, host: NetworkHost | None, warn: Callable[[str], object]) -> None:
         self._factory, self._host, self._warn = factory, host, warn
+        self.lost_host = False
 
     @property
     def has_process(self) -> bool:
@@ -40,7 +44,7 @@ class NetworkPlace:
         if self._host.is_alive:
             return self._host.load(options)
         self._warn("what starts the network's process has ended: the network runs in the node's process")
-        self._host = None
+        self._host, self.lost_host = None, True
         return LocalNetwork(self._factory(options))
 
     def end_network(self, why: str) -> bool:

@@ -130,6 +130,10 @@ class NetworkReport:
         oddities = [facts.delay.message] if facts.delay is not None else []
         if facts.model_id and not facts.network_process:
             oddities.append(AWAY)
+        if facts.lost_host:
+            oddities.append(
+                "what starts the network's process was ended: it runs in the node's, where nothing can end it"
+            )
         took_s, limit_s = counters.encode_s + counters.decode_s, facts.mask_age_limit_s
         if took_s > limit_s:
             oddities.append(f"a pass took {took_s:.1f} s: its masks are older than max_mask_age ({limit_s:g} s)")

@@ -45,6 +45,7 @@ class NodeFacts:
         network_process: Where the network runs: "the node's", or the id of its own process; empty = nowhere now.
         mask_age_limit_s: Older masks are withdrawn [s]; infinite where none are carried.
         delay: What of the network takes too long now; None = nothing.
+        lost_host: What started the network's process has ended: it runs in the node's.
         callback_failures: Callbacks that raised what nobody expected.
     """
 
@@ -60,6 +61,7 @@ class NodeFacts:
     network_process: str = ""
     mask_age_limit_s: float = math.inf
     delay: Delay | None = None
+    lost_host: bool = False
     callback_failures: int = 0
 
 

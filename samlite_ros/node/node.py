@@ -325,6 +325,7 @@ class SamliteNode(LifecycleNode):
             load_failure=last_line(self._model.failure),
             loading=self._model.is_loading,
             delay=self._model.delay,
+            lost_host=self._place.lost_host,
             callback_failures=self._callback_failures,
             network_process=self._model.process,
             mask_age_limit_s=self._values.max_mask_age if self._values.propagate else math.inf,

@@ -17,9 +17,9 @@ ANSWER_LIMIT_S, END_LIMIT_S = 0.5, 5.0
 """Services answer within 0.2 s on a quiet computer."""
 
 
-def host_pid(client, node):
+def host_pids(client, node):
     network = network_pid(client)
-    return next(pid for pid in tree_of(node.process.pid) if pid not in (network, node.process.pid))
+    return [pid for pid in tree_of(node.process.pid) if pid not in (network, node.process.pid)]
 
 
 def level_is(*levels):
@@ -101,12 +101,12 @@ def test_while_loading_hangs_services_answer_and_its_end_fails_the_transition():
         assert "Traceback" not in node.log()
 
 
-@pytest.mark.parametrize("what", ["network", "host", "both"])
+@pytest.mark.parametrize("what", ["network", "hosts", "all"])
 def test_cleanup_and_the_end_wait_for_nothing_that_is_stopped(what):
     with graph(environment=LONG_PASS, parameters={"propagate": False}) as (client, node):
         start_long_pass(client)
-        network, host = network_pid(client), host_pid(client, node)
-        for pid in {"network": [network], "host": [host], "both": [network, host]}[what]:
+        network, hosts = network_pid(client), host_pids(client, node)
+        for pid in {"network": [network], "hosts": hosts, "all": [network, *hosts]}[what]:
             os.kill(pid, signal.SIGSTOP)
         assert client.change_state("deactivate")
         answer = ask_for(client, "cleanup")
@@ -116,7 +116,7 @@ def test_cleanup_and_the_end_wait_for_nothing_that_is_stopped(what):
         began_s = time.monotonic()
         assert node.interrupt(END_LIMIT_S, signal.SIGTERM) == 0
         assert time.monotonic() - began_s < END_LIMIT_S
-        wait_until_gone(client, [network, host])
+        wait_until_gone(client, [network, *hosts])
 
 
 def test_a_terminated_node_waits_for_nothing_that_is_stopped():

@@ -30,17 +30,31 @@ def test_a_stopped_network_can_be_ended_with_a_reason():
         assert ask(another, embed(another, frame()), "a")
 
 
-def test_a_stopped_host_is_given_up(monkeypatch):
+def test_another_takes_the_place_of_a_host_that_is_stopped_and_then_there_is_none(monkeypatch):
     monkeypatch.setattr(network_host, "ANSWER_TIMEOUT_S", 0.3)
     with a_host() as host:
-        network = host.load((3,))
-        stopped(host.pid)
+        networks = [host.load((3,))]
+        pids = [starter.pid for starter in host._starters]
+        stopped(pids[0])
         began_s = time.monotonic()
+        networks.append(host.load((3,)))
+        assert time.monotonic() - began_s < 3.0
+        assert host.pid == pids[1] and host.is_alive and networks[1].embed([]) == {}
+        stopped(pids[1])
         with pytest.raises(NetworkEndedError, match="cannot be started"):
             host.load((3,))
-        assert time.monotonic() - began_s < 2.0
         assert not host.is_alive
-        wait_until(lambda: not runs(host.pid) and not runs(network.pid), "they are left")
+        left = [*pids, *(network.pid for network in networks)]
+        wait_until(lambda: not any(runs(pid) for pid in left), "some are left")
+
+
+def test_a_host_that_waits_may_be_killed_too():
+    with a_host() as host:
+        os.kill(host._starters[1].pid, signal.SIGKILL)
+        assert host.load((3,)).embed([]) == {}
+        os.kill(host.pid, signal.SIGKILL)
+        with pytest.raises(NetworkEndedError, match="cannot be started"):
+            host.load((3,))
 
 
 def test_closing_ends_stopped_processes_too(monkeypatch):

@@ -5,7 +5,6 @@ import signal
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from graph import graph, scene
 
@@ -142,13 +141,18 @@ def test_a_node_that_loads_for_an_hour_ends_at_once():
         assert "rror" not in node.log()
 
 
-def test_without_its_host_the_network_goes_on_in_the_nodes_process():
+def test_another_host_takes_the_place_of_one_that_was_killed_and_after_the_last_the_network_is_in_the_nodes_process():
     with graph(parameters={"propagate": False, "queries": ["red thing"]}) as (client, node):
         answers = client.listen_to_outputs("segmentation")["segmentation"]
         client.wait_until_active("red thing", "parameters")
-        network = network_pid(client)
-        host = next(pid for pid in tree_of(node.process.pid) if pid not in (network, node.process.pid))
-        os.kill(host, signal.SIGKILL)
-        client.wait_for_diagnostic("network", lambda _, values: values["process"] == "the node's")
-        wait_until_gone(client, [network])
-        assert client.answer_to(np.asarray(scene("red")), answers).instances
+        first = network_pid(client)
+        hosts = [pid for pid in tree_of(node.process.pid) if pid not in (first, node.process.pid)]
+        os.kill(hosts[0], signal.SIGKILL)
+        second = network_pid(client, first)
+        wait_until_gone(client, [first, hosts[0]])
+        assert client.answer_to(scene("red"), answers).instances
+        os.kill(hosts[1], signal.SIGKILL)
+        told = client.wait_for_diagnostic("network", lambda _, values: values["process"] == "the node's")
+        assert told.level == b"\x01" and "nothing can end it" in told.message
+        wait_until_gone(client, [second, hosts[1]])
+        assert client.answer_to(scene("red"), answers).instances

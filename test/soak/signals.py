@@ -140,7 +140,7 @@ def strike(world: World, target: str, name: str, dice: random.Random) -> tuple[f
         faults.append("no answer")
         took_s = BACK_S
         world.renew("node")
-    if target == "host" and name == "KILL":  # what starts processes is gone: the next one is another node's
+    if target == "host" and name == "KILL" and not world.pid_of("host"):  # the last one: another node's is next
         world.renew("node")
     return took_s, faults
 
