@@ -6,6 +6,7 @@ should be.
 """
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -50,6 +51,7 @@ class Soak:
         self._listener = None
         self._second = 0
         self._streams = {camera: film(SIZES[0]) for camera in CAMERAS}
+        self._sizes = itertools.cycle(itertools.product(CAMERAS, SIZES))
         self._resting = ""
 
     def run(self) -> None:
@@ -108,8 +110,8 @@ class Soak:
         self._listener = self.client.node.create_subscription(Segmentation, topic, lambda _: None, RELIABLE)
 
     def _change_sizes(self) -> None:
-        camera = self.dice.choice(CAMERAS)
-        self._streams[camera] = film(self.dice.choice(SIZES))
+        camera, size = next(self._sizes)  # in turn, so that each has come before the slopes are taken
+        self._streams[camera] = film(size)
 
     def _kill(self) -> None:
         if self.options.no_kills:
