@@ -152,7 +152,8 @@ def test_another_host_takes_the_place_of_one_that_was_killed_and_after_the_last_
         wait_until_gone(client, [first, hosts[0]])
         assert client.answer_to(scene("red"), answers).instances
         os.kill(hosts[1], signal.SIGKILL)
-        told = client.wait_for_diagnostic("network", lambda _, values: values["process"] == "the node's")
-        assert told.level == b"\x01" and "nothing can end it" in told.message
+        warned = lambda status, _: status.level == b"\x01" and "nothing can end it" in status.message  # noqa: E731
+        told = client.wait_for_diagnostic("network", warned)
+        assert {v.key: v.value for v in told.values}["process"] == "the node's"
         wait_until_gone(client, [second, hosts[1]])
         assert client.answer_to(scene("red"), answers).instances
