@@ -17,7 +17,7 @@ MANIFEST = "export.json"
 TOKENIZER = "tokenizer.json"
 FORMAT = 1
 """Of the folder: raised when an older program could misread it."""
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS = ("fp32", "fp16")
 PROMPT_GRAPHS = ("proposals", "masks", "text")
 """Graphs beside the image's stages."""
 
