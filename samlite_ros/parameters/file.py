@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from samlite_ros.errors import ParameterError
-from samlite_ros.foreign.words import quoted, quoted_names
+from samlite_ros.foreign.words import named, quoted, quoted_names
 from samlite_ros.parameters.table import SPECS, Parameters
 from samlite_ros.parameters.yaml_file import read_yaml
 
@@ -101,7 +101,7 @@ def _walk(path: Path, prefix: str, content: dict[object, object]) -> Iterator[tu
             yield from _walk(path, name, section)
         elif not isinstance(section["ros__parameters"], dict):
             raise ParameterError(
-                f"parameters {path}: no ros__parameters below {quoted(name)}: they are names with values"
+                f"parameters {path}: no ros__parameters below {named(name)}: they are names with values"
             )
         else:
             yield name, section["ros__parameters"]
