@@ -41,7 +41,7 @@ RECORD = "export.partial.json"
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 _VERSIONS = ("torch", "transformers", *LIBRARIES)
-_BASE_GB = 0.6
+_BASE_GB = 1.0
 """Of the libraries."""
 
 
@@ -56,9 +56,9 @@ def load_checkpoint(options: ExportOptions) -> TorchBackend:
 
 
 def memory_gb(checkpoint: Checkpoint) -> float:
-    """About as much memory as exporting takes [GB]: the weights, and the largest graph's thrice more."""
+    """About as much memory as exporting takes [GB]; full size at 504 px with parity: 7.3 measured, 2.1 of weights."""
     weights = sum(parameter.numel() * 4 for parameter in checkpoint.model.parameters())
-    return 2 * weights / 1e9 + _BASE_GB
+    return 3 * weights / 1e9 + _BASE_GB
 
 
 class Exporter:
