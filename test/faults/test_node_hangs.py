@@ -15,6 +15,7 @@ from samlite_ros.msg import QueryStatus
 
 ANSWER_LIMIT_S, END_LIMIT_S = 0.5, 5.0
 """Services answer within 0.2 s on a quiet computer."""
+LONG = pytest.mark.acceptance
 
 
 def host_pids(client, node):
@@ -61,6 +62,7 @@ def test_a_stopped_network_is_told_ended_and_started_again():
         assert "Traceback" not in node.log()
 
 
+@LONG
 def test_an_idle_network_that_is_stopped_is_told():
     with graph() as (client, _):
         pid = network_pid(client)
@@ -101,7 +103,7 @@ def test_while_loading_hangs_services_answer_and_its_end_fails_the_transition():
         assert "Traceback" not in node.log()
 
 
-@pytest.mark.parametrize("what", ["network", "hosts", "all"])
+@pytest.mark.parametrize("what", ["network", pytest.param("hosts", marks=LONG), pytest.param("all", marks=LONG)])
 def test_cleanup_and_the_end_wait_for_nothing_that_is_stopped(what):
     with graph(environment=LONG_PASS, parameters={"propagate": False}) as (client, node):
         start_long_pass(client)

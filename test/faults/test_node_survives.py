@@ -69,7 +69,7 @@ FATES = (
 )
 
 
-@pytest.mark.parametrize("seconds", [-1, -(2**31)])
+@pytest.mark.parametrize("seconds", [-1, pytest.param(-(2**31), marks=pytest.mark.acceptance)])
 def test_a_negative_clock_is_told_and_ends_nothing(seconds):
     with graph(FAKE_NODE, parameters={**KEYFRAMES, "use_sim_time": True}) as (client, node):
         clock = client.publisher("/clock", Clock, RELIABLE)
