@@ -49,7 +49,9 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
     add("--sets", type=_sets, default=SETS, metavar="NAMES", help=f"sequences ({','.join(SETS)})")
     charge = "work per frame charged to the virtual clock: as measured (the default), or so long, which repeats exactly"
     add("--charge", dest="charge_s", type=_charge, metavar="measured|MS", help=charge)
-    add("--refine", action="store_true", help="carry by corner points and the refiner, as the node's refine_masks")
+    add(
+        "--no-refine", dest="refine", action="store_false", help="carry by templates alone, as with refine_masks: false"
+    )
     what = parser.add_argument_group("what is measured, with the time it takes on two idle cores")
     add = what.add_argument
     add("--quick", action="store_true", help="few frames, the main table only; 2 minutes")

@@ -233,8 +233,8 @@ class Parameters:
         Change.RUN,
     )
     refine_masks: bool = _param(
-        False,
-        "Carry masks by corner points and a small network: half the error on real footage, 2 to 3 times the work.",
+        True,
+        "Carry masks by corner points and a small network: half the error on real footage, up to twice the work.",
         Change.RUN,
     )
     keyframe_period: float = _param(

@@ -97,7 +97,8 @@ def test_a_late_query_may_find_what_is_still_to_be_learnt(known):
         answer = pipeline.step(world.frame(index))
         (instance,) = answer.instances
         assert {m.query.prompt.display for m in instance.matches} == {"ball", "sphere"}
-        assert instance.keyframe_stamp_ns == stamp_ns(first)
+        if not known or index > first + 1:  # models of what is known are learnt a frame after its shape is taken in
+            assert instance.keyframe_stamp_ns == stamp_ns(first)
         assert best_iou(answer, world.truth(index)[0]) > 0.9
 
 

@@ -313,7 +313,9 @@ def test_a_keyframe_that_showed_little_of_a_thing_does_not_replace_a_model_that_
         pipeline.step(world.frame(index))
     deliver(pipeline, segmenter, hidden)
     answers = {index: pipeline.step(world.frame(index)) for index in range(16, 21)}
-    assert {i.keyframe_stamp_ns for a in answers.values() for i in a.instances} == {stamp_ns(0 if is_kept else 10)}
+    learnt = [a for index, a in answers.items() if index > 16]  # shapes are taken in first, models a frame later
+    assert {i.keyframe_stamp_ns for a in learnt for i in a.instances} == {stamp_ns(0 if is_kept else 10)}
     assert min(best_iou(a, world.truth(n)[0]) for n, a in answers.items()) > (0.98 if is_kept else 0.9)
     deliver(pipeline, segmenter, pipeline.take_job())
-    assert pipeline.step(world.frame(21)).instances[0].keyframe_stamp_ns == stamp_ns(20)
+    pipeline.step(world.frame(21))
+    assert pipeline.step(world.frame(22)).instances[0].keyframe_stamp_ns == stamp_ns(20)

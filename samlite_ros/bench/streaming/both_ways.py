@@ -163,6 +163,7 @@ EDGES_BY_COLOR = CompositingTuning().color_factor
 NEVER = math.inf
 PARTS: dict[str, Tuning] = {
     "nothing": Tuning(),
+    "carried shapes": Tuning(shapes=ShapeTuning(enabled=False)),
     "colour model": Tuning(color=ColorTuning(log_odds_limit=0.0)),
     "alignment to the keyframe": Tuning(
         tracking=TrackingTuning(iterations=0, iterations_uncertain=0), model_update=ModelUpdateTuning(iterations=0)

@@ -27,7 +27,7 @@ class StreamingBenchOptions:
         variants: Names of VARIANTS.
         charge_s: Our work per frame that is charged to the virtual clock [s]; None = as measured. With a fixed one the
             figures are the same every time.
-        refine: Carry shapes by corner points and the refiner, as the node's `refine_masks`.
+        refine: Carry shapes by corner points and the refiner, as the node does; False: as without `refine_masks`.
     """
 
     seed: int = 0
@@ -36,7 +36,7 @@ class StreamingBenchOptions:
     frames: int = 150
     variants: tuple[str, ...] = VARIANTS
     charge_s: float | None = None
-    refine: bool = False
+    refine: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class FootageOptions:
     border_px: float = 0.0
     miss: float = 0.0
     charge_s: float | None = None
-    refine: bool = False
+    refine: bool = True
     pictures: str = "."
 
 

@@ -14,9 +14,8 @@ from samlite_ros.streaming.image.point_pool import Mark
 from samlite_ros.streaming.model.bend import Bend, camera_motion, fit_bend
 from samlite_ros.streaming.model.thing_colors import ThingColors, learn_colors
 from samlite_ros.streaming.tuning import ShapeTuning, Tuning
+from samlite_ros.streaming.tuning.shape import REFERENCE_SIDE_PX
 
-REFERENCE_SIDE_PX = 544.0
-"""Longer side of the images that lengths were tuned for [px]."""
 FAR_PX = -1000.0
 """Signed distance where nothing is known of a thing [px]."""
 OUTLINE_POINTS = 48

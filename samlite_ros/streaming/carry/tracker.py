@@ -121,7 +121,8 @@ class Tracker:
         self._updates.add(updates, snapshot, self._urgency)
         self._has_news = True
         for update in updates:
-            if self._track(update.track_id) is not None:
+            is_known = self._track(update.track_id) is not None
+            if is_known and self.image is not None and not self._keeps_old_model(update, self.image):
                 self._shapes.deliver(update)
 
     def _learn_background(self, seen: NDArray[np.float32]) -> None:

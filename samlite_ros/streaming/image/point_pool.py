@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.streaming.tuning import ShapeTuning
+from samlite_ros.streaming.tuning.shape import REFERENCE_SIDE_PX
 
 NO_POINTS = np.zeros((0, 2), np.float32)
 NO_GUESS: Any = None  # OpenCV takes it, its stubs do not
@@ -53,7 +54,8 @@ class PointPool:
         if not len(self.now):
             return
         size = (self._tuning.patch_px,) * 2
-        ask: dict[str, Any] = {"winSize": size, "maxLevel": self._tuning.levels, "criteria": CRITERIA}
+        levels = self._tuning.levels + max(0, round(np.log2(max(gray.shape) / REFERENCE_SIDE_PX)))
+        ask: dict[str, Any] = {"winSize": size, "maxLevel": levels, "criteria": CRITERIA}
         moved, found, _ = cv2.calcOpticalFlowPyrLK(before, gray, self.now[:, None], NO_GUESS, **ask)
         back, found_back, _ = self._return(before, gray, np.asarray(moved))
         moved, off = moved[:, 0], np.abs(back[:, 0] - self.now).max(1)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from samlite_ros.streaming.tuning.group import TuningGroup, bounded
 
+REFERENCE_SIDE_PX = 544.0
+"""Longer side of the images that lengths were tuned for [px]."""
+
 
 @dataclass(frozen=True)
 class ShapeTuning(TuningGroup):
@@ -13,8 +16,8 @@ class ShapeTuning(TuningGroup):
     longer side is 544 pixels.
 
     Args:
-        enabled: Carry shapes: half the error on real footage, two to three times the work per frame. False: templates,
-            colours and poses alone, as where the refiner's weights are missing.
+        enabled: Carry shapes: half the error on real footage, up to twice the work per frame. False: templates, colours
+            and poses alone, as where the refiner's weights are missing.
         most_points: Corner points followed in the whole image. Up: dearer; beyond 400 no better.
         most_points_thing: ... and of these on one object.
         points_on_things: Share of the points kept for objects, where there are any. Up: the camera's motion is told
@@ -23,7 +26,8 @@ class ShapeTuning(TuningGroup):
         least_corner: Strength of the weakest corner taken, as a share of the strongest in sight. Up: plain objects
             have no points.
         patch_px: Side of the patch by which a point is followed [px]. Up: dearer, blurs over borders.
-        levels: Halvings of the image in which a point is followed. Up: follows faster motion.
+        levels: Halvings of such an image in which a point is followed; larger ones are halved more often. Up: follows
+            faster motion.
         most_return_px: A point followed forth and back must come so near to where it was [px]. Up: wrong points stay.
         inlier_px: A point agrees with an affine motion that takes it so near [ref px]. Up: bends pass as rigid.
         least_affine, least_similar: Points from which an affine motion is fitted, and a similarity.
@@ -81,7 +85,7 @@ class ShapeTuning(TuningGroup):
             area, or shows less of its area.
     """
 
-    enabled: bool = bounded(False)
+    enabled: bool = bounded(True)
     most_points: int = bounded(400, 0, 10_000)
     most_points_thing: int = bounded(250, 0, 10_000)
     points_on_things: float = bounded(0.7, 0, 1)
