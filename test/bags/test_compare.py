@@ -31,7 +31,8 @@ def test_compare_tells_of_a_damaged_result(
     results: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(results["exact"], tmp_path / "cut")
-    (tmp_path / "cut" / "metadata.yaml").unlink()
+    (storage,) = (tmp_path / "cut").glob("*.mcap")
+    storage.write_bytes(storage.read_bytes()[:-2000])
     assert main(["compare", str(results["exact"]), str(tmp_path / "cut")]) == 1
     assert "fault: " in capsys.readouterr().err
 

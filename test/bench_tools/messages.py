@@ -147,7 +147,7 @@ def our_messages(logits: torch.Tensor, frame: Frame) -> list[Any]:
     return [
         output.fill(RCLPY, answered)
         for output in CAMERA_OUTPUTS
-        if output.kind is not Kind.PICTURE and not output.per_epoch
+        if output.kind is not Kind.PICTURE and not output.per_epoch and not output.spatial
     ]
 
 

@@ -10,6 +10,7 @@ from half_precision import drawn_masks, measure_parity
 from small_networks import Shape, make_checkpoint, make_frame, make_segmenter
 
 from samlite_ros.segmenter.pytorch.backend import TorchBackend
+from samlite_ros.segmenter.pytorch.precision import Precision
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def test_equal_networks_draw_equal_masks(segmenter):
 def test_half_precision_draws_the_same_queries(segmenter):
     checkpoint = make_checkpoint(Shape(), seed=2)
     checkpoint.model.to(torch.bfloat16)
-    rough = TorchBackend(replace(checkpoint, dtype=torch.bfloat16))
+    rough = TorchBackend(replace(checkpoint, precision=Precision(torch.bfloat16)))
     wanted = drawn_masks(segmenter.backend, make_frame(1), 2)
     found = drawn_masks(rough, make_frame(1), 2, wanted)
     assert [(m.phrase, m.query) for m in found] == [(m.phrase, m.query) for m in wanted]
