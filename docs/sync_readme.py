@@ -9,11 +9,11 @@ import re
 from pathlib import Path
 
 from samlite_ros.messages import outputs
-from samlite_ros.parameters import table
+from samlite_ros.parameters import render
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"<!-- begin (?P<source>\S+) -->\n.*?<!-- end (?P=source) -->", re.DOTALL)
-TABLES = {"parameters": table.render_markdown, "topics": outputs.render_markdown}
+TABLES = {"parameters": render.render_markdown, "topics": outputs.render_markdown}
 LANGUAGES = {".py": "python", ".hpp": "cpp"}
 
 
@@ -36,4 +36,4 @@ def _content(source: str) -> str:
 if __name__ == "__main__":
     readme = ROOT / "README.md"
     readme.write_text(synced(readme.read_text(encoding="utf-8")), encoding="utf-8")
-    (ROOT / "config/samlite.yaml").write_text(table.render_yaml(), encoding="utf-8")
+    (ROOT / "config/samlite.yaml").write_text(render.render_yaml(), encoding="utf-8")

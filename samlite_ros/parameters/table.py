@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import Field, asdict, dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -387,37 +387,3 @@ def _check_camera_names(cameras: tuple[str, ...]) -> None:
             raise ParameterError(f"cameras: {quoted(name)} cannot be part of a topic: letters, digits and _ only")
     if len(set(cameras)) != len(cameras):
         raise ParameterError(f"cameras: a name appears twice in {', '.join(cameras)}")
-
-
-def render_yaml() -> str:
-    """The text of config/samlite.yaml."""
-    lines = [
-        "# Every parameter of the samlite node with its default. Made from samlite_ros/parameters/table.py.",
-        "/**:",
-    ]
-    lines.append("  ros__parameters:")
-    for name, value in asdict(Parameters()).items():
-        spec = SPECS[name]
-        limits = " ".join(filter(None, [spec.range_text, spec.unit and f"[{spec.unit}]"]))
-        notes = "; ".join(filter(None, [limits, f"may change {spec.change.value}"]))
-        lines += [f"    # {spec.meaning}", f"    # ({notes})", f"    {name}: {_yaml_value(value)}"]
-    return "\n".join(lines) + "\n"
-
-
-def render_markdown() -> str:
-    """The README's table of parameters."""
-    lines = ["| parameter | default | range | unit | may change | meaning |", "|---|---|---|---|---|---|"]
-    for name, value in asdict(Parameters()).items():
-        spec = SPECS[name]
-        default = "[]" if value == () else _yaml_value(value)
-        cells = (f"`{name}`", f"`{default}`", spec.range_text, spec.unit, spec.change.value, spec.meaning)
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _yaml_value(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return '[""]'
-    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -2,14 +2,10 @@
 
 from samlite_ros.queries.asked import Asked
 from samlite_ros.queries.books import QueryStatus, State
+from samlite_ros.queries.embedding import embed_pending
 from samlite_ros.queries.hold_ups import HoldUps
 from samlite_ros.queries.outcome import Hysteresis, LastPlace, Outcome
-from samlite_ros.queries.registry import (
-    PARAMETER_CLIENT,
-    TEXT_CLIENT,
-    QueryRegistry,
-    embed_pending,
-)
+from samlite_ros.queries.registry import PARAMETER_CLIENT, TEXT_CLIENT, QueryRegistry
 from samlite_ros.queries.requests import (
     Action,
     QueryOptions,

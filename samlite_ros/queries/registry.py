@@ -8,10 +8,10 @@ lifetimes and rests with it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from samlite_ros.errors import PhraseTooLongError, QueryRejected, StampError
+from samlite_ros.errors import QueryRejected, StampError
 from samlite_ros.foreign.stamps import checked_ns
 from samlite_ros.foreign.words import quoted
 from samlite_ros.queries.books import NEVER, AskedPrompts, EndedQueries, QueryStatus, State
@@ -382,20 +382,3 @@ def _same_search(a: Query, b: Query) -> bool:
         return query.prompt, query.score_threshold, query.mask_threshold, query.cameras
 
     return searched(a) == searched(b)
-
-
-def embed_pending(registry: QueryRegistry, embed: Callable[[Sequence[Prompt]], object], now_ns: int) -> None:
-    """Embed every pending prompt at once and say so to the registry; for callers without a worker of their own.
-
-    Args:
-        registry: The registry.
-        embed: `Segmenter.embed_prompts`.
-        now_ns: The time [ns].
-    """
-    for prompt in registry.pending_prompts:
-        try:
-            embed([prompt])
-        except PhraseTooLongError as error:
-            registry.prompt_failed(prompt, Refusal.TEXT_TOO_LONG, str(error), now_ns)
-        else:
-            registry.prompt_ready(prompt)

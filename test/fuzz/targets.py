@@ -145,7 +145,7 @@ def run_parameters(data: bytes) -> None:
 
 
 def parameter_seeds() -> list[bytes]:
-    from samlite_ros.parameters.table import render_yaml
+    from samlite_ros.parameters.render import render_yaml
 
     return [
         render_yaml().encode(),

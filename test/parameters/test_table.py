@@ -6,14 +6,15 @@ import pytest
 import yaml
 
 from samlite_ros.errors import ParameterError
-from samlite_ros.parameters.table import SPECS, Change, Parameters, render_markdown, render_yaml, updated
+from samlite_ros.parameters.render import render_markdown, render_yaml
+from samlite_ros.parameters.table import SPECS, Change, Parameters, updated
 
 REPOSITORY = Path(__file__).parents[2]
 
 
 def test_the_parameter_file_equals_the_table():
     assert (REPOSITORY / "config" / "samlite.yaml").read_text() == render_yaml(), (
-        "write render_yaml() of samlite_ros.parameters.table to config/samlite.yaml"
+        "write render_yaml() of samlite_ros.parameters.render to config/samlite.yaml"
     )
 
 
