@@ -130,7 +130,9 @@ class ImageInput:
 
     def _take(self, message: Any) -> None:
         stamp = _stamp_ns(message)
-        if stamp != IMPOSSIBLE_NS:
+        if stamp == IMPOSSIBLE_NS:
+            self._rhythm.begin_anew()  # it came, but when it was due is not known
+        else:
             self._rhythm.add(stamp)
         self._on_image(message, stamp)
 

@@ -28,14 +28,18 @@ class StampRhythm:
         Args:
             stamp_ns: Its stamp [ns].
         """
-        interval, self._last_ns = stamp_ns - self._last_ns, stamp_ns
-        if interval <= 0 or interval == stamp_ns:
+        interval, last_ns, self._last_ns = stamp_ns - self._last_ns, self._last_ns, stamp_ns
+        if interval <= 0 or not last_ns:
             self._intervals.clear()
             return
         self._intervals.append(interval)
         period = self._period_ns()
         if period:
             self.missing += max(round(interval / period) - 1, 0)
+
+    def begin_anew(self) -> None:
+        """What came before says nothing of what comes next."""
+        self._last_ns = 0
 
     def _period_ns(self) -> float:
         """Of the camera [ns]; 0 = no rhythm is seen."""

@@ -229,5 +229,5 @@ def test_two_nodes_tell_apart_what_is_theirs():
         arrays = client.listen("/diagnostics", DiagnosticArray, RELIABLE)
         client.wait_for(lambda: arrays, "diagnostics")
         names = {status.name for status in arrays[-1].status}
-        assert names == {"robot1/samlite: node", "robot1/samlite: network", "robot1/samlite: camera"}
+        assert names == {f"robot1/samlite: {part}" for part in ("node", "network", "camera", "positions")}
         assert {status.hardware_id for status in arrays[-1].status} == {"/robot1/samlite"}

@@ -33,3 +33,12 @@ def test_a_camera_that_takes_images_when_it_likes_loses_none():
 
 def test_a_bag_that_loops_begins_anew():
     assert missing([*range(100), *range(100), *range(50, 120)]) == 0
+
+
+def test_after_an_image_without_a_time_nothing_is_missing():
+    rhythm = StampRhythm()
+    for index in (*range(20), *range(40, 60)):
+        if index == 40:
+            rhythm.begin_anew()
+        rhythm.add(10**12 + index * PERIOD_NS)
+    assert rhythm.missing == 0

@@ -51,7 +51,7 @@ class Tracker:
         self._composite: Composite | None = None
         self._updates = UpdateQueue(self._tuning.model_update)
         self._background: NDArray[np.float32] | None = None
-        self._has_news = False
+        self._has_news = self._had_news = False
         self._reidentifier.reset()
         self._shapes.reset()
 
@@ -198,10 +198,14 @@ class Tracker:
         return -age_s - tuning.partial_head_start_s * is_partial - tuning.uncertain_head_start_s * track.uncertain
 
     def _update_models(self, image: WorkImage) -> None:
-        """Learn the next few models; where shapes are carried these see a keyframe first."""
+        """Learn the next few models; where shapes are carried these see a keyframe first.
+
+        Not where keyframes come with every frame: each would wait for the next one without end.
+        """
         known = {t.track_id for t in self.tracks}
-        taken = self._updates.take(known, only_new=self._has_news and self._shapes.are_carried)
-        self._has_news = False
+        waits = self._has_news and not self._had_news and self._shapes.are_carried
+        taken = self._updates.take(known, only_new=waits)
+        self._has_news, self._had_news = False, self._has_news
         updates = [x for x in taken if not self._keeps_old_model(x, image)]
         if not updates:
             return

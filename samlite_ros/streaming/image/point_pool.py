@@ -100,7 +100,7 @@ class PointPool:
         x, y = self._cells(owner.shape)
         self.on_thing = owner[y, x] > 0
         room = t.most_points - len(self.now)
-        if room <= 0:
+        if room <= 0 or not owner.size:  # an image of a single row or column has no smaller one
             return
         rows, columns, strength = _corners(gray, owner.shape, (x, y), t.least_corner)
         numbers = owner[rows, columns]
