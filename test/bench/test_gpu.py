@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 import torch
 from small_networks import Shape, make_segmenter
@@ -21,22 +19,6 @@ KEPT = 3
 def segmenter():
     torch.set_num_threads(1)
     return make_segmenter(Shape(), seed=2)
-
-
-@pytest.fixture
-def passes(segmenter):
-    """How often each encoder and the decoder run."""
-    counts: Counter[str] = Counter()
-    model = segmenter.backend.checkpoint.model
-    watched = {
-        "image": model.vision_encoder.neck.fpn_layers[0],
-        "text": model.text_encoder,
-        "decode": model.detr_decoder.layers[0],
-    }
-    hooks = [m.register_forward_pre_hook(lambda *_, n=name: counts.update([n])) for name, m in watched.items()]
-    yield counts
-    for hook in hooks:
-        hook.remove()
 
 
 def test_parts_on_a_device_are_those_of_the_network(segmenter, passes):
