@@ -102,16 +102,6 @@ class StampBuffer(Generic[T]):
         return self._tolerance_ns is None or apart_ns <= self._tolerance_ns
 
 
-def depth_buffer() -> StampBuffer[DepthImage]:
-    """For depth images, which belong to one moment."""
-    return StampBuffer(DEPTH_TOLERANCE_NS)
-
-
-def calibration_buffer() -> StampBuffer[CameraCalibration]:
-    """For calibrations, of which the nearest in time counts, however far it is."""
-    return StampBuffer(None)
-
-
 @dataclass
 class Companions:
     """The companions of one camera's frames. `put` may be called from any thread, all else from one.

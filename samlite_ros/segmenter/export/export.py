@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from samlite_ros import __version__
 from samlite_ros.errors import ExportError, SamliteError
+from samlite_ros.foreign.json_file import read_json
+from samlite_ros.foreign.limits import CHECKPOINT_JSON_BYTES
 from samlite_ros.segmenter.export import LIBRARIES, parity, precision
 from samlite_ros.segmenter.export.operators import OPSET
 from samlite_ros.segmenter.export.options import ExportOptions
@@ -175,7 +177,7 @@ def _write_record(folder: Path, manifest: Manifest, done: dict[str, Graph]) -> N
 def _read_record(folder: Path, manifest: Manifest) -> dict[str, Graph]:
     """Graphs that an interrupted run has left, if it exported the same and the files are still what they were."""
     try:
-        content = json.loads((folder / RECORD).read_text("utf-8"))
+        content = read_json(folder / RECORD, CHECKPOINT_JSON_BYTES)
         if content["key"] != _key(manifest):
             return {}
         graphs = [to_graph(graph) for graph in content["graphs"]]

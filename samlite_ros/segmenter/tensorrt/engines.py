@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from samlite_ros.errors import ModelLoadError
+from samlite_ros.foreign.json_file import read_json
+from samlite_ros.foreign.limits import CHECKPOINT_JSON_BYTES
 from samlite_ros.segmenter.exported.doing import doing
 from samlite_ros.segmenter.exported.manifest import Graph, Manifest
 from samlite_ros.segmenter.exported.profiles import Profile, profile
@@ -82,7 +84,7 @@ class EngineStore:
         """The engine on disk, or None and why not."""
         folder = self._place.cache
         try:
-            kept = json.loads((folder / f"{name}.json").read_text("utf-8"))
+            kept = read_json(folder / f"{name}.json", CHECKPOINT_JSON_BYTES)
             data = (folder / f"{name}.engine").read_bytes()
         except FileNotFoundError:
             return None, "there is none yet"
