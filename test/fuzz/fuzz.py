@@ -119,7 +119,7 @@ def run_round(name: str, number: int, seconds: float) -> tuple[int, bytes | None
     note = Note()
     process = get_context("fork").Process(target=work, args=(name, number, seconds, note))
     process.start()
-    process.join(seconds + 300)
+    process.join(seconds + 100)
     if process.is_alive():
         process.kill()
         process.join()

@@ -1,7 +1,8 @@
 """What fuzzing once found, and each target's own seeds: tried again within bounds of time and memory."""
 
-import multiprocessing
-import os
+import subprocess
+import sys
+from pathlib import Path
 
 import fuzz
 import pytest
@@ -21,15 +22,26 @@ def test_seeds_are_read_or_refused(name):
         fuzz.try_one(name, data[: len(data) // 2])
 
 
-def test_a_finding_and_a_death_are_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(fuzz, "CORPUS", tmp_path)
+ROUND = """
+import multiprocessing, os, sys
+from pathlib import Path
 
-    def die(data):
-        if data:
-            os.abort()
+import fuzz
 
-    monkeypatch.setitem(fuzz.ALL, "image", fuzz.TARGETS["image"].__class__(die, lambda: [b""]))
-    count, data = fuzz.run_round("image", 1, 5.0)
-    assert count > 0 and data
-    assert fuzz.keep("image", data).read_bytes() == data
-    assert not multiprocessing.active_children()
+def die(data):
+    if data:
+        os.abort()
+
+fuzz.CORPUS = Path(sys.argv[1])
+fuzz.ALL["image"] = fuzz.TARGETS["image"].__class__(die, lambda: [b""])
+count, data = fuzz.run_round("image", 1, 5.0)
+assert count > 0 and data
+assert fuzz.keep("image", data).read_bytes() == data
+assert not multiprocessing.active_children()
+"""
+
+
+def test_a_finding_and_a_death_are_told(tmp_path):
+    # In an interpreter of its own, as `make fuzz` is: a fork of one that has threads may wait for ever for their locks.
+    subprocess.run([sys.executable, "-c", ROUND, tmp_path], cwd=Path(fuzz.__file__).parent, check=True, timeout=120)
+    assert list(tmp_path.glob("image/*"))
