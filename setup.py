@@ -1,10 +1,9 @@
-"""The library and the `samlite` command without ROS: `pip install .`
+"""The library and the `samlite` command without ROS: `pip install '.[torch]'`, or `'.[onnx]'` for exported networks.
 
 Never into an environment that colcon installed into: pip would remove the messages. The dependencies are declared here
 and nowhere else; `pip_ros/bootstrap.py` reads them too.
 """
 
-import os
 import re
 from pathlib import Path
 
@@ -14,22 +13,18 @@ LIBRARY = [
     "pyyaml>=6.0",
     "safetensors>=0.4.3",
     "scipy>=1.10",
-    "torch>=2.4",
     "tqdm>=4.60",
-    "transformers>=5.6",  # the first with sam3_lite_text
 ]
+"""Without a network to compute: that is an extra, since none can take away what the package itself asks for."""
 
-# An extra cannot take anything away: the small installation is `SAMLITE_TORCH=0 pip install '.[onnx]'`.
-WITHOUT_TORCH = [package for package in LIBRARY if not package.startswith(("torch", "transformers"))]
-
-_BAGS = ["lz4>=4", "matplotlib>=3.6", "mcap>=1.2.1", "pycocotools>=2.0.10", "rosbags>=0.11", "zstandard>=0.19"]
+_TORCH = ["torch>=2.4", "transformers>=5.6"]  # the first with sam3_lite_text
 _ONNX = ["onnxruntime>=1.18", "tokenizers>=0.22"]
 
 EXTRAS = {
-    "bags": _BAGS,
+    "torch": _TORCH,
     "onnx": _ONNX,
-    "onnx-bags": [*_ONNX, *_BAGS],
-    "export": ["onnx>=1.17", "onnxscript>=0.3", *_ONNX],
+    "bags": ["lz4>=4", "matplotlib>=3.6", "mcap>=1.2.1", "pycocotools>=2.0.10", "rosbags>=0.11", "zstandard>=0.19"],
+    "export": ["onnx>=1.17", "onnxscript>=0.3", *_ONNX, *_TORCH],
     "bench": ["matplotlib>=3.6", "psutil>=5.9"],
     "plots": ["matplotlib>=3.6"],
     "lint": ["import-linter>=2.0", "mypy>=1.11", "ruff>=0.6", "types-PyYAML", "types-psutil"],
@@ -43,7 +38,7 @@ EXTRAS = {
         "setuptools>=70.1",  # builds wheels by itself
         "trackeval>=1.3; python_version >= '3.11'",  # wants numpy 2
     ],
-    "train": ["onnx>=1.16", "scikit-image>=0.22", "scikit-learn>=1.3"],  # the last two ship photographs
+    "train": ["onnx>=1.16", "scikit-image>=0.22", "scikit-learn>=1.3", *_TORCH],  # scikit-* ship photographs
 }
 
 # Bags are read and written without ROS, from the text of the messages.
@@ -73,7 +68,7 @@ if __name__ == "__main__":
             "samlite_ros": ["py.typed", "models/demo/*", "models/refiner/*", "scenes/photographs/*"],
             **{package: ["*.msg"] for package in MESSAGE_TEXTS},
         },
-        install_requires=WITHOUT_TORCH if os.environ.get("SAMLITE_TORCH") == "0" else LIBRARY,
+        install_requires=LIBRARY,
         extras_require=EXTRAS,
         entry_points={"console_scripts": ["samlite = samlite_ros.commands.cli:main"]},
     )

@@ -31,7 +31,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 WHEELS = ROOT / "pip_ros/wheels"
-PRODUCT_EXTRAS = ("bags", "bench", "export", "plots")
+SMALL_EXTRAS = ("onnx", "bags", "bench", "plots")
+PRODUCT_EXTRAS = (*SMALL_EXTRAS, "torch", "export")
 DEVELOPER_EXTRAS = ("lint", "test")
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 14)
 """Wheels of ROS 2 and of all that we depend on are there for these."""
@@ -62,12 +63,14 @@ class Environment:
         ros: jazzy, kilted, sourced or none.
         packages: Requirements besides our own; with any, the versions of constraints.txt do not hold.
         oldest: Of the library's requirements the oldest versions that setup.py allows.
+        without_torch: What a small robot installs: exported networks alone.
     """
 
     venv: Path
     ros: str
     packages: tuple[str, ...] = ()
     oldest: bool = False
+    without_torch: bool = False
 
     @property
     def from_wheels(self) -> bool:
@@ -97,7 +100,8 @@ class Environment:
 
 def main() -> int:
     arguments = parse_arguments()
-    env = Environment(arguments.venv.absolute(), arguments.ros, tuple(arguments.packages), arguments.oldest)
+    chosen = (tuple(arguments.packages), arguments.oldest, arguments.without_torch)
+    env = Environment(arguments.venv.absolute(), arguments.ros, *chosen)
     if arguments.list_missing:
         print(*missing_packages(env))
         return 0
@@ -118,6 +122,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv")
     parser.add_argument("--with", dest="packages", action="append", default=[], metavar="REQUIREMENT")
     parser.add_argument("--oldest", action="store_true", help="the oldest versions that setup.py allows")
+    parser.add_argument("--without-torch", action="store_true", help="exported networks alone, as on a small robot")
     parser.add_argument("--list-missing", action="store_true", help="only print the Debian packages to install first")
     return parser.parse_args()
 
@@ -209,7 +214,8 @@ def make_venv(env: Environment) -> None:
 def requirements(env: Environment) -> list[str]:
     """What pip installs: our dependencies, the ROS wheels, the tools that build messages."""
     declared = runpy.run_path(str(ROOT / "setup.py"))
-    ours = declared["LIBRARY"] + [package for extra in PRODUCT_EXTRAS for package in declared["EXTRAS"][extra]]
+    extras = SMALL_EXTRAS if env.without_torch else PRODUCT_EXTRAS
+    ours = declared["LIBRARY"] + [package for extra in extras for package in declared["EXTRAS"][extra]]
     if env.oldest:
         ours = [re.sub(r">=([\d.]+)[^;]*", r"==\1.*", package) for package in ours]
     ours += [package for extra in DEVELOPER_EXTRAS for package in declared["EXTRAS"][extra]]

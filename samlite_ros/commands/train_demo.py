@@ -24,7 +24,7 @@ def run(args: Namespace) -> int:
         from samlite_ros.training.recipe import Recipe
         from samlite_ros.training.train import train_demo
     except ModuleNotFoundError as error:
-        print(f"samlite train-demo: no {error.name}: pip install 'samlite_ros[plots]'", file=sys.stderr)
+        print(f"samlite train-demo: no {error.name}: pip install 'samlite_ros[torch,plots]'", file=sys.stderr)
         return 1
 
     folder = train_demo(args.folder, Recipe(), args.threads, args.workers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,11 +22,16 @@ def choose_backend(options: SegmenterOptions) -> str:
     """The fastest backend that can run the model: its export by TensorRT, then by ONNX Runtime, then torch.
 
     A checkpoint is run by torch where its export does not fit the options, or would leave a GPU unused.
+
+    Raises:
+        ModelLoadError: None is installed; says what to type.
     """
     folder = export_of(options.model)
     runtime = _runtime(options)
     if is_export(Path(options.model).expanduser()):
         return runtime or "onnx"  # it says what is missing
+    if runtime is None and find_spec("torch") is None:
+        raise ModelLoadError(_nothing_installed(options.model))
     if folder is None or runtime is None:
         return "torch" if runtime is None or find_spec("torch") is not None else runtime
     try:
@@ -48,6 +54,15 @@ def _runtime(options: SegmenterOptions) -> str | None:
         return None
     wants_gpu = options.device.startswith("cuda") or (options.device == "auto" and _has_gpu())
     return "onnx" if not wants_gpu or find_spec("torch") is None or _onnxruntime_has_gpu() else None
+
+
+def _nothing_installed(model: str) -> str:
+    install = f"{sys.executable} -m pip install"
+    return (
+        f"nothing that could compute model {model!r} is installed. Type: {install} torch transformers, or, to run what"
+        f" `samlite export` made on another machine: {install} onnxruntime tokenizers safetensors"
+        " (on a Jetson see docs/jetson.md)"
+    )
 
 
 def _has_gpu() -> bool:

@@ -1,6 +1,7 @@
 """The making of the environment: what it refuses, what it repeats and what it skips."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,14 @@ def test_cmake_targets_point_to_this_machine(bootstrap, env, monkeypatch) -> Non
     assert bootstrap.point_targets_here(env) == 1
     assert target.read_text() == 'DIRS "/here/python;/here/numpy;/usr"'
     assert bootstrap.point_targets_here(env) == 0
+
+
+def test_a_small_robot_gets_no_torch(bootstrap, tmp_path: Path) -> None:
+    whole, small = (
+        {re.split(r"[<>=!;]", package)[0] for package in bootstrap.requirements(env)}
+        for env in (bootstrap.Environment(tmp_path, "jazzy", without_torch=w) for w in (False, True))
+    )
+    assert whole - small == {"torch", "transformers", "onnx", "onnxscript"} and "onnxruntime" in small
 
 
 @pytest.mark.parametrize("ros", ["jazzy", "kilted"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -69,6 +70,19 @@ def test_texts_of_the_messages_are_installed(installed: Path) -> None:
     assert "samlite_ros/msg/Segmentation" in run_python(installed, code).split()
     texts = {file.name for file in (installed / "samlite_ros/interfaces/samlite_ros").iterdir()}
     assert {file.name for file in (ROOT / "msg").iterdir()} <= texts
+
+
+def test_torch_comes_with_the_extras_that_need_it_and_with_no_other(installed: Path) -> None:
+    (metadata,) = installed.glob("samlite_ros-*.dist-info/METADATA")
+    asked: dict[str, set[str]] = {}
+    for name, extra in re.findall(
+        r"^Requires-Dist: ([\w.-]+)[^;\n]*(?:;.*extra == [\"'](\w+))?", metadata.read_text(), re.M
+    ):
+        asked.setdefault(extra, set()).add(name)
+    assert {"numpy", "safetensors"} < asked[""] and not {"torch", "transformers", "onnxruntime"} & asked[""]
+    assert asked["torch"] == {"torch", "transformers"} and asked["onnx"] == {"onnxruntime", "tokenizers"}
+    assert {extra for extra, names in asked.items() if "torch" in names} == {"torch", "export", "train"}
+    assert asked["onnx"] | asked["torch"] < asked["export"]
 
 
 def test_package_xml_and_library_agree_on_the_version() -> None:

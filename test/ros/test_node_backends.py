@@ -1,5 +1,8 @@
 """The node with the demo network, by every backend that can run here: it finds, and says what computes."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from graph import graph
@@ -8,14 +11,27 @@ from node_process import REAL_NODE
 from samlite_ros.scenes import render_scene
 from samlite_ros.scenes.vocabulary import Meaning
 
+WITHOUT_TORCH = "import sys\nsys.modules.update(dict.fromkeys(('torch', 'transformers', 'onnx')))\n"
 
-@pytest.mark.parametrize(("backend", "computes"), [("torch", "cpu, float32"), ("onnx", "cpu, fp32, ONNX Runtime")])
-def test_it_finds_what_is_asked_before_and_while_it_runs(demo_export, backend, computes):
+
+@pytest.fixture
+def without_torch(tmp_path: Path) -> dict[str, str]:
+    """The environment of processes that cannot import torch."""
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_TORCH)
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))}
+
+
+@pytest.mark.parametrize(
+    ("backend", "computes"),
+    [("torch", "cpu, float32"), ("onnx", "cpu, fp32, ONNX Runtime"), ("auto", "cpu, fp32, ONNX Runtime")],
+)
+def test_it_finds_what_is_asked_before_and_while_it_runs(demo_export, without_torch, backend, computes):
     scene = render_scene(1, (120, 160))  # small: large images are lost on the way
     first, later = (Meaning(thing.colour, thing.shape).plain_phrase for thing in scene.objects[:2])
-    model = str(demo_export) if backend == "onnx" else "demo"
+    model = "demo" if backend == "torch" else str(demo_export)
+    environment = without_torch if backend == "auto" else None
     parameters = {"model": model, "backend": backend, "device": "cpu", "propagate": False, "queries": ["object", first]}
-    with graph(REAL_NODE, parameters=parameters) as (client, node):
+    with graph(REAL_NODE, parameters=parameters, environment=environment) as (client, node):
         answers = client.listen_to_outputs("segmentation")["segmentation"]
         client.wait_until_active("object", "parameters")
         client.wait_for_diagnostic("network", lambda _, values: values["computes"].startswith(computes))

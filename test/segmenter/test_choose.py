@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
+import sys
 
 import pytest
 
+from samlite_ros.errors import ModelLoadError
 from samlite_ros.segmenter import SegmenterOptions, choose
 from samlite_ros.segmenter.choose import choose_backend
 from samlite_ros.segmenter.exported.find import default_folder
@@ -45,6 +48,16 @@ def test_a_checkpoint_by_torch_until_it_is_exported(libraries, cached):
     assert choose_backend(SegmenterOptions("demo")) == "torch"
     libraries.discard("torch")
     assert choose_backend(SegmenterOptions("demo")) == "onnx"  # which says how to export it
+
+
+def test_where_nothing_is_installed_it_says_what_to_type(libraries, cached):
+    libraries.clear()
+    line = re.escape(f"{sys.executable} -m pip install")
+    with pytest.raises(ModelLoadError, match=rf"{line} torch transformers, or.*: {line} onnxruntime tokenizers"):
+        choose_backend(SegmenterOptions("demo"))
+    libraries.add("tensorrt")  # which computes nothing where there is no GPU
+    with pytest.raises(ModelLoadError, match="nothing that could compute model 'demo' is installed"):
+        choose_backend(SegmenterOptions("demo"))
 
 
 def test_an_export_that_does_not_fit_is_left_aside_in_words(libraries, cached, caplog):

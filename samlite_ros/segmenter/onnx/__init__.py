@@ -12,19 +12,19 @@ from samlite_ros.segmenter.options import SegmenterOptions
 if TYPE_CHECKING:
     from samlite_ros.segmenter.exported.backend import ExportedBackend
 
-LIBRARIES = ("onnxruntime", "tokenizers")
+LIBRARIES = ("onnxruntime", "tokenizers", "safetensors")
 
 
 def load_backend(options: SegmenterOptions) -> ExportedBackend:
     """Load an export.
 
     Raises:
-        ModelLoadError: onnxruntime or tokenizers are missing, the export is broken, or no provider can run it.
+        ModelLoadError: One of `LIBRARIES` is missing, the export is broken, or no provider can run it.
     """
     missing = [name for name in LIBRARIES if find_spec(name) is None]
     if missing:
         raise ModelLoadError(
-            f"{' and '.join(missing)} not installed. Type: {sys.executable} -m pip install {' '.join(missing)}"
+            f"{', '.join(missing)} not installed. Type: {sys.executable} -m pip install {' '.join(missing)}"
             " (on a Jetson see docs/jetson.md: PyPI has no onnxruntime for its GPU)"
         )
     from samlite_ros.segmenter.onnx.load import load
