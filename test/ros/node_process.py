@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 FAKE_NODE = [sys.executable, str(Path(__file__).parents[1] / "fakes/fake_node.py")]
@@ -60,6 +60,7 @@ class NodeProcess:
             env={**os.environ, **graph_environment(domain), **(environment or {})},
             stdout=self._log,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # a launch starts others, which end with it in `close`
         )
 
     def log(self) -> str:
@@ -74,8 +75,9 @@ class NodeProcess:
         return self.process.wait(timeout_s)
 
     def close(self) -> None:
-        """End it, whatever it does."""
-        self.process.kill()
+        """End it and what it started, whatever they do."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._log.close()
 

@@ -28,9 +28,8 @@ SAMLITE = SHARE / "launch/samlite.launch.py"
 DEMO = SHARE / "launch/demo.launch.py"
 REPLAY = SHARE / "launch/replay.launch.py"
 REAL_LAUNCH = """
-import os, signal, sys
+import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
-os.setsid()  # a terminal interrupts the whole group, and launch counts on it
 from launch import LaunchDescription, LaunchService
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
@@ -310,7 +309,7 @@ def launched(path, ends_with=0, **arguments):
             yield client, launch
         finally:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(launch.process.pid, signal.SIGINT)
+                os.killpg(launch.process.pid, signal.SIGINT)  # as a terminal does: launch counts on it
             status = launch.process.wait(60)
         assert status == ends_with, launch.log()
 
