@@ -1,4 +1,4 @@
-"""The one table of what the node publishes, used by the node, by replay and by the README.
+"""The one table of what the node publishes, used by the node, by replay and by docs/topics.md.
 
 A new output is a row of `CAMERA_OUTPUTS`, and a function that fills its message.
 """
@@ -251,7 +251,7 @@ DIAGNOSTICS = Topic(
 
 
 def render_markdown() -> str:
-    """The README's table of topics."""
+    """The table of topics of docs/topics.md."""
     return (
         "| direction | topic | type | meaning |\n|---|---|---|---|\n"
         + render_rows("in", INPUTS)

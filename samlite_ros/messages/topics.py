@@ -100,10 +100,10 @@ INPUTS = (IMAGE, COMPRESSED_IMAGE, DEPTH, COMPRESSED_DEPTH, CAMERA_INFO, QUERY, 
 
 
 def render_rows(direction: str, topics: Sequence[Topic]) -> str:
-    """Rows of the README's table: direction, topic, type, meaning."""
+    """Rows of the table of topics: direction, topic, type, meaning."""
     return "".join(f"| {direction} | `{t.name}` | {_shown(t.type_name)} | {t.meaning} |\n" for t in topics)
 
 
 def _shown(type_name: str) -> str:
     package, _, name = type_name.split("/")
-    return f"[{name}](msg/{name}.msg)" if package == "samlite_ros" else f"{package}/{name}"
+    return f"[{name}](../msg/{name}.msg)" if package == "samlite_ros" else f"{package}/{name}"

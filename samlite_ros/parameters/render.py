@@ -1,4 +1,4 @@
-"""What is made from the table of parameters: config/samlite.yaml and the README's table."""
+"""What is made from the table of parameters: config/samlite.yaml and the table of docs/parameters.md."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def render_yaml() -> str:
 
 
 def render_markdown() -> str:
-    """The README's table of parameters."""
+    """The table of parameters of docs/parameters.md."""
     lines = ["| parameter | default | range | unit | may change | meaning |", "|---|---|---|---|---|---|"]
     for name, value in asdict(Parameters()).items():
         spec = SPECS[name]

@@ -1,6 +1,6 @@
 """Every parameter of the node, once: its default, range, unit, meaning, and when it may change.
 
-`Parameters` is the table. Declaration, validation, config/samlite.yaml and the README's table are made from it.
+`Parameters` is the table. Declaration, validation, config/samlite.yaml and docs/parameters.md are made from it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Spec:
     """What is allowed for one parameter.
 
     Args:
-        meaning: One line for the parameter file and the README.
+        meaning: One line for the parameter file and docs/parameters.md.
         change: When it may change.
         low, high: Bounds, inclusive; None = none.
         unit: Of a number.

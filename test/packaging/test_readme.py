@@ -1,4 +1,4 @@
-"""The README says what the sources say."""
+"""README and docs say what the sources say, and lead somewhere."""
 
 import re
 import runpy
@@ -12,14 +12,24 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_blocks_equal_their_sources():
-    synced = runpy.run_path(str(ROOT / "docs/sync_readme.py"))["synced"]
-    assert synced(README) == README, "type: python3 docs/sync_readme.py"
+SYNC = runpy.run_path(str(ROOT / "docs/sync_docs.py"))
+PAGES = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in SYNC["pages"]()}
+LINKS = sorted({(page, link) for page, text in PAGES.items() for link in re.findall(r"\]\(([^):]+)\)", text)})
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
-def test_links_lead_somewhere(target):
-    assert (ROOT / target).exists()
+@pytest.mark.parametrize("page", PAGES)
+def test_blocks_equal_their_sources(page):
+    assert SYNC["synced"](PAGES[page]) == PAGES[page], "type: python3 docs/sync_docs.py"
+
+
+@pytest.mark.parametrize(("page", "link"), LINKS)
+def test_links_lead_somewhere(page, link):
+    path, _, heading = link.partition("#")
+    target = (ROOT / page).parent / path if path else ROOT / page
+    assert target.exists()
+    if heading:
+        titles = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+        assert heading in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
 
 
 def test_the_library_example_runs(capsys):

@@ -1,4 +1,4 @@
-"""The mask decoders of the README, in Python and in C++, on real messages."""
+"""The mask decoders of docs/topics.md, in Python and in C++, on real messages."""
 
 import runpy
 import subprocess

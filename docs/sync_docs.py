@@ -1,6 +1,6 @@
-"""Fill the README's marked blocks and config/samlite.yaml from their sources: nothing stands in two places by hand.
+"""Fill the marked blocks of README and docs, and config/samlite.yaml: nothing is written twice by hand.
 
-python3 docs/sync_readme.py      (tests fail where this was forgotten)
+python3 docs/sync_docs.py      (tests fail where this was forgotten)
 """
 
 from __future__ import annotations
@@ -17,9 +17,14 @@ TABLES = {"parameters": render.render_markdown, "topics": outputs.render_markdow
 LANGUAGES = {".py": "python", ".hpp": "cpp"}
 
 
-def synced(readme: str) -> str:
-    """The README's text with every block filled."""
-    return BLOCK.sub(lambda block: _filled(block["source"]), readme)
+def pages() -> list[Path]:
+    """README and docs."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def synced(text: str) -> str:
+    """A page's text with every block filled."""
+    return BLOCK.sub(lambda block: _filled(block["source"]), text)
 
 
 def _filled(source: str) -> str:
@@ -34,6 +39,6 @@ def _content(source: str) -> str:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(synced(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in pages():
+        page.write_text(synced(page.read_text(encoding="utf-8")), encoding="utf-8")
     (ROOT / "config/samlite.yaml").write_text(render.render_yaml(), encoding="utf-8")
