@@ -392,7 +392,7 @@ _SEARCHED = {QueryStatus.FOUND: Verdict.FOUND, QueryStatus.NOT_FOUND: Verdict.NO
 
 def _to_outcome(status: QueryStatus) -> QueryOutcome:
     verdict = _VERDICTS.get(status.state) or _SEARCHED.get(status.outcome, Verdict.UNKNOWN)
-    seen, place = status.last_seen, status.last_place if status.last_place.header.stamp.sec else None
+    seen, place = status.last_seen, status.last_place if status.last_place != PointStamped() else None
     seen_ns = seen.sec * _NS_PER_S + seen.nanosec
     return QueryOutcome(
         verdict, status.message, status.presence, seen_ns, status.last_seen_camera, status.class_id, place

@@ -15,12 +15,17 @@ from samlite_ros.foreign.limits import JSON_BYTES
 from samlite_ros.foreign.words import one_line
 from samlite_ros.queries import normalise_phrase
 
-LOWER_IS_BETTER = frozenset({"absent_rate", "absent_answered", "age_p50_ms", "age_p95_ms", "age_max_ms"})
+PLACES = "places."
+"""Before the names of measures in space, as `evaluate_places` calls them."""
+LOWER_IS_BETTER = frozenset(
+    {"absent_rate", "absent_answered", "age_p50_ms", "age_p95_ms", "age_max_ms"}
+    | {f"{PLACES}error_p{share}_{unit}" for share in (50, 95) for unit in ("m", "percent")}
+)
 TABLE_COLUMNS = (
     "precision", "recall", "recall_all", "mean_iou", "ap",
     "cgf1", "pmf1", "il_mcc", "streaming_iou", "j", "f", "idf1", "absent_rate",
 )  # fmt: skip
-COUNTS = frozenset({"absent_frames", "cases", "instances_found", "instances_true"})
+COUNTS = frozenset({"absent_frames", "cases", "instances_found", "instances_true", f"{PLACES}things"})
 """Numbers behind the measures, neither better nor worse."""
 OVERALL = "overall"
 
@@ -93,7 +98,7 @@ def read_baseline(path: Path) -> dict[str, Any]:
     """
     try:
         content = read_json(path, JSON_BYTES)
-        for values in (content[OVERALL], *content["phrases"].values()):
+        for values in (content[OVERALL], *content["phrases"].values(), *content.get("places", {}).values()):
             _check_numbers(values.values())
         for frame in content["frames"]:
             _check_numbers([frame["error"], frame["stamp_ns"]])
@@ -208,7 +213,7 @@ def changes(content: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str
     """What differs from the baseline in words: the measures that both have, and the frames that only one answers."""
     lines = []
     for name in (OVERALL, *content["phrases"]):
-        now, before = (c[OVERALL] if name == OVERALL else c["phrases"].get(name) for c in (content, baseline))
+        now, before = _values(content, name) or {}, _values(baseline, name)
         if before is None:
             lines.append(f"{name}: not in the baseline")
             continue
@@ -239,7 +244,7 @@ def _worse_by(metric: str, now: float, reference: float) -> float:
 
 
 def _look_up(content: Mapping[str, Any], gate: Gate, whose: str = "evaluation") -> float | None:
-    values = content[OVERALL] if gate.phrase == OVERALL else content["phrases"].get(gate.phrase)
+    values = _values(content, gate.phrase)
     if values is None:
         there = ", ".join(content["phrases"])
         raise BagError(f"limit {gate.name}: the {whose} knows no phrase {gate.phrase!r}, but {there}")
@@ -247,6 +252,14 @@ def _look_up(content: Mapping[str, Any], gate: Gate, whose: str = "evaluation") 
         raise BagError(f"limit {gate.name}: the {whose} knows no metric {gate.metric!r}, but {', '.join(values)}")
     value: float | None = values[gate.metric]
     return value
+
+
+def _values(content: Mapping[str, Any], name: str) -> dict[str, float | None] | None:
+    """Measures of a phrase or of all, those in space by their own names; None = the phrase is not known."""
+    values = content[OVERALL] if name == OVERALL else content["phrases"].get(name)
+    if values is None:
+        return None
+    return {**values, **{PLACES + key: value for key, value in content.get("places", {}).get(name, {}).items()}}
 
 
 def worst_frames(

@@ -3,6 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
 from samlite_ros.demo.phrases import choose_phrases, visible_phrases
 from samlite_ros.demo.scene_camera import DEFAULTS
 from samlite_ros.demo.score import score_frame
