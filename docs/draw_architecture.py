@@ -19,6 +19,7 @@ SUBJECTS = {
     "commands": "samlite segment, replay ...",
     "bench": "what reuse buys; some need torch, rclpy",
     "demo": "rendered camera, planner",
+    "doctor": "what keeps it from working",
     "play": "publish a bag",
     "training": "of the demo network",
     "evaluation": "answers against truth",
@@ -40,7 +41,11 @@ SUBJECTS = {
     "errors": "typed, with values",
     "types": "the values that travel",
 }
-NEEDS = {"torch": ("segmenter", "training"), "rclpy": ("node", "client", "play", "demo"), "rosbags": ("bags",)}
+NEEDS = {
+    "torch": ("segmenter", "training"),
+    "rclpy": ("node", "client", "play", "demo", "doctor"),
+    "rosbags": ("bags",),
+}
 COLORS = {"torch": "#f4d9c6", "rclpy": "#cfe0f3", "rosbags": "#dcebd0", "": "#f2f2f2"}
 
 
