@@ -18,6 +18,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from samlite_ros.bench.streaming.options import MAIN, SETS, FootageOptions, StreamingBenchOptions
+from samlite_ros.commands.backend_arguments import BACKENDS
 from samlite_ros.commands.number_arguments import number
 from samlite_ros.errors import SamliteError
 from samlite_ros.virtual.latency import PROFILES_MS
@@ -26,7 +27,7 @@ HELP = "accuracy at every camera frame with a slow network, on a virtual clock"
 QUICK_FRAMES = 60
 LEAST_FRAMES = 30
 RATE_HZ = 30.0
-SECTIONS = ("accuracy", "semireal", "still", "late", "cost", "space", "parts")
+SECTIONS = ("accuracy", "semireal", "still", "late", "cost", "network", "space", "parts")
 """As in `bench.streaming.sections`, which takes seconds to import."""
 MEASURED = "measured"
 T = TypeVar("T")
@@ -52,6 +53,8 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
     add(
         "--no-refine", dest="refine", action="store_false", help="carry by templates alone, as with refine_masks: false"
     )
+    add("--backend", dest="backends", type=_backends, metavar="NAMES", help="section network by these, as torch,onnx")
+    add("--model", default="demo", help="of the section network (demo)")
     what = parser.add_argument_group("what is measured, with the time it takes on two idle cores")
     add = what.add_argument
     add("--quick", action="store_true", help="few frames, the main table only; 2 minutes")
@@ -92,7 +95,7 @@ def _check_combination(arguments: argparse.Namespace) -> None:
         wrong, expected = {**of_footage, "border": a.border_px, "miss": a.miss}, "expected --video FOLDER beside it"
     else:
         wrong, expected = (
-            {"only": a.only, "all": a.all, "parts": a.parts},
+            {"only": a.only, "all": a.all, "parts": a.parts, "backend": a.backends},
             "--video judges the footage and nothing else",
         )
     named = [f"--{name}" for name, value in wrong.items() if value]
@@ -145,6 +148,8 @@ def chosen_sections(arguments: argparse.Namespace) -> tuple[str, ...]:
         chosen = set(arguments.only)
     if arguments.parts:
         chosen.add("parts")
+    if arguments.backends:
+        chosen.add("network")
     return tuple(name for name in SECTIONS if arguments.all or name in chosen)
 
 
@@ -167,11 +172,12 @@ def bench_options(arguments: argparse.Namespace, sections: tuple[str, ...]) -> S
         SamliteError: The sequences end before a pass does.
     """
     frames = min(arguments.frames, QUICK_FRAMES) if arguments.quick else arguments.frames
-    if {"accuracy", "parts", "semireal"} & set(sections):
+    if {"accuracy", "network", "parts", "semireal"} & set(sections):
         _check_length(frames, max(arguments.profiles))
     options = StreamingBenchOptions(
         arguments.seed, arguments.profiles, arguments.sets, frames, charge_s=arguments.charge_s, refine=arguments.refine
     )
+    options = replace(options, backends=arguments.backends or options.backends, model=arguments.model)
     return replace(options, variants=(MAIN,)) if arguments.quick else options
 
 
@@ -204,6 +210,10 @@ def _file(text: str) -> Path:
 
 def _sets(text: str) -> tuple[str, ...]:
     return _names(text, SETS)
+
+
+def _backends(text: str) -> tuple[str, ...]:
+    return _names(text, BACKENDS)
 
 
 def _sections(text: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from samlite_ros.bench.streaming.oracle import PERFECT, Imperfection, OracleSegm
 from samlite_ros.evaluation.measures.matching import assign, iou_matrix
 from samlite_ros.evaluation.measures.streaming_accuracy import StreamScore, score_keyframes, score_run
 from samlite_ros.scenes.hard_sequences import TruthFrame
+from samlite_ros.segmenter.contract import Segmenter
 from samlite_ros.streaming.answer import Published
 from samlite_ros.streaming.pipeline import StreamingCounters, StreamingOptions
 from samlite_ros.streaming.tuning import (
@@ -30,7 +32,7 @@ from samlite_ros.streaming.tuning import (
     TrackLifeTuning,
     Tuning,
 )
-from samlite_ros.types import Instance
+from samlite_ros.types import Instance, Vocabulary
 from samlite_ros.virtual.latency import LatencyProfile
 from samlite_ros.virtual.run import VirtualRun
 
@@ -39,6 +41,13 @@ MAX_MASK_AGE_S = 3.0
 MATCH_IOU = 0.3
 USUAL = StreamingOptions()
 CARRIED = StreamingOptions(propagate=True, max_mask_age_s=MAX_MASK_AGE_S)
+
+
+class Network(NamedTuple):
+    """What answers, and what it is asked."""
+
+    segmenter: Segmenter
+    vocabulary: Vocabulary
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,7 @@ def run_sequence(
     imperfection: Imperfection = PERFECT,
     options: StreamingOptions = CARRIED,
     charge_s: float | None = None,
+    network: Network | None = None,
 ) -> SequenceOutcome:
     """Both ways over one sequence.
 
@@ -82,8 +92,10 @@ def run_sequence(
         imperfection: How the oracle errs.
         options: Of our pipeline.
         charge_s: Our work per frame that is charged to the clock [s]; None = as measured.
+        network: Instead of the oracle.
     """
-    segmenter, vocabulary = OracleSegmenter(truth, phrase_count, imperfection), oracle_vocabulary(phrase_count)
+    oracle = Network(OracleSegmenter(truth, phrase_count, imperfection), oracle_vocabulary(phrase_count))
+    segmenter, vocabulary = network or oracle
     frames = [t.frame for t in truth]
     peers = list(VirtualRun(segmenter, profile, USUAL, vocabulary, charge_s=0).run(frames))
     run = VirtualRun(segmenter, profile, options, vocabulary, charge_s=charge_s)

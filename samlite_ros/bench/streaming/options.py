@@ -28,6 +28,7 @@ class StreamingBenchOptions:
         charge_s: Our work per frame that is charged to the virtual clock [s]; None = as measured. With a fixed one the
             figures are the same every time.
         refine: Carry shapes by corner points and the refiner, as the node does; False: as without `refine_masks`.
+        backends, model: What computes the section `network`, in turns, as the node's parameters of these names.
     """
 
     seed: int = 0
@@ -37,6 +38,8 @@ class StreamingBenchOptions:
     variants: tuple[str, ...] = VARIANTS
     charge_s: float | None = None
     refine: bool = True
+    backends: tuple[str, ...] = ("auto",)
+    model: str = "demo"
 
 
 @dataclass(frozen=True)

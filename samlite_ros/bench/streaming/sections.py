@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from samlite_ros.bench.figures import Figure
-from samlite_ros.bench.streaming import accuracy, cost, late, parts, semireal, space, still
+from samlite_ros.bench.streaming import accuracy, cost, late, network, parts, semireal, space, still
 from samlite_ros.bench.streaming.options import Progress, StreamingBenchOptions
 
 
@@ -38,6 +38,9 @@ SECTIONS = {
     "still": Section("still scenes, and things that enter them; 2 minutes", still.run),
     "late": Section("late queries on the virtual clock; 2 minutes", late.run),
     "cost": Section("work per frame, alone and beside a running network; 2 minutes", cost.run),
+    "network": Section(
+        "the network itself, by each backend of --backend; 4 minutes a backend", network.run, by_default=False
+    ),
     "space": Section("positions in space, both ways, and their cost; 3 minutes", space.run, by_default=False),
     "parts": Section("each part's worth, by leaving it out; 12 minutes", parts.run, by_default=False),
 }

@@ -1,0 +1,27 @@
+"""`samlite demo`, shortened, by every backend that can run here."""
+
+import json
+import os
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from samlite_ros.commands.cli import main
+
+pytest.importorskip("rclpy", reason="it runs a ROS 2 graph")
+from samlite_ros.demo import run
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+def test_it_finds_what_is_there_and_nothing_else(demo_export: Path, tmp_path: Path, monkeypatch, backend) -> None:
+    monkeypatch.setattr(run, "GALLERY_S", 1.0)
+    monkeypatch.setattr(run, "WAY_MESSAGES", 3)
+    model = str(demo_export) if backend == "onnx" else "demo"
+    options = ["--seconds", "2", "--no-video", "--out", str(tmp_path), "--model", model, "--backend", backend]
+    with patch.dict(os.environ):  # the graph's variables go with it
+        assert main(["demo", *options]) == 0
+    figures = json.loads((tmp_path / "demo.json").read_text())
+    assert figures["model"] == model and figures["absent_outcome"] == "NOT_FOUND"
+    assert figures["mean_iou"] > 0.8 and figures["precision"] > 0.9
+    assert "Traceback" not in (tmp_path / "samlite_node.log").read_text()
