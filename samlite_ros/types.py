@@ -196,10 +196,12 @@ class DecodeOptions:
     Args:
         score_threshold: Instances below it are dropped before their masks are up-sampled.
         max_instances: At most so many, best first.
+        masks: False: scores and boxes alone, which cost less.
     """
 
     score_threshold: float = 0.5
     max_instances: int = 100
+    masks: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,7 +253,8 @@ class PromptResult:
         presence: Probability that the prompt is in the image at all, 0 to 1.
         scores: float32 (N,), descending.
         boxes_xyxy: float32 (N, 4) [px] of the camera image.
-        masks: N masks, in the order of the scores.
+        masks: N masks, in the order of the scores; none where none were wanted.
+        decode_s: What its decoding took, its share of what was decoded together [s].
     """
 
     prompt: Prompt
@@ -259,6 +262,22 @@ class PromptResult:
     scores: NDArray[np.float32]
     boxes_xyxy: NDArray[np.float32]
     masks: tuple[Mask, ...]
+    decode_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How a query takes turns with others, where passes have a limit for decoding.
+
+    Args:
+        passes: Of so many passes over the camera in a row at least one searches for it; 1 = each does.
+        wait_s: How long that is at the present pace [s].
+        overload: What is asked more than can be done, in words; empty = nothing.
+    """
+
+    passes: int
+    wait_s: float
+    overload: str = ""
 
 
 @dataclass(frozen=True)
@@ -278,12 +297,14 @@ class QueryResult:
         keyframe_stamp_ns: Stamp of the image it was last searched in [ns].
         presence: Probability that the prompt is there; NaN = not searched yet.
         count: Number of instances in this answer.
+        turn: How it takes turns; None = each pass decodes all.
     """
 
     query: Query
     keyframe_stamp_ns: int
     presence: float
     count: int
+    turn: Turn | None = None
 
 
 @dataclass(frozen=True, eq=False)

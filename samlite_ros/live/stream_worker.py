@@ -14,12 +14,13 @@ from samlite_ros.errors import ImageDecodeError
 from samlite_ros.live.failure_log import described
 from samlite_ros.live.locating import Locating
 from samlite_ros.live.mailbox import Mailbox
+from samlite_ros.streaming.budget import BudgetLoad
 from samlite_ros.streaming.companions import Companions
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.streaming.pipeline import KeyframeResult, StreamingCounters, StreamingOptions, StreamingPipeline
 from samlite_ros.streaming.stamps import Stamp, StampOrder
 from samlite_ros.streaming.turns import Busy
-from samlite_ros.types import NO_STAMP, Frame, Segmentation, Vocabulary
+from samlite_ros.types import NO_STAMP, Frame, Prompt, Segmentation, Turn, Vocabulary
 
 HANDOVER_S = 0.0005
 """A stream that always has a frame to answer stands back so long [s] where the network waits for a keyframe of it."""
@@ -125,6 +126,16 @@ class StreamWorker:
     def reuse(self) -> StreamingCounters:
         """How often each level of reuse helped."""
         return self._pipeline.counters
+
+    @property
+    def load(self) -> BudgetLoad:
+        """What is asked of the time for decoding."""
+        return self._pipeline.load
+
+    @property
+    def turns(self) -> dict[Prompt, Turn]:
+        """How phrases take turns; empty where each pass decodes all."""
+        return self._pipeline.turns
 
     @property
     def dropped(self) -> int:

@@ -222,6 +222,9 @@ def query_status_message(make: MessageFactory, status: QueryStatus) -> Any:
         expires=time_message(make, status.expires_ns),
         last_place=_last_place_message(make, status.last_place),
         last_place_sigma=status.last_place.sigma_m if status.last_place else 0.0,
+        search_rate=float(status.search_rate_hz),
+        wait_passes=int(status.wait_passes),
+        wait=float(status.wait_s),
     )
 
 

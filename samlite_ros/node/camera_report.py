@@ -9,6 +9,7 @@ from samlite_ros.live.stream_worker import StreamWorker
 from samlite_ros.node.console import Console
 from samlite_ros.node.facts import ERROR, OK, WARN, NodeFacts, Rate, Status
 from samlite_ros.node.image_input import REMEDY, ImageInput
+from samlite_ros.types import Turn
 
 LOST = "lost"
 LOST_SHARE, FEWEST_LOST = 0.1, 3
@@ -20,6 +21,7 @@ BUSY_S = 2.0
 """Nothing that is done with one image takes so long [s]."""
 TOLD = ("superseded", "forgotten", "unanswered")
 """Of a stream's counters, those that are told as what became of images."""
+NO_TURN = Turn(1, 0.0)
 OFTEN_HZ = 2.0
 """What happens once in a while is no fault; so often it is [1/s]."""
 
@@ -78,8 +80,29 @@ class StreamReport:
             "age of knowledge [s]": counters.answer_age_ns / 1e9,
             "flushes": counters.flushes,
             "failures": counters.failures,
+            **self._turn_values(),
         }
         return level, name, message, values
+
+    def _turn_values(self) -> dict[str, object]:
+        """Where phrases take turns: what is asked of the budget, and how long they wait."""
+        load, turns = self._stream.load, self._stream.turns
+        if not turns:
+            return {}
+        longest = max(turns.values(), key=lambda turn: turn.wait_s)
+        return {
+            "decode budget [ms]": 1e3 * load.budget_s,
+            "decoding all takes [ms]": 1e3 * load.all_s,
+            "phrases": load.phrases,
+            "phrases in every pass": load.always,
+            "longest turn [passes]": longest.passes,
+            "longest turn [s]": longest.wait_s,
+        }
+
+    def _overload(self) -> str:
+        """What of the phrases is more than their budget pays for; empty = nothing."""
+        turns = self._stream.turns.values()
+        return max((turn for turn in turns if turn.overload), key=lambda t: t.wait_s, default=NO_TURN).overload
 
     def _judge(self, name: str, facts: NodeFacts, image_timeout_s: float) -> tuple[bytes, str]:
         """Failures come before what is odd; the console has heard of failures elsewhere."""
@@ -139,7 +162,10 @@ class StreamReport:
                 f"silent: {why.partition(';')[0]}",
                 f"no image for {silent_s:.1f} s on {self._input.topic}: {why}{advice}",
             )
-        return (LOST, f"{self._input.topic}: {lost}; {REMEDY}") if lost else ("", "")
+        if lost:
+            return LOST, f"{self._input.topic}: {lost}; {REMEDY}"
+        overload = self._overload()
+        return ("overloaded", f"more phrases than decode_budget pays for: {overload}") if overload else ("", "")
 
     def _wild(self) -> tuple[str, str]:
         """What begins anew with every other image: nothing can be carried from one to the next."""

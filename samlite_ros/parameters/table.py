@@ -5,56 +5,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields, replace
-from enum import Enum
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from samlite_ros.errors import ParameterError
 from samlite_ros.foreign.words import quoted
+from samlite_ros.parameters.spec import Change, Spec, coerced
 from samlite_ros.queries import Hysteresis, QueryOptions
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.streaming.pipeline import StreamingOptions
 from samlite_ros.streaming.tuning import ShapeTuning, Tuning
-
-
-class Change(Enum):
-    """When a parameter may change."""
-
-    START = "at start"
-    CONFIGURE = "while unconfigured"
-    RUN = "at any time"
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What is allowed for one parameter.
-
-    Args:
-        meaning: One line for the parameter file and docs/parameters.md.
-        change: When it may change.
-        low, high: Bounds, inclusive; None = none.
-        unit: Of a number.
-        choices: Values of a text; empty = any.
-    """
-
-    meaning: str
-    change: Change
-    low: float | None = None
-    high: float | None = None
-    unit: str = ""
-    choices: tuple[str, ...] = ()
-
-    @property
-    def range_text(self) -> str:
-        """E.g. '0 to 1', 'at least 1', 'raw, compressed'; empty = anything."""
-        if self.choices:
-            return ", ".join(self.choices)
-        if self.low is None:
-            return ""
-        return f"{self.low:g} to {self.high:g}" if self.high is not None else f"at least {self.low:g}"
 
 
 def _param(default: Any, meaning: str, change: Change, **limits: Any) -> Any:
@@ -244,6 +206,20 @@ class Parameters:
         low=0.0,
         unit="s",
     )
+    decode_budget: float = _param(
+        0.0,
+        "Phrases take turns, so that a pass decodes for so long at most (docs/budget.md); 0 = each pass decodes all.",
+        Change.RUN,
+        low=0.0,
+        unit="ms",
+    )
+    max_turn_age: float = _param(
+        10.0,
+        "With decode_budget: masks are carried up to this age while their phrase waits for its turn.",
+        Change.RUN,
+        low=0.0,
+        unit="s",
+    )
     merge_phrases: bool = _param(
         True, "What two phrases both find is one instance with two matches; false = two instances.", Change.RUN
     )
@@ -277,7 +253,7 @@ class Parameters:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            object.__setattr__(self, item.name, _coerce(item, getattr(self, item.name)))
+            object.__setattr__(self, item.name, coerced(item, getattr(self, item.name)))
         _check_camera_names(self.cameras)
         if self.read_only and not self.autostart:
             raise ParameterError("read_only needs autostart: nobody could ever configure the node")
@@ -313,6 +289,8 @@ class Parameters:
             keyframe_period_s=self.keyframe_period,
             max_mask_age_s=self.max_mask_age,
             merge_prompts=self.merge_phrases,
+            decode_budget_s=self.decode_budget / 1e3,
+            max_turn_age_s=self.max_turn_age,
         )
 
     def query_options(self) -> QueryOptions:
@@ -331,7 +309,6 @@ class Parameters:
 
 SPECS: dict[str, Spec] = {item.name: item.metadata["spec"] for item in fields(Parameters)}
 """What is allowed, by name."""
-_TYPE_NAMES = {"str": "a text", "int": "an integer", "float": "a number", "bool": "true or false"}
 
 
 def updated(current: Parameters, values: Mapping[str, object], *, configured: bool) -> Parameters:
@@ -352,33 +329,6 @@ def updated(current: Parameters, values: Mapping[str, object], *, configured: bo
         if getattr(new, name) != getattr(current, name) and SPECS[name].change not in allowed:
             raise ParameterError(f"{name} can be changed only {SPECS[name].change.value}")
     return new
-
-
-def _coerce(item: Field[Any], value: object) -> object:
-    spec: Spec = item.metadata["spec"]
-    if item.type == "tuple[str, ...]":
-        return _to_texts(item.name, value)
-    if item.type == "float" and type(value) is int:
-        value = float(value)
-    if type(value).__name__ != item.type:
-        raise ParameterError(f"{item.name} must be {_TYPE_NAMES[str(item.type)]}, got {quoted(value)}")
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        in_range = math.isfinite(value) and (spec.low is None or value >= spec.low)
-        if not in_range or (spec.high is not None and value > spec.high):
-            raise ParameterError(
-                f"{item.name} must be {spec.range_text}{spec.unit and ' ' + spec.unit}, got {quoted(value)}"
-            )
-    if spec.choices and value not in spec.choices:
-        raise ParameterError(f"{item.name} must be one of {spec.range_text}, got {quoted(value)}")
-    return value
-
-
-def _to_texts(name: str, value: object) -> tuple[str, ...]:
-    """Blank texts are left out. rcl reads an empty list in a parameter file as no value, and [''] as one blank text."""
-    texts = value.split(",") if isinstance(value, str) else value or ()
-    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
-        raise ParameterError(f"{name} must be a list of texts, got {quoted(value)}")
-    return tuple(text.strip() for text in texts if text.strip())
 
 
 def _check_camera_names(cameras: tuple[str, ...]) -> None:

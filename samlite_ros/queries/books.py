@@ -30,7 +30,10 @@ class State(IntEnum):
 
 @dataclass(frozen=True)
 class QueryStatus:
-    """What became of one query: QueryStatus.msg."""
+    """What became of one query: QueryStatus.msg.
+
+    `search_rate_hz` [Hz]; `wait_passes` is 0 where no query waits for its turn.
+    """
 
     key: QueryKey
     request_stamp_ns: int
@@ -46,6 +49,9 @@ class QueryStatus:
     last_seen_camera: str = ""
     expires_ns: int = 0
     last_place: LastPlace | None = None
+    search_rate_hz: float = 0.0
+    wait_passes: int = 0
+    wait_s: float = 0.0
 
 
 class AskedPrompts:

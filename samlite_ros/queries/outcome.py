@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
 
-from samlite_ros.types import NO_STAMP, Place
+from samlite_ros.types import NO_STAMP, Place, Turn
+
+RATE_OVER = 10
+"""The rate of searches is that of so many of the last ones."""
 
 
 class Outcome(IntEnum):
@@ -104,6 +108,9 @@ class SearchHistory:
     last_seen_camera: str = ""
     last_place: LastPlace | None = None
     _by_camera: dict[str, _CameraHistory] = field(default_factory=dict)
+    _turns: dict[str, Turn] = field(default_factory=dict)
+    _searches_ns: deque[int] = field(default_factory=lambda: deque(maxlen=RATE_OVER + 1))
+    _answered_ns: int = NO_STAMP
 
     def add(self, camera: str, answer_ns: int, finding: Finding, hysteresis: Hysteresis) -> None:
         """Count one answer; several answers from one search (masks carried from one keyframe) count once.
@@ -115,12 +122,33 @@ class SearchHistory:
             hysteresis: When the outcome turns.
         """
         known = self._by_camera.setdefault(camera, _CameraHistory())
+        self._answered_ns = answer_ns
         if finding.stamp_ns != known.searched_ns:
             known.count(finding.stamp_ns, finding.seen)
             self.presence, self.last_searched_ns = finding.presence, finding.stamp_ns
+            self._searches_ns.append(finding.stamp_ns)
         if finding.seen:  # also where only a later answer from the same search shows it
             self.last_seen_ns, self.last_seen_camera = finding.stamp_ns, camera
         known.settle(answer_ns, hysteresis)
+
+    def note_turn(self, camera: str, turn: Turn | None) -> None:
+        """How it takes turns with other queries of a camera; None = it does not."""
+        if turn is None:
+            self._turns.pop(camera, None)
+        else:
+            self._turns[camera] = turn
+
+    @property
+    def turn(self) -> Turn | None:
+        """That of the camera where it waits longest; None = nowhere it waits."""
+        return max(self._turns.values(), key=lambda turn: turn.wait_s, default=None)
+
+    @property
+    def rate_hz(self) -> float:
+        """Searches a second lately, over all cameras [Hz]; it falls while answers come without a search."""
+        first_ns, last_ns = min(self._searches_ns, default=0), max(self._searches_ns, default=0)
+        span_ns = max(last_ns, self._answered_ns) - first_ns
+        return (len(self._searches_ns) - 1) * 1e9 / span_ns if last_ns > first_ns else 0.0
 
     def outcome(self, cameras: Iterable[str]) -> Outcome:
         """FOUND where any camera has it, NOT_FOUND where every one of `cameras` was searched and has it not."""

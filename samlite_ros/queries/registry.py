@@ -188,6 +188,7 @@ class QueryRegistry:
             standing = self._standing.get(result.query.key)
             if standing is None or standing.query.prompt != result.query.prompt:
                 continue
+            standing.history.note_turn(answer.camera, result.turn)
             if result.keyframe_stamp_ns == NO_STAMP or math.isnan(result.presence):
                 continue
             before = self._outcome(standing)
@@ -327,6 +328,7 @@ class QueryRegistry:
 
     def _status(self, standing: _Standing) -> QueryStatus:
         history, query = standing.history, standing.query
+        turn = history.turn
         return QueryStatus(
             key=query.key,
             request_stamp_ns=standing.request.stamp_ns,
@@ -341,6 +343,9 @@ class QueryRegistry:
             last_seen_camera=history.last_seen_camera,
             expires_ns=standing.expires_ns,
             last_place=history.last_place,
+            search_rate_hz=history.rate_hz,
+            wait_passes=turn.passes if turn else 0,
+            wait_s=turn.wait_s if turn else 0.0,
         )
 
     def _waits_for(self, standing: _Standing) -> str:
@@ -352,6 +357,8 @@ class QueryRegistry:
             return "its text waits for the network"
         if held_up := self._hold_ups.of_cameras(query.cameras or self._options.cameras):
             return held_up
+        if history.turn is not None and history.turn.overload:
+            return history.turn.overload
         if self._outcome(standing) != Outcome.UNKNOWN:
             return ""
         searched = history.last_searched_ns != NO_STAMP

@@ -143,6 +143,9 @@ def _query(status: QueryStatus) -> dict[str, Any]:
         "reason": status.reason.name,
         "message": status.message,
         "last_seen_ns": status.last_seen_ns,
+        "search_rate_hz": round(status.search_rate_hz, 3),
+        "wait_passes": status.wait_passes,
+        "wait_s": round(status.wait_s, 3),
         "last_place": asdict(status.last_place) if status.last_place else None,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -55,24 +56,59 @@ def select_instances(
     Raises:
         InferenceError: Not one number of a prompt is finite.
     """
-    proposals = backend.propose(image, prompts, on_step)
+    watch = Stopwatch(on_step)
+    proposals = backend.propose(image, prompts, watch.on_step)
     scores, boxes = proposals.scores, proposals.boxes_xyxy
     finite = np.isfinite(scores) & np.isfinite(boxes).all(2)
     _refuse_nonsense(finite, wanted.prompts)
     usable = np.where(finite, scores, -1.0)
     kept = [_best(row, options) for row, options in zip(usable, wanted.options, strict=True)]
-    logits = backend.draw_masks(image, proposals, kept, on_step)
-    results = [
-        PromptResult(
-            prompt,
-            float(proposals.presence[row]),
-            scores[row, kept[row]],
-            _to_pixels(boxes[row, kept[row]], wanted.size),
-            _up_sample(logits[row], wanted.size, backend.resample),
+    drawn = [row if o.masks else row[:0] for row, o in zip(kept, wanted.options, strict=True)]
+    shared_s = watch.lap_s() / len(kept)
+    logits = backend.draw_masks(image, proposals, drawn, watch.on_step)
+    mask_s = watch.lap_s() / max(sum(map(len, drawn)), 1)
+    results = []
+    for row, prompt in enumerate(wanted.prompts):
+        masks = _up_sample(logits[row], wanted.size, backend.resample)
+        results.append(
+            PromptResult(
+                prompt,
+                float(proposals.presence[row]),
+                scores[row, kept[row]],
+                _to_pixels(boxes[row, kept[row]], wanted.size),
+                masks,
+                shared_s + mask_s * len(masks) + watch.lap_s(),
+            )
         )
-        for row, prompt in enumerate(wanted.prompts)
-    ]
     return Selection(results, int((~finite).sum()))
+
+
+class Stopwatch:
+    """Tells what decoding takes, without what is done between its parts.
+
+    Args:
+        between: What is done there; None = nothing.
+    """
+
+    def __init__(self, between: Callback | None) -> None:
+        self._between = between
+        self._began_s = time.perf_counter()
+
+    @property
+    def on_step(self) -> Callback | None:
+        """To be called between two parts; None = nothing is done there."""
+        return None if self._between is None else self._step
+
+    def _step(self) -> None:
+        left_s = time.perf_counter()
+        if self._between is not None:
+            self._between()
+        self._began_s += time.perf_counter() - left_s
+
+    def lap_s(self) -> float:
+        """Time since the last lap [s]."""
+        began_s, self._began_s = self._began_s, time.perf_counter()
+        return self._began_s - began_s
 
 
 def _refuse_nonsense(finite: NDArray[np.bool_], prompts: Sequence[Prompt]) -> None:

@@ -22,6 +22,7 @@ from samlite_ros.types import (
     QueryMatch,
     QueryResult,
     Segmentation,
+    Turn,
     Vocabulary,
 )
 
@@ -61,7 +62,11 @@ def mask_thresholds(queries: Sequence[Query]) -> dict[Prompt, int]:
 
 
 def answer_keyframe(
-    frame: Frame, results: Sequence[PromptResult], model_id: str, vocabulary: Vocabulary
+    frame: Frame,
+    results: Sequence[PromptResult],
+    model_id: str,
+    vocabulary: Vocabulary,
+    turns: Mapping[Prompt, Turn],
 ) -> Segmentation:
     """The answer for a keyframe itself: what the network found, for the queries that are active now."""
     thresholds = mask_thresholds(vocabulary.queries)
@@ -74,7 +79,7 @@ def answer_keyframe(
             r.scores, r.boxes_xyxy, (replace(m, threshold=thresholds[r.prompt]) for m in r.masks), strict=True
         )
     ]
-    return _segmentation(frame, model_id, vocabulary, searches, unmatched)
+    return _segmentation(frame, model_id, vocabulary, searches, turns, unmatched)
 
 
 def answer_carried(
@@ -83,6 +88,7 @@ def answer_carried(
     model_id: str,
     vocabulary: Vocabulary,
     searches: Mapping[Prompt, LastSearch],
+    turns: Mapping[Prompt, Turn],
     max_age_s: float,
     tuning: ConfidenceTuning,
 ) -> Segmentation:
@@ -94,6 +100,7 @@ def answer_carried(
         model_id: Names the weights.
         vocabulary: The active queries.
         searches: The last search of each prompt.
+        turns: How prompts take turns; empty = they do not.
         max_age_s: Confidence falls towards this age [s].
         tuning: How much.
     """
@@ -106,7 +113,7 @@ def answer_carried(
         matches = tuple((m.prompt, m.score) for m in track.matches)
         stamp = track.keyframe_ns
         unmatched.append(_Unmatched(matches, track.track_id, factor, stamp != frame.stamp_ns, stamp, box, mask))
-    return _segmentation(frame, model_id, vocabulary, searches, unmatched)
+    return _segmentation(frame, model_id, vocabulary, searches, turns, unmatched)
 
 
 def confidence_factor(track: Track, stamp_ns: int, max_age_s: float, tuning: ConfidenceTuning) -> float:
@@ -140,6 +147,7 @@ def _segmentation(
     model_id: str,
     vocabulary: Vocabulary,
     searches: Mapping[Prompt, LastSearch],
+    turns: Mapping[Prompt, Turn],
     unmatched: Sequence[_Unmatched],
 ) -> Segmentation:
     counts = dict.fromkeys((q.key for q in vocabulary.queries), 0)
@@ -173,7 +181,7 @@ def _segmentation(
         model_id=model_id,
         vocabulary_epoch=vocabulary.epoch,
         keyframe_stamp_ns=max((s.keyframe_ns for _, s in found), default=NO_STAMP),
-        results=tuple(QueryResult(q, s.keyframe_ns, s.presence, counts[q.key]) for q, s in found),
+        results=tuple(QueryResult(q, s.keyframe_ns, s.presence, counts[q.key], turns.get(q.prompt)) for q, s in found),
         instances=tuple(instances),
     )
 

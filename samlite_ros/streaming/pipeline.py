@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from samlite_ros.streaming.answer import answer_carried, answer_keyframe, decode_plan, mask_thresholds
+from samlite_ros.streaming.answer import answer_carried, answer_keyframe, mask_thresholds
+from samlite_ros.streaming.budget import Budget, BudgetLoad
 from samlite_ros.streaming.carry.detections import detections_from
 from samlite_ros.streaming.carry.snapshot import Snapshot
 from samlite_ros.streaming.carry.tracker import Tracker
@@ -18,7 +19,7 @@ from samlite_ros.streaming.jobs import JobBook, KeyframeJob
 from samlite_ros.streaming.keyframes import KeyframeSchedule
 from samlite_ros.streaming.stamps import Stamp, StampOrder
 from samlite_ros.streaming.tuning import Tuning
-from samlite_ros.types import Frame, Prompt, PromptResult, Query, Segmentation, Vocabulary
+from samlite_ros.types import Frame, Prompt, PromptResult, Query, Segmentation, Turn, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class StreamingOptions:
             waiting queries do not wait for it.
         max_mask_age_s: Masks older than this are withdrawn [s].
         merge_prompts: What two prompts both find is one object with two matches. False: two objects.
+        decode_budget_s: Prompts take turns so that a pass decodes for so long at most [s]; 0 = each pass decodes all.
+        max_turn_age_s: Masks whose prompt waits for its turn are withdrawn when they are older than this and
+            `max_mask_age_s` [s].
         tuning: The constants of carrying masks.
     """
 
@@ -39,6 +43,8 @@ class StreamingOptions:
     keyframe_period_s: float = 0.0
     max_mask_age_s: float = 2.0
     merge_prompts: bool = True
+    decode_budget_s: float = 0.0
+    max_turn_age_s: float = 10.0
     tuning: Tuning = field(default_factory=Tuning)
 
 
@@ -102,7 +108,8 @@ class StreamingPipeline:
         self.options = options
         self.camera = camera
         self.counters = StreamingCounters()
-        self._jobs = JobBook(options.max_mask_age_s)
+        budget = Budget(options.decode_budget_s) if options.decode_budget_s > 0 else None
+        self._jobs = JobBook(options.max_mask_age_s, budget, options.max_turn_age_s)
         lengths_s = options.keyframe_period_s, options.max_mask_age_s
         self._tracker = Tracker(options.merge_prompts, *lengths_s, options.tuning)
         self._schedule = KeyframeSchedule(*lengths_s, options.tuning)
@@ -114,10 +121,21 @@ class StreamingPipeline:
         """Frames that wait for the network's answer; 0 where masks are carried."""
         return 0 if self.options.propagate else (self._newest is not None) + self._jobs.has_running_pass
 
+    @property
+    def turns(self) -> dict[Prompt, Turn]:
+        """How prompts take turns; empty where each pass decodes all."""
+        return self._jobs.turns
+
+    @property
+    def load(self) -> BudgetLoad:
+        """What is asked of the time for decoding; all 0 where it has no limit."""
+        return self._jobs.load
+
     def _forget(self) -> None:
         self.counters.forgotten += self.waiting
         self._newest = None
         self._still = False
+        self._rested_ns: int | None = None
         self._model_id = ""
         self._jobs.forget()
         self._tracker.reset()
@@ -201,7 +219,8 @@ class StreamingPipeline:
         self._model_id = result.model_id
         vocabulary = self._jobs.asked.vocabulary
         if running.snapshot is None:
-            return answer_keyframe(result.job.frame, result.results, result.model_id, vocabulary)
+            job, turns = result.job, self._jobs.turns
+            return answer_keyframe(job.frame, result.results, result.model_id, vocabulary, turns)
         self._take_over(result, running.snapshot, vocabulary)
         return None
 
@@ -234,6 +253,7 @@ class StreamingPipeline:
             self._model_id,
             asked.vocabulary,
             asked.searches,
+            self._jobs.turns,
             self.options.max_mask_age_s,
             self.options.tuning.confidence,
         )
@@ -243,7 +263,8 @@ class StreamingPipeline:
     def _withdraw(self, asked: set[Prompt]) -> None:
         """End the tracks that nobody asks for any more, and those that are too old."""
         unwanted = [t for t in self._tracker.tracks if not any(m.prompt in asked for m in t.matches)]
-        old = [t for t in self._tracker.tracks if t not in unwanted and self._jobs.is_too_old(t.keyframe_ns)]
+        wanted = [t for t in self._tracker.tracks if t not in unwanted]
+        old = [t for t in wanted if self._jobs.is_outlived(t.keyframe_ns, t.last_seen_ns, t.prompts)]
         self.counters.withdrawn += len(old)
         self._tracker.end([*unwanted, *old])
 
@@ -252,13 +273,24 @@ class StreamingPipeline:
         if frame is None:
             return None
         queries, waits = self._jobs.due(frame.stamp_ns)
-        if not queries or self._schedule.due(frame.stamp_ns, image, self._still, waits) is None:
-            return None
-        job = KeyframeJob(frame, *decode_plan(queries))
+        rests = self._still and self._jobs.has_rest and self.options.decode_budget_s > 0
+        if not queries or self._schedule.due(frame.stamp_ns, image, self._still, waits and not rests) is None:
+            return self._take_rest(frame.stamp_ns) if rests else None
+        job = self._jobs.plan_pass(frame, queries)
         self._newest = None
         self._schedule.submitted(frame.stamp_ns, image)
         self._jobs.begin_pass(job, self._tracker.take_snapshot(frame) if self.options.propagate else None)
         self.counters.keyframes += 1
+        return job
+
+    def _take_rest(self, stamp_ns: int) -> KeyframeJob | None:
+        """In a still scene the next prompts have their turn on the last embedding, as often as passes may begin."""
+        rested_ns = self._rested_ns
+        if rested_ns is not None and (stamp_ns - rested_ns) / 1e9 < self.options.keyframe_period_s:
+            return None
+        self._rested_ns = stamp_ns
+        job = self._jobs.begin_late(is_rest=True)
+        self.counters.late_decodes += job is not None
         return job
 
     def _take_over(self, result: KeyframeResult, snapshot: Snapshot, vocabulary: Vocabulary) -> None:
@@ -275,7 +307,8 @@ class StreamingPipeline:
             self.options.merge_prompts,
             self.options.tuning.detection,
         )
-        self._tracker.deliver(snapshot, detections, frozenset(job.prompts))
+        self._tracker.turn_s = max((turn.wait_s for turn in self._jobs.turns.values() if turn.passes > 1), default=0.0)
+        self._tracker.deliver(snapshot, detections, frozenset(job.prompts), job.left_out)
         if not job.late:  # a late query's models are yet to be learnt
             self._prune()
 

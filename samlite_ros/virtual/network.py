@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from samlite_ros.segmenter.contract import ImageEmbedding, Segmenter
 from samlite_ros.streaming.jobs import KeyframeJob
@@ -204,4 +204,5 @@ class VirtualNetwork:
             self.embeddings += 1
         prompts = self._segmenter.embed_prompts(job.prompts)
         results = self._segmenter.segment(kept[frame.stamp_ns], prompts, job.options)
-        return KeyframeResult(job, tuple(results), self._segmenter.model_id)
+        told = tuple(replace(result, decode_s=self._profile.decode_s) for result in results)
+        return KeyframeResult(job, told, self._segmenter.model_id)

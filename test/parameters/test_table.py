@@ -7,7 +7,8 @@ import yaml
 
 from samlite_ros.errors import ParameterError
 from samlite_ros.parameters.render import render_markdown, render_yaml
-from samlite_ros.parameters.table import SPECS, Change, Parameters, updated
+from samlite_ros.parameters.spec import Change
+from samlite_ros.parameters.table import SPECS, Parameters, updated
 
 REPOSITORY = Path(__file__).parents[2]
 

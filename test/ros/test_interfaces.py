@@ -23,7 +23,7 @@ FIELDS = {
     "QueryStatus": "client:string id:string request_stamp:builtin_interfaces/Time text:string state:uint8 "
     "outcome:uint8 reason:uint16 message:string class_id:uint16 presence:float last_searched:builtin_interfaces/Time "
     "last_seen:builtin_interfaces/Time last_seen_camera:string expires:builtin_interfaces/Time "
-    "last_place:geometry_msgs/PointStamped last_place_sigma:float",
+    "last_place:geometry_msgs/PointStamped last_place_sigma:float search_rate:float wait_passes:uint32 wait:float",
     "QueryStatusArray": "header:std_msgs/Header vocabulary_epoch:uint32 queries:sequence<samlite_ros/QueryStatus>",
     "QueryMatch": "client:string query_id:string text:string class_id:uint16 score:float",
     "QueryResult": "client:string query_id:string class_id:uint16 keyframe_stamp:builtin_interfaces/Time "

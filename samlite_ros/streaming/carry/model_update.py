@@ -19,6 +19,7 @@ from samlite_ros.streaming.model.appearance import AppearanceModel, Prior, build
 from samlite_ros.streaming.model.keyframe import PaddedKeyframe
 from samlite_ros.streaming.model.search import find_by_template
 from samlite_ros.streaming.tuning import ModelUpdateTuning, Tuning
+from samlite_ros.types import Prompt
 
 OcclusionOf = Callable[[Sequence[Track]], Occlusion | None]
 """What occludes given tracks, one row each."""
@@ -90,8 +91,19 @@ class UpdateQueue:
         self._tuning = tuning
         self._updates: list[ModelUpdate] = []
 
-    def add(self, updates: Sequence[ModelUpdate], snapshot: Snapshot, urgency: Callable[[int], float]) -> None:
-        """Updates of a keyframe; those of earlier keyframes are dropped.
+    @property
+    def snapshots(self) -> list[Snapshot]:
+        """The keyframes that they are of."""
+        return [x.snapshot for x in self._updates]
+
+    def add(
+        self,
+        updates: Sequence[ModelUpdate],
+        snapshot: Snapshot,
+        urgency: Callable[[int], float],
+        left_out: frozenset[Prompt] = frozenset(),
+    ) -> None:
+        """Updates of a keyframe; those of earlier keyframes are dropped, but for prompts that this one leaves out.
 
         A late query may find what its keyframe's first prompts have found and what is not learnt yet: then the mask
         that came first is learnt, and the object answers to both.
@@ -100,8 +112,13 @@ class UpdateQueue:
             updates: The updates.
             snapshot: The keyframe.
             urgency: By track id; small ones are learnt first.
+            left_out: What was not searched in this keyframe, and will be in another one.
         """
-        waiting = [x for x in self._updates if x.snapshot.stamp_ns >= snapshot.stamp_ns]
+        waiting = [
+            x
+            for x in self._updates
+            if x.snapshot.stamp_ns >= snapshot.stamp_ns or not left_out.isdisjoint(x.detection.prompts)
+        ]
         by_id: dict[int, ModelUpdate] = {}
         for update in sorted([*waiting, *updates], key=lambda x: x.snapshot.stamp_ns):
             earlier = by_id.get(update.track_id)

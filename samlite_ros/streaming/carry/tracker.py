@@ -23,6 +23,9 @@ from samlite_ros.streaming.model.keyframe import PaddedKeyframe
 from samlite_ros.streaming.tuning import TrackLifeTuning, Tuning
 from samlite_ros.types import Frame, Mask, Prompt
 
+MOST_RESTING = 8
+"""So many keyframes at most are kept by which tracks are known to stand still: each costs work in every frame."""
+
 
 class Tracker:
     """All tracks of one camera. Call `advance` for each frame, then `draw`.
@@ -39,6 +42,8 @@ class Tracker:
         self._reidentifier = ReIdentifier(merge_prompts, tuning)
         self._shapes = CarriedShapes(tuning)
         self._period_s, self._max_age_s = period_s, max_age_s
+        self.turn_s = 0.0
+        """Prompts take turns: so long it takes at most until one is searched again [s]."""
         self.reset()
 
     def reset(self) -> None:
@@ -92,23 +97,32 @@ class Tracker:
 
     def keep_only(self, snapshots: Sequence[Snapshot]) -> None:
         """Forget the other keyframes, except those by which tracks are known to stand still."""
-        still = {t.keyframe_ns for t in self.tracks if t.still}
-        self.snapshots = [s for s in self.snapshots if s in snapshots or s.stamp_ns in still]
+        still = sorted({t.keyframe_ns for t in self.tracks if t.still})[-MOST_RESTING:]
+        wanted = [*snapshots, *self._updates.snapshots]
+        self.snapshots = [s for s in self.snapshots if s in wanted or s.stamp_ns in still]
         self._shapes.forget_before(min((s.stamp_ns for s in self.snapshots), default=0))
 
-    def deliver(self, snapshot: Snapshot, detections: Sequence[KeyframeDetection], searched: frozenset[Prompt]) -> None:
+    def deliver(
+        self,
+        snapshot: Snapshot,
+        detections: Sequence[KeyframeDetection],
+        searched: frozenset[Prompt],
+        left_out: frozenset[Prompt] = frozenset(),
+    ) -> None:
         """Take over what the network found in a keyframe; the models are learnt with the next frames.
 
         Args:
             snapshot: The keyframe.
             detections: What was found.
             searched: The prompts that were searched.
+            left_out: Prompts that were not, and will be in another one: what answers them may be there nevertheless.
         """
         masks = [d.keyframe_mask for d in (*(d for _, d in snapshot.found), *detections)]
         keyframe = PaddedKeyframe(snapshot.image, masks, self._tuning.appearance)
-        self._learn_background(keyframe.background)
+        if not left_out or self._background is None:  # else things of theirs are in it
+            self._learn_background(keyframe.background)
         ids = self._reidentifier.assign_ids(detections, keyframe, snapshot, self.tracks, self._composite)
-        self._judge_missed(snapshot, keyframe, set(ids), searched)
+        self._judge_missed(snapshot, keyframe, set(ids), searched, left_out)
         first = len(snapshot.found)
         snapshot.found += zip(ids, detections, strict=True)
         nested = nested_with(masks, self._tuning.detection)
@@ -118,7 +132,7 @@ class Tracker:
                 nested_ids = frozenset(snapshot.found[i][0] for i in nested[index])
                 what = index, nested[index], nested_ids, track_id, detection
                 updates.append(ModelUpdate(snapshot, keyframe, *what, self._tuning))
-        self._updates.add(updates, snapshot, self._urgency)
+        self._updates.add(updates, snapshot, self._urgency, left_out)
         self._has_news = True
         for update in updates:
             is_known = self._track(update.track_id) is not None
@@ -174,14 +188,25 @@ class Tracker:
         return track.keyframe_ns < snapshot.stamp_ns
 
     def _judge_missed(
-        self, snapshot: Snapshot, keyframe: PaddedKeyframe, found: set[int], searched: frozenset[Prompt]
+        self,
+        snapshot: Snapshot,
+        keyframe: PaddedKeyframe,
+        found: set[int],
+        searched: frozenset[Prompt],
+        left_out: frozenset[Prompt],
     ) -> None:
-        """End the tracks that the network should have found and did not, or keep them for a while."""
+        """End the tracks that the network should have found and did not, or keep them for a while.
+
+        One that also answers a prompt that was left out only answers the others less: it may be found yet.
+        """
         ended = []
         for track in self.tracks:
             center = snapshot.centers.get(track.track_id)
             sought = not searched.isdisjoint(track.prompts)
             if track.track_id in found or center is None or not sought or track.keyframe_ns >= snapshot.stamp_ns:
+                continue
+            if not left_out.isdisjoint(track.prompts):
+                track.matches = merge_matches(track.matches, (), searched, self._tuning.detection)
                 continue
             track.misses += 1
             if not _survives(track, center, keyframe, snapshot.stamp_ns, self._tuning.track_life):
@@ -231,7 +256,7 @@ class Tracker:
             return False
         latency_s = (image.stamp_ns - update.snapshot.stamp_ns) / 1e9
         age_s = (update.snapshot.stamp_ns - old.keyframe_ns) / 1e9
-        next_age_s = age_s + max(self._period_s, latency_s) + latency_s
+        next_age_s = age_s + max(self._period_s, latency_s, self.turn_s) + latency_s
         tuning = self._tuning.model_update
         longest_s = min(tuning.kept_s, self._max_age_s - self._tuning.keyframes.refresh_margin_s)
         return next_age_s < longest_s and update.shown_share(old) < old.inlier_share - tuning.kept_share
