@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,19 @@ from samlite_ros.streaming.carry.ways import Claim, paste
 from samlite_ros.streaming.image.frame_images import FrameImages
 from samlite_ros.streaming.image.point_pool import CORNER_SHRINK, PointPool
 from samlite_ros.streaming.tuning import ShapeTuning
+
+
+@dataclass(frozen=True)
+class Seeding:
+    """New points.
+
+    Args:
+        every: Frames between two looks for them.
+        most: Points in all; what is beyond is dropped.
+    """
+
+    every: int
+    most: int
 
 
 class Moments:
@@ -57,12 +71,12 @@ class Moments:
             return False
         return self._pace_px <= self._tuning.calm_px * unit_of(self._newest[0].size)
 
-    def follow(self, needed: Iterable[Moment], seed_every: int) -> Moment:
+    def follow(self, needed: Iterable[Moment], seeding: Seeding) -> Moment:
         """Move the points to the newest frame.
 
         Args:
             needed: Frames, beside those that are kept, whose points are still needed.
-            seed_every: Frames between two looks for new points.
+            seeding: Of new points.
 
         Raises:
             ValueError: There is no frame yet.
@@ -70,21 +84,22 @@ class Moments:
         if self._newest is None:
             raise ValueError("no frame yet: call advance() first")
         if self.followed is None:
-            self._last = self._follow(*self._newest, needed, seed_every)
+            self._last = self._follow(*self._newest, needed, seeding)
             if not self._beats or self.number - self._beats[-1].number >= self._tuning.remember_every:
                 self._beats.append(self._last)
         assert self._last is not None
         return self._last
 
-    def _follow(self, images: FrameImages, stamp_ns: int, needed: Iterable[Moment], seed_every: int) -> Moment:
+    def _follow(self, images: FrameImages, stamp_ns: int, needed: Iterable[Moment], seeding: Seeding) -> Moment:
+        self._pool.thin(seeding.most)
         if self._last is not None:
             self._pool.follow(self._last.images.gray, images.gray)
             self._pace_px = self._pool.moved_px / self.waited
         if self._owner is None:
             h, w = images.size
             self._owner = np.zeros((h // CORNER_SHRINK, w // CORNER_SHRINK), np.uint8)
-        if self.number - self._seeded >= seed_every:
-            self._pool.seed(images.gray, self._owner)
+        if self.number - self._seeded >= seeding.every:
+            self._pool.seed(images.gray, self._owner, seeding.most)
             self._seeded = self.number
         self._pool.keep_only([m.mark for m in (*self._kept, *self._beats, *needed)])
         return Moment(self.number, stamp_ns, images, self._pool.mark())

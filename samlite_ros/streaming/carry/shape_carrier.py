@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.streaming.carry.carried_thing import Arrival, CarriedThing, Drawn, Found, Source
-from samlite_ros.streaming.carry.moments import Moments
+from samlite_ros.streaming.carry.moments import Moments, Seeding
 from samlite_ros.streaming.carry.moving import move_to
 from samlite_ros.streaming.carry.planes import Carried, planes_of
 from samlite_ros.streaming.carry.reference import (
@@ -29,6 +29,8 @@ from samlite_ros.streaming.tuning import Tuning
 UNSEEN = np.inf
 LOOK, TAKE_IN, LEARNING = 1.0, 0.5, 1.0
 """Work, in looks: at one thing in one frame; to take in a keyframe's mask; of the templates learnt in a frame."""
+RARER = 3
+"""What has rested for long is looked at so many times more seldom."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,24 +60,38 @@ class ShapeCarrier:
         self._unasked: list[_Unasked] = []
         self._alone_again = 0
         self._left = 0.0
-        self._idle = False
+        self._idle = self._busy = self._answered = self._put_off = False
+        self._idle_for = 0
         self.things: dict[int, CarriedThing] = {}
 
     def advance(self, images: FrameImages, stamp_ns: int) -> None:
-        """Take the next frame; while all things rest, points are moved to it only where they are needed."""
+        """Take the next frame; while all things are idle, points are moved to it only where they are needed."""
         self._frames.take(images, stamp_ns)
         self._left = float(self._tuning.looks_per_frame)
-        if not (self._idle and self._frames.is_calm) or self._frames.waited >= self._tuning.follow_resting_every:
+        self._busy, self._answered = self._answered, False
+        can_wait = self._idle and (self._rests or self._frames.is_calm)
+        if not can_wait or self._frames.waited >= self._tuning.follow_resting_every:
             self._follow()
 
     def _follow(self) -> Moment:
         needed = [m for thing in self.things.values() for m in thing.moments()]
         needed += [m for x in self._unasked for m in (x.moment, x.source.key.moment)]
-        return self._frames.follow(needed, self._seed_every)
+        return self._frames.follow(needed, self._seeding)
 
     @property
-    def _seed_every(self) -> int:
-        return self._tuning.seed_every_resting if self._idle else self._tuning.seed_every
+    def _seeding(self) -> Seeding:
+        t = self._tuning
+        if not self._idle:
+            return Seeding(t.seed_every, t.most_points)
+        if not self._rests:
+            return Seeding(t.seed_every_resting, t.most_points)
+        most = min(t.most_points, t.points_resting * (len(self.things) + 1))
+        return Seeding(t.seed_every_resting * (2 if self._busy else 1), most)
+
+    @property
+    def _rests(self) -> bool:
+        """Whether all things have been idle for long."""
+        return self._idle_for >= self._tuning.long_rest
 
     def submit(self) -> Moment:
         """The newest frame goes to the network; what each way says of it is kept for the record.
@@ -130,8 +146,13 @@ class ShapeCarrier:
             thing.arrival = Arrival(mask, moment, self._ahead_of(moment))
 
     def note_learning(self) -> None:
-        """Templates are learnt in the newest frame, or a keyframe was answered: there is less time for shapes."""
+        """Templates are learnt in the newest frame: there is less time for shapes."""
         self._left -= LEARNING
+        self._busy = True
+
+    def note_answer(self) -> None:
+        """A keyframe was answered: in the next frame, what rests can wait."""
+        self._answered = True
 
     def _ahead_of(self, moment: Moment) -> list[Moment]:
         """Frames at which links are made up between a keyframe and now; none where it is not long ago."""
@@ -170,6 +191,7 @@ class ShapeCarrier:
             return {}
         resting = {i for i, t in self.things.items() if i in resting and t.is_settled}
         self._idle = len(resting) == len(self.things)
+        self._idle_for = self._idle_for + 1 if self._idle else 0
         now = self._frames.followed
         if now is None and not self._idle:
             now = self._follow()
@@ -193,7 +215,8 @@ class ShapeCarrier:
         waiting = sorted((i for i, need in needs.items() if need > 0), key=lambda i: -needs[i])
         is_new = any(needs[i] == UNSEEN or not self.things[i].is_settled for i in waiting)
         if self._idle:
-            self._left = min(self._left, LOOK)
+            self._put_off = self._rests and self._busy and not self._put_off
+            self._left = 0.0 if self._put_off else min(self._left, LOOK)
         else:
             self._left = max(self._left, LOOK, is_new * (self._tuning.looks_when_new * LOOK + TAKE_IN))
         for thing_id in waiting:
@@ -218,7 +241,7 @@ class ShapeCarrier:
         if thing.looked < 0:
             return UNSEEN
         if rests:
-            return t.least_change if age >= t.look_at_resting_every else 0.0
+            return t.least_change if age >= t.look_at_resting_every * (RARER if self._rests else 1) else 0.0
         return max(thing.unrest, t.least_change) * age
 
     def _pays(self, work: float) -> bool:

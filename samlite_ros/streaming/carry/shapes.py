@@ -93,6 +93,11 @@ class CarriedShapes:
         if self._carrier is not None:
             self._carrier.note_learning()
 
+    def note_answer(self) -> None:
+        """A keyframe was answered."""
+        if self._carrier is not None:
+            self._carrier.note_answer()
+
     def end(self, track_id: int) -> None:
         """A track ended."""
         if self._carrier is not None:

@@ -134,6 +134,7 @@ class Tracker:
                 updates.append(ModelUpdate(snapshot, keyframe, *what, self._tuning))
         self._updates.add(updates, snapshot, self._urgency, left_out)
         self._has_news = True
+        self._shapes.note_answer()
         for update in updates:
             is_known = self._track(update.track_id) is not None
             if is_known and self.image is not None and not self._keeps_old_model(update, self.image):

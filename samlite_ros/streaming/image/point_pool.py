@@ -64,10 +64,15 @@ class PointPool:
         good &= ((moved > -1) & (moved < limit)).all(1)
         shift = np.hypot(*(moved - self.now)[good].T)
         self.moved_px = float(np.quantile(shift, MOST)) if good.mean() > LEAST_FOUND else float("inf")
-        self.now = np.ascontiguousarray(moved[good])
-        self.on_thing = self.on_thing[good]
+        self.now = np.asarray(moved, np.float32)
+        self._keep(good)
+
+    def _keep(self, kept: NDArray[np.bool_]) -> None:
+        """Drop the other points, from all marks too."""
+        self.now = np.ascontiguousarray(self.now[kept])
+        self.on_thing = self.on_thing[kept]
         for mark in self._marks:
-            mark.places = mark.places[good[: len(mark.places)]]
+            mark.places = mark.places[kept[: len(mark.places)]]
 
     def _return(
         self, before: NDArray[np.uint8], gray: NDArray[np.uint8], moved: NDArray[Any]
@@ -89,25 +94,36 @@ class PointPool:
         wanted = {id(m) for m in marks}
         self._marks = [m for m in self._marks if id(m) in wanted]
 
-    def seed(self, gray: NDArray[np.uint8], owner: NDArray[np.uint8]) -> None:
+    def thin(self, most: int) -> None:
+        """Drop points evenly, on things and elsewhere, until there are at most so many."""
+        if len(self.now) <= most:
+            return
+        kept = np.zeros(len(self.now), bool)
+        for group in (self.on_thing, ~self.on_thing):
+            kept[group] = np.arange(np.count_nonzero(group)) * most % len(self.now) < most
+        self._keep(kept)
+
+    def seed(self, gray: NDArray[np.uint8], owner: NDArray[np.uint8], most: int | None = None) -> None:
         """Fill up with new points, on things first.
 
         Args:
             gray: (H, W): the image in which the points are.
             owner: (H / 2, W / 2): number of the thing at each place, 0 = none.
+            most: Points in all; None = as tuned.
         """
         t = self._tuning
+        most = t.most_points if most is None else most
         x, y = self._cells(owner.shape)
         self.on_thing = owner[y, x] > 0
-        room = t.most_points - len(self.now)
+        room = most - len(self.now)
         if room <= 0 or not owner.size:  # an image of a single row or column has no smaller one
             return
         rows, columns, strength = _corners(gray, owner.shape, (x, y), t.least_corner)
         numbers = owner[rows, columns]
         have = np.bincount(owner[y, x], minlength=256)
         things = int(np.count_nonzero(np.bincount(numbers, minlength=256)[1:] + have[1:]))
-        quota = np.full(256, min(t.most_points_thing, int(t.most_points * t.points_on_things / max(things, 1))))
-        quota[0] = t.most_points if not things else int(t.most_points * (1 - t.points_on_things))
+        quota = np.full(256, min(t.most_points_thing, int(most * t.points_on_things / max(things, 1))))
+        quota[0] = most if not things else int(most * (1 - t.points_on_things))
         by_strength = np.argsort(-strength)
         in_turn = np.where(numbers == 0, _rank(_fields(rows, columns), by_strength), 0).astype(np.int16)
         rank = _rank(numbers, by_strength[np.argsort(in_turn[by_strength], kind="stable")])

@@ -69,6 +69,9 @@ class ShapeTuning(TuningGroup):
             ones, while all objects are drawn by their templates.
         calm_px: ... and nine in ten points move no farther than this a frame [ref px]. Up: cheaper; what turns away is
             lost.
+        long_rest: After so many frames in which all were drawn so, looks are a third as frequent, points are moved at
+            every `follow_resting_every`-th however fast, and are fewer. Down: what bends is taken for rigid.
+        points_resting: ... namely so many for each object, and as many for all else. Up: dearer.
         foreseen_alone, foreseen_alone_every: Objects that are carried without the chain, too, for the record, in a
             frame that becomes a keyframe; and frames between two such looks.
         foreseen_from: Frames before a keyframe in which an object was refined, that the record may tell of it.
@@ -132,6 +135,8 @@ class ShapeTuning(TuningGroup):
     follow_resting_every: int = bounded(3, 1, 1000)
     seed_every_resting: int = bounded(8, 1, 1000)
     calm_px: float = bounded(1.0, 0, 1000)
+    long_rest: int = bounded(12, 1, 1000)
+    points_resting: int = bounded(60, 0, 10_000)
     foreseen_alone: int = bounded(1, 0, 1000)
     foreseen_alone_every: int = bounded(10, 1, 1000)
     foreseen_from: int = bounded(3, 0, 1000)

@@ -1,5 +1,7 @@
 """Shapes carried from a late mask to every frame."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -166,19 +168,60 @@ def test_what_rests_is_looked_at_now_and_then_and_its_points_are_moved_now_and_t
     assert len(followed) <= 8 + frames / tuning.follow_resting_every
 
 
-@pytest.mark.parametrize("step_px, is_calm", [(0, True), (2, False)])
-def test_points_that_move_are_moved_in_every_frame_though_templates_draw_all(monkeypatch, step_px, is_calm):
+def test_few_points_are_followed_once_templates_have_drawn_all_for_long():
+    counts = {}
+    for resting in ((), (0,)):
+        image, mask = frame(0)
+        carrier = ShapeCarrier(no_correction, TUNING)
+        for number in range(2 * TUNING.shapes.long_rest):
+            carrier.advance(FrameImages(np.roll(image, 4 * number, 1)), number * PERIOD_NS)
+            if number == 0:
+                carrier.deliver(0, mask, carrier.submit())
+            carrier.claims(resting)
+        counts[resting] = len(carrier._frames._pool.now)
+    assert counts[0,] <= 2 * TUNING.shapes.points_resting < counts[()]
+
+
+def looks_at_rest(busy: dict[int, str]) -> list[int]:
+    """Frames in which a thing that rests is looked at, where some frames have other work."""
+    image, mask = frame(0)
+    carrier, looked = ShapeCarrier(no_correction, TUNING), []
+    for number in range(TUNING.shapes.long_rest + 8 * TUNING.shapes.look_at_resting_every):
+        if busy.get(number) == "an answer":
+            carrier.note_answer()
+        carrier.advance(FrameImages(image), number * PERIOD_NS)
+        if busy.get(number) == "learning":
+            carrier.note_learning()
+        if number == 0:
+            carrier.deliver(0, mask, carrier.submit())
+        carrier.claims([0])
+        looked += [number] * (carrier.things[0].looked == number)
+    return looked
+
+
+@pytest.mark.parametrize("what", ["an answer", "learning"])
+def test_what_rests_is_looked_at_later_where_there_is_other_work(what):
+    due = looks_at_rest({})[1]
+    later = due + TUNING.shapes.follow_resting_every
+    assert looks_at_rest({due: what})[1] == later
+    assert looks_at_rest({due: what, later: what})[1] == later, "but no later"
+
+
+@pytest.mark.parametrize("step_px, long_rest, is_seldom", [(0, 1000, True), (2, 1000, False), (2, 8, True)])
+def test_points_that_move_are_moved_in_every_frame_until_templates_have_drawn_all_for_long(
+    monkeypatch, step_px, long_rest, is_seldom
+):
     followed = []
     follow = PointPool.follow
     monkeypatch.setattr(PointPool, "follow", lambda pool, *images: (followed.append(1), follow(pool, *images)))
     image, mask = frame(0)
-    carrier = ShapeCarrier(no_correction, TUNING)
+    carrier = ShapeCarrier(no_correction, replace(TUNING, shapes=replace(TUNING.shapes, long_rest=long_rest)))
     for number in range(30):
         carrier.advance(FrameImages(np.roll(image, step_px * number, 1)), number * PERIOD_NS)
         if number == 0:
             carrier.deliver(0, mask, carrier.submit())
         carrier.claims([0])
-    assert (len(followed) < 20) == is_calm
+    assert (len(followed) < 20) == is_seldom
 
 
 def test_what_changes_more_is_looked_at_more_often():

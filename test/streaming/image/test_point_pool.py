@@ -69,3 +69,18 @@ def test_a_forgotten_mark_is_left_as_it_was():
     pool.keep_only([kept])
     pool.follow(gray, textured(seed=1))
     assert len(kept.places) == len(pool.now) < len(old.places)
+
+
+def test_thinned_out_points_stay_aligned_with_marks_and_spread_over_things_and_the_rest():
+    gray = textured(size=(320, 400))
+    owner = nothing(gray)
+    owner[40:80, 60:120] = 1
+    pool = PointPool(ShapeTuning(most_points=200))
+    pool.seed(gray, owner)
+    mark, share = pool.mark(), pool.on_thing.mean()
+    pool.thin(60)
+    assert 60 <= len(pool.now) <= 62
+    assert np.array_equal(mark.places, pool.now)
+    assert abs(pool.on_thing.mean() - share) < 0.05
+    pool.thin(60)
+    assert np.array_equal(mark.places, pool.now)
