@@ -139,6 +139,11 @@ class SamliteNode(LifecycleNode):
             self._place.end()
         return self._network.stop(NETWORK_JOIN_S) and all(ended)
 
+    def destroy_node(self) -> None:
+        """Leave the graph; rclpy forgets the state machine, which keeps the participant and its shared memory."""
+        self._state_machine.destroy_when_not_in_use()
+        super().destroy_node()
+
     @told
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Take the model that was loaded; fails with a line in the log where it could not be."""

@@ -97,4 +97,5 @@ def _serve(node: SamliteNode) -> None:
         node.start()
         spin_guarded(node, node.on_callback_failure)
     finally:
-        node.stop()
+        if node.stop():  # else a thread may still publish
+            node.destroy_node()

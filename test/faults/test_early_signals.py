@@ -6,8 +6,8 @@ import signal
 import time
 
 import pytest
-from node_process import REAL_NODE, NodeProcess, own_domain
-from probes import catches, runs
+from node_process import DEADLINE_S, FAKE_NODE, REAL_NODE, NodeProcess, own_domain
+from probes import catches, runs, segments_of
 
 from samlite_ros.bench.process_tree import tree_of
 
@@ -30,6 +30,22 @@ def test_a_signal_while_modules_are_imported_ends_with_0(with_signal, delay_s):
             time.sleep(delay_s)
             assert node.interrupt(5.0, with_signal) == 0
             assert "Traceback" not in node.log() and "rror" not in node.log()
+        finally:
+            node.close()
+
+
+@pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_no_shared_memory(with_signal):
+    with own_domain() as domain:
+        node = NodeProcess(FAKE_NODE, domain)
+        try:
+            deadline_s = time.monotonic() + DEADLINE_S
+            while "listens to" not in node.log():
+                assert time.monotonic() < deadline_s, "it never became active"
+                time.sleep(0.05)
+            segments = segments_of(node.process.pid)
+            assert node.interrupt(5.0, with_signal) == 0
+            assert not [path for path in segments if path.exists()]
         finally:
             node.close()
 

@@ -20,7 +20,7 @@ sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("ros", "f
 
 from graph import OUTPUTS, Client  # noqa: E402
 from node_process import FAKE_NODE, REAL_NODE, NodeProcess, graph_environment, own_domain  # noqa: E402
-from probes import catches, name_of, runs  # noqa: E402
+from probes import catches, name_of, runs, segments_of  # noqa: E402
 
 from samlite_ros.bench.process_tree import tree_of  # noqa: E402
 from samlite_ros.msg import QueryStatus  # noqa: E402
@@ -121,6 +121,7 @@ def strike(world: World, target: str, name: str, dice: random.Random) -> tuple[f
     if target in ("node", "camera", "planner"):  # what comes before, in Python's own first 20 ms, is not ours
         world.client.wait_for(lambda: catches(world.pid_of(target), signal.SIGTERM), f"{target}'s handlers", BACK_S)
     pid, tree = world.pid_of(target), tree_of(world.node.process.pid)
+    segments = segments_of(pid) if target == "node" and name in ENDS_WITH_0 else set()
     os.kill(pid, SIGNALS[name])
     if name == "STOP":
         world.wait(dice.uniform(0.0, LONGEST_STOP_S))
@@ -132,6 +133,7 @@ def strike(world: World, target: str, name: str, dice: random.Random) -> tuple[f
         faults += _ended(world, target, name)
         if target == "node":
             faults += _left(tree)
+            faults += [f"shared memory is left: {path.name}" for path in segments if path.exists()][:1]
         world.renew(target)
     try:
         took_s = world.wait_until_answered()
@@ -168,28 +170,44 @@ def _left(tree: list[int]) -> list[str]:
 
 
 def strike_all(world: World, options: argparse.Namespace) -> int:
-    """Every signal to every target; prints a line for each, and returns how much was wrong."""
-    dice, wrong = random.Random(options.seed), 0
+    """Every signal to every target, in turns, until the time is over; prints figures, returns what was wrong."""
+    dice, until_s = random.Random(options.seed), time.monotonic() + 60.0 * options.minutes
     world.wait_until_answered()
-    for target in options.targets:
-        for name in options.signals:
-            results = [strike(world, target, name, dice) for _ in range(options.times)]
-            faults = Counter(fault for _, found in results for fault in found)
-            wrong += sum(faults.values())
-            back_s = sorted(took_s for took_s, _ in results)
-            figures = {"target": target, "signal": name, "times": len(results), "faults": dict(faults)}
-            figures["answered again, median and longest [s]"] = [
-                round(s, 2) for s in (back_s[len(back_s) // 2], back_s[-1])
-            ]
-            sys.stdout.write(json.dumps(figures) + "\n")
-            sys.stdout.flush()
-    return wrong
+    pairs = [(target, name) for target in options.targets for name in options.signals]
+    results: dict[tuple[str, str], list[tuple[float, list[str]]]] = {pair: [] for pair in pairs}
+    with contextlib.suppress(KeyboardInterrupt):
+        for target, name in (pair for _ in range(options.times) for pair in dice.sample(pairs, len(pairs))):
+            if time.monotonic() > until_s:
+                break
+            results[target, name].append(strike(world, target, name, dice))
+            if results[target, name][-1][1]:
+                _tell({"target": target, "signal": name, "faults": results[target, name][-1][1]})
+    for (target, name), found in results.items():
+        _tell(_figures(target, name, found))
+    return sum(len(faults) for found in results.values() for _, faults in found)
+
+
+def _figures(target: str, name: str, results: list[tuple[float, list[str]]]) -> dict[str, object]:
+    back_s = sorted(took_s for took_s, _ in results) or [0.0]
+    return {
+        "target": target,
+        "signal": name,
+        "times": len(results),
+        "faults": dict(Counter(fault for _, found in results for fault in found)),
+        "answered again, median and longest [s]": [round(s, 2) for s in (back_s[len(back_s) // 2], back_s[-1])],
+    }
+
+
+def _tell(figures: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(figures) + "\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
     """Run it; returns 1 where something was wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=50)
+    parser.add_argument("--minutes", type=float, default=1e6, help="begin no other after so long")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--targets", nargs="*", default=TARGETS, choices=TARGETS)
     parser.add_argument("--signals", nargs="*", default=tuple(SIGNALS), choices=tuple(SIGNALS))
