@@ -22,6 +22,7 @@ SUBJECTS = {
     "doctor": "what keeps it from working",
     "play": "publish a bag",
     "training": "of the demo network",
+    "access": "who may do what",
     "evaluation": "answers against truth",
     "node": "topics, parameters, wiring",
     "replay": "a bag through the pipeline",

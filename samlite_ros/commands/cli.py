@@ -29,6 +29,7 @@ COMMANDS: dict[str, Command] = {
     "download": Command("samlite_ros.commands.download", "fetch a checkpoint from the hub ahead of time"),
     "export": Command("samlite_ros.commands.export", "a model as graphs for ONNX Runtime and TensorRT"),
     "doctor": Command("samlite_ros.commands.doctor", "what keeps the node from working here, and what to do about it"),
+    "policy": Command("samlite_ros.commands.policy", "an SROS 2 policy: who may do what on the graph"),
     "demo": Command("samlite_ros.commands.demo", "see the package work on a rendered camera"),
     "evaluate": Command(
         "samlite_ros.commands.evaluate", "answers in a bag against truth, or a model on rendered scenes"

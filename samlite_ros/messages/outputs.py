@@ -28,7 +28,7 @@ from samlite_ros.messages.fill_places import (
     places_message,
     points_message,
 )
-from samlite_ros.messages.topics import INPUTS, Qos, Topic, render_rows
+from samlite_ros.messages.topics import BOND, INPUTS, Qos, Topic, render_rows
 from samlite_ros.pixels.masks import LabelImages, label_images
 from samlite_ros.pixels.overlay import draw_legend, draw_overlay
 from samlite_ros.space.locator import Located
@@ -256,4 +256,5 @@ def render_markdown() -> str:
         "| direction | topic | type | meaning |\n|---|---|---|---|\n"
         + render_rows("in", INPUTS)
         + render_rows("out", (*CAMERA_OUTPUTS, QUERY_STATUS, DIAGNOSTICS))
+        + render_rows("both", (BOND,))
     )

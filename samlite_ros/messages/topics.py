@@ -96,6 +96,12 @@ QUERY_SET = Topic(
 QUERY_TEXT = Topic(
     name="~/query_text", type_name="std_msgs/msg/String", qos=_QUERIES, meaning="comma-separated phrases"
 )
+BOND = Topic(
+    name="bond",
+    type_name="bond/msg/Status",
+    qos=Qos(10),
+    meaning="heartbeats for Nav2's lifecycle manager, and its own, with `autostart: false` and the package bond",
+)
 INPUTS = (IMAGE, COMPRESSED_IMAGE, DEPTH, COMPRESSED_DEPTH, CAMERA_INFO, QUERY, QUERY_SET, QUERY_TEXT)
 
 

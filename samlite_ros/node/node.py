@@ -24,11 +24,11 @@ from samlite_ros.live.memory import settle_memory
 from samlite_ros.live.network_worker import NetworkWorker
 from samlite_ros.live.stream_worker import StreamWorker
 from samlite_ros.live.watchdog import Limits
-from samlite_ros.messages.fill import RCLPY, query_status_array_message
 from samlite_ros.messages.outputs import DIAGNOSTICS, QUERY_STATUS
 from samlite_ros.messages.read import read_frame
 from samlite_ros.network.host import NetworkHost
 from samlite_ros.network.place import NetworkPlace
+from samlite_ros.node.bond import Bond
 from samlite_ros.node.console import Console, last_line
 from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
 from samlite_ros.node.diagnostics import Report
@@ -41,6 +41,7 @@ from samlite_ros.node.publishers import CameraPublishers
 from samlite_ros.node.qos import QosWatch
 from samlite_ros.node.query_input import QueryInput
 from samlite_ros.node.spinning import Waits
+from samlite_ros.node.status_output import StatusOutput
 from samlite_ros.node.transitions import Transitions, told
 from samlite_ros.parameters.table import Parameters, updated
 from samlite_ros.queries import PARAMETER_CLIENT, QueryRegistry, Refusal, State
@@ -50,10 +51,6 @@ from samlite_ros.streaming.stamps import Stamp
 from samlite_ros.types import Frame, Prompt, Segmentation
 
 TICK_S = 0.1
-STATUS_REFRESH_S = 1.0
-"""Presence and stamps in ~/query_status are at most so old [s]; states and outcomes at most a tick."""
-STATUS_DUTY = 0.1
-"""Largest share of the time spent with telling statuses: with 1,000 queries they are told less often."""
 NETWORK_JOIN_S, STREAM_JOIN_S = 2.0, 0.5
 PROCESS_JOIN_S = 0.5
 """A network in a process of its own is asked so long to end its pass [s]; then its process is ended."""
@@ -88,6 +85,8 @@ class SamliteNode(LifecycleNode):
         self._failure_log = FailureLog(lambda line: logger.error(line))  # noqa: PLW0108
         self._refusal_log = FailureLog(lambda line: logger.warning(line))  # noqa: PLW0108
         self._qos = QosWatch(self)
+        period_s = self._values.bond_period if self._values.keeps_bond else 0.0
+        self._bond = Bond(self._qos, self.get_name(), period_s, self._now_ns, logger.info, logger.warning)
         self._status_publisher = self._qos.publisher(QUERY_STATUS)
         listened = self._status_publisher.get_subscription_count
         self._camera_publishers = [
@@ -107,8 +106,7 @@ class SamliteNode(LifecycleNode):
         )
         self._waits = Waits(self._post)
         self._model = Model(self._network, self._place, self._waits)
-        self._told_revision = -1
-        self._status_due_s = self._status_refresh_s = 0.0
+        self._status_output = StatusOutput(self._status_publisher, self._registry, self._now_ns)
         self._create_topics()
         for line in unknown_parameters(self):
             self.get_logger().warning(line)
@@ -167,6 +165,7 @@ class SamliteNode(LifecycleNode):
         for stream in self._streams:
             stream.set_active(True)
         self._phase = "active"
+        self._bond.form(time.monotonic())
         for image_input in self._inputs:
             self.get_logger().info(f"listens to {image_input.in_words()}")
         return TransitionCallbackReturn.SUCCESS
@@ -177,6 +176,7 @@ class SamliteNode(LifecycleNode):
         for stream in self._streams:
             stream.set_active(False)
         self._phase = "inactive"
+        self._bond.end(time.monotonic())
         return TransitionCallbackReturn.SUCCESS
 
     @told
@@ -269,6 +269,7 @@ class SamliteNode(LifecycleNode):
             stream.set_active(False)
         self._model.release()
         self._phase = phase
+        self._bond.end(time.monotonic())
         self._registry.suspend()
         self._on_queries_changed()
 
@@ -294,19 +295,9 @@ class SamliteNode(LifecycleNode):
         self._model.watch(self._limits())
         self._registry.advance(self._now_ns())
         self._on_queries_changed()
-        self._tell_statuses(time.monotonic())
-
-    def _tell_statuses(self, now_s: float) -> None:
         self._registry.hold_up(self._report.hold_ups(self._facts(), self._network.counters))
-        changed = self._registry.revision != self._told_revision
-        if now_s < self._status_due_s or (not changed and now_s < self._status_refresh_s):
-            return
-        epoch, statuses = self._registry.vocabulary.epoch, self._registry.statuses()
-        self._status_publisher.publish(query_status_array_message(RCLPY, statuses, epoch, self._now_ns()))
-        self._told_revision = self._registry.revision
-        took_s = time.monotonic() - now_s
-        self._status_due_s = now_s + took_s / STATUS_DUTY
-        self._status_refresh_s = now_s + max(STATUS_REFRESH_S, took_s / STATUS_DUTY)
+        self._status_output.tell(time.monotonic())
+        self._bond.beat(time.monotonic())
 
     def _on_diagnostics(self) -> None:
         self._failure_log.tell_rest()

@@ -104,6 +104,14 @@ class Parameters:
     autostart: bool = _param(
         True, "Configure and activate at start; false = wait for a lifecycle manager.", Change.START
     )
+    bond_period: float = _param(
+        0.1,
+        "Between heartbeats for Nav2's lifecycle manager, without autostart; 0 = none.",
+        Change.START,
+        low=0,
+        high=2,
+        unit="s",
+    )
     image_transport: str = _param(
         "raw",
         "compressed reads <image>/compressed, JPEG or PNG.",
@@ -244,11 +252,7 @@ class Parameters:
         unit="s",
     )
     load_timeout: float = _param(
-        1800.0,
-        "The same of loading the model, download included.",
-        Change.RUN,
-        low=1.0,
-        unit="s",
+        1800.0, "The same of loading the model, download included.", Change.RUN, low=1.0, unit="s"
     )
 
     def __post_init__(self) -> None:
@@ -262,6 +266,11 @@ class Parameters:
     def camera_names(self) -> tuple[str, ...]:
         """Names of the cameras; one without a name is ""."""
         return self.cameras or ("",)
+
+    @property
+    def keeps_bond(self) -> bool:
+        """A lifecycle manager is told that the node lives."""
+        return not self.autostart and self.bond_period > 0
 
     def segmenter_options(self) -> SegmenterOptions:
         """What the segmenter is loaded with."""
