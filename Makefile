@@ -18,7 +18,7 @@ pytest := cd test && python3 -m pytest
 TRANSFORMERS ?= 5.6.2 5.20.2 newest
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint format bench bench-streaming bench-tools bag golden train-demo train-refiner acceptance fuzz soak signals test-transformers test-oldest clean
+.PHONY: help env demo test lint format bench bench-streaming bench-tools bag golden train-demo train-refiner acceptance fuzz soak signals services test-transformers test-oldest clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -64,6 +64,9 @@ soak: env  ## an hour (MINUTES=60) of changing queries, sizes, cameras and kills
 
 signals: env  ## signals at random moments to every process (TIMES=50 each); figures
 	@$(in_env) python3 test/soak/signals.py --times $(or $(TIMES),50) $(SOAK_ARGS)
+
+services: env  ## how fast the node's services answer while something hangs; figures
+	@$(in_env) python3 test/soak/services.py $(SOAK_ARGS)
 
 fuzz: env  ## every target for MINUTES=5 in all: damaged images, bags, truth, scripts, checkpoints, messages
 	@$(in_env) python3 test/fuzz/fuzz.py --minutes $(or $(MINUTES),5) $(FUZZ_ARGS)

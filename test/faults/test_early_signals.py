@@ -44,6 +44,7 @@ def test_an_interrupt_leaves_no_shared_memory(with_signal):
                 assert time.monotonic() < deadline_s, "it never became active"
                 time.sleep(0.05)
             segments = segments_of(node.process.pid)
+            assert segments or os.environ.get("RMW_IMPLEMENTATION") != "rmw_fastrtps_cpp"
             assert node.interrupt(5.0, with_signal) == 0
             assert not [path for path in segments if path.exists()]
         finally:

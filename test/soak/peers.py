@@ -1,4 +1,4 @@
-"""The node's peers as programs, until a signal ends them: `peers.py camera HZ`, `peers.py planner PHRASE...`"""
+"""The node's peers as programs, until a signal ends them: `camera HZ`, `planner PHRASE...`, `bare`"""
 
 import itertools
 import sys
@@ -56,8 +56,18 @@ def run_planner(phrases: list[str]) -> None:
     rclpy.spin(node)
 
 
+def run_bare() -> None:
+    """A node that does nothing but serve its parameters."""
+    import rclpy
+
+    rclpy.init()
+    rclpy.spin(rclpy.create_node("bare"))
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "camera":
         run_camera(float(sys.argv[2]))
+    elif sys.argv[1] == "bare":
+        run_bare()
     else:
         run_planner(sys.argv[2:])

@@ -80,8 +80,12 @@ def name_of(pid: int) -> str:
 
 
 def segments_of(pid: int) -> set[Path]:
-    """Fast DDS's files of shared memory that a process has mapped, but for ports, which belong to all who use them."""
+    """Fast DDS's files of shared memory that belong to a process: it holds the lock beside each."""
+    found = set()
     with contextlib.suppress(OSError):
-        found = re.findall(r"/dev/shm/fast\w+", Path(f"/proc/{pid}/maps").read_text())
-        return {Path(name) for name in found if "_port" not in name}
-    return set()
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                name = os.readlink(descriptor)
+                if re.fullmatch(r"/dev/shm/fast(rtps|dds)_[0-9a-f]+_el", name):
+                    found.add(Path(name.removesuffix("_el")))
+    return found
