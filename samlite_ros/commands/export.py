@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from samlite_ros.commands.calibration_frames import RENDERED, read_frames
 from samlite_ros.commands.number_arguments import number
+from samlite_ros.errors import ExportError
 from samlite_ros.types import Prompt
 
 if TYPE_CHECKING:
+    from samlite_ros.segmenter.export.int8 import Calibration
     from samlite_ros.segmenter.exported.manifest import Manifest
 
 DESCRIPTION = """Write a model's network as four graphs (the image's in stages, proposals, masks, text) with its
 tokenizer and export.json. A run that was interrupted goes on where it was. Parity with torch is measured on rendered
 frames for every number of phrases; where it is broken, nothing is left that could be loaded. The folder is a model:
 give it as --model, or as the parameter `model`."""
+JUDGED_EVERY = 3
+WORDS = 17
+"""Rendered scenes are asked for so many words, one of which names whatever there is."""
 SMALL_PX = 336
 """Networks of larger inputs take minutes for a frame."""
 
@@ -32,9 +38,14 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
     add("model", metavar="MODEL", help="demo, a local folder, a hub id, or random:s0")
     add("-o", "--out", type=Path, metavar="DIR", help="default: where the backends look for it (~/.cache/samlite_ros)")
     add("--image-size", type=number(int, 1), metavar="PX", help="side of the network's input (the model's own)")
-    add("--precision", choices=("fp32", "fp16"), default="fp32", help="default: %(default)s")
+    add("--precision", choices=("fp32", "fp16", "int8"), default="fp32", help="default: %(default)s")
     add("--max-phrases", type=number(int, 1, 256), default=16, metavar="N", help="most decoded at once (%(default)s)")
     add("--frames", type=number(int, 0, 100), metavar="N", help="parity is measured on; 0 = it is not (4; 1 if large)")
+    add = parser.add_argument_group("int8: the image's graphs, calibrated on what the robot sees").add_argument
+    add("--calibrate", metavar="FOLDER|BAG", help="images; every third is judged by; 'rendered' for the demo network")
+    add("--phrases", metavar="A,B", help="what is judged by; some must be in the images")
+    add("--image-topic", default="", metavar="TOPIC", help="of a bag (its only one)")
+    add("--calibration-frames", type=number(int, 8, 10_000), metavar="N", help="read of it (384; 48 if large)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,18 +58,49 @@ def run(arguments: argparse.Namespace) -> int:
     from samlite_ros.segmenter.exported.find import default_folder
 
     options = ExportOptions(arguments.model, arguments.image_size, arguments.precision, arguments.max_phrases)
+    check_calibration(arguments)
     folder = arguments.out or default_folder(arguments.model)
     tell = _Told()
     tell(f"model {options.model} is loaded")
     backend = load_checkpoint(options)
     tell(f"about {memory_gb(backend.checkpoint):.1f} GB of memory are needed")
-    exporter = Exporter(backend, folder, options, tell)
+    exporter = Exporter(backend, folder, options, tell, _calibration(arguments, backend.image_size))
     frames = _frames(arguments.frames, backend.image_size)
     del backend
     if frames:
         exporter.ask(frames, [Prompt(phrase) for phrase in _phrases(options.max_prompts)])
     _show(exporter.export(), folder)
     return 0
+
+
+def check_calibration(arguments: argparse.Namespace) -> None:
+    """Refuse what belongs to int8 without it, and int8 without what it needs, before a network is loaded.
+
+    Raises:
+        ExportError: See above.
+    """
+    given = [f"--{n}" for n in ("calibrate", "phrases", "image-topic") if getattr(arguments, n.replace("-", "_"))]
+    if arguments.precision != "int8":
+        if given:
+            raise ExportError(f"{', '.join(given)}: expected --precision int8 beside it")
+        return
+    if not arguments.calibrate:
+        raise ExportError("--precision int8 needs --calibrate: a folder of images such as the robot sees, or a bag")
+    if not arguments.phrases and arguments.calibrate != RENDERED:
+        raise ExportError("--precision int8 needs --phrases: what is to be found in the images, 'red mug,exit sign'")
+
+
+def _calibration(arguments: argparse.Namespace, image_size: int) -> Calibration | None:
+    from samlite_ros.segmenter.export.int8 import Calibration
+
+    if arguments.precision != "int8":
+        return None
+    count = arguments.calibration_frames or (384 if image_size <= SMALL_PX else 48)
+    frames = read_frames(arguments.calibrate, arguments.image_topic, count)
+    judged = frames[JUDGED_EVERY - 1 :: JUDGED_EVERY]
+    others = [frame for place, frame in enumerate(frames, 1) if place % JUDGED_EVERY]
+    named = [part.strip() for part in (arguments.phrases or "").split(",") if part.strip()]
+    return Calibration(others, judged, named or _phrases(WORDS))
 
 
 class _Told:
@@ -91,6 +133,9 @@ def _show(manifest: Manifest, folder: Path) -> None:
     print(
         f"{folder}: {len(manifest.graphs)} graphs, {manifest.precision}, {manifest.image_size} px, {size / 1e6:.1f} MB"
     )
+    if manifest.findings:
+        told = ", ".join(f"{name} {value:.4g}" for name, value in manifest.findings.items())
+        print(f"int8, of what float32 finds: {told}")
     if not manifest.parity:
         print("parity was not measured")
         return

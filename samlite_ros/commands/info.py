@@ -62,6 +62,9 @@ def _export(folder: Path) -> Iterator[str]:
     for count, found in list(manifest.parity.items())[-1:]:
         told = ", ".join(f"{name} {value:.3g}" for name, value in found.items())
         yield f"differs from torch's float32 with {count} phrases by: {told}"
+    if manifest.findings:
+        told = ", ".join(f"{name} {value:.4g}" for name, value in manifest.findings.items())
+        yield f"the image's graphs are int8; of what float32 finds: {told}"
     if not manifest.parity:
         yield "its parity with torch was not measured"
     options = SegmenterOptions(str(folder))

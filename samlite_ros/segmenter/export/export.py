@@ -18,6 +18,7 @@ from samlite_ros.errors import ExportError, SamliteError
 from samlite_ros.foreign.json_file import read_json
 from samlite_ros.foreign.limits import CHECKPOINT_JSON_BYTES
 from samlite_ros.segmenter.export import LIBRARIES, parity, precision
+from samlite_ros.segmenter.export.int8 import Calibration, in_int8
 from samlite_ros.segmenter.export.operators import OPSET
 from samlite_ros.segmenter.export.options import ExportOptions
 from samlite_ros.segmenter.export.parts import all_parts
@@ -41,7 +42,7 @@ from samlite_ros.types import Prompt
 RECORD = "export.partial.json"
 """What is done already, beside the graphs, until the manifest is written."""
 
-_DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float32}
 _VERSIONS = ("torch", "transformers", *LIBRARIES)
 _BASE_GB = 1.0
 """Of the libraries."""
@@ -71,13 +72,22 @@ class Exporter:
         folder: Where; made.
         options: How.
         tell: Is told what is done next.
+        calibration: Of int8, which needs one.
     """
 
     def __init__(
-        self, backend: TorchBackend, folder: Path, options: ExportOptions, tell: Callable[[str], object]
+        self,
+        backend: TorchBackend,
+        folder: Path,
+        options: ExportOptions,
+        tell: Callable[[str], object],
+        calibration: Calibration | None = None,
     ) -> None:
+        if (options.precision == "int8") != (calibration is not None):
+            raise ExportError("int8 is calibrated on frames, and nothing else is")
         self._backend: TorchBackend | None = backend
         self._folder, self._options, self._tell = folder, options, tell
+        self._calibration = calibration
         self._reference: parity.Reference | None = None
 
     def ask(self, frames: Sequence[NDArray[np.uint8]], prompts: Sequence[Prompt]) -> None:
@@ -89,7 +99,8 @@ class Exporter:
         """Write graphs, tokenizer and manifest.
 
         Raises:
-            ExportError: A graph cannot be exported, or does not compute what the checkpoint does.
+            ExportError: A graph cannot be exported, or does not compute what the checkpoint does; int8 does not find
+                what float32 finds.
         """
         folder = self._folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -98,6 +109,8 @@ class Exporter:
         manifest = replace(manifest, graphs=tuple(self._graphs(manifest)))
         if self._reference is not None:
             manifest = replace(manifest, parity=self._measure(manifest, self._reference))
+        if self._calibration is not None:
+            manifest = in_int8(folder, manifest, self._calibration, self._tell)
         write_manifest(folder, manifest)
         (folder / RECORD).unlink(missing_ok=True)
         return manifest

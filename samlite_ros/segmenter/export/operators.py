@@ -43,6 +43,8 @@ _CONSTANT_INPUTS = {
     "Unsqueeze": (1,),
 }
 """Inputs that must be constants for TensorRT, by position."""
+_INT32 = 6
+"""onnx.TensorProto.INT32."""
 
 
 def check_operators(model: Any, name: str) -> Counter[str]:
@@ -60,7 +62,10 @@ def check_operators(model: Any, name: str) -> Counter[str]:
     lacking = [*sorted(set(found) - SUPPORTED), *foreign]
     constants = {tensor.name for tensor in model.graph.initializer}
     constants |= {node.output[0] for node in nodes if node.op_type == "Constant"}
+    int32 = {tensor.name for tensor in model.graph.initializer if tensor.data_type == _INT32}
     for node in nodes:
+        if node.op_type == "DequantizeLinear" and node.input[0] in int32:
+            lacking.append("DequantizeLinear of int32")
         for place in _CONSTANT_INPUTS.get(node.op_type, ()):
             if place < len(node.input) and node.input[place] and node.input[place] not in constants:
                 lacking.append(f"{node.op_type} whose input {place} is computed")

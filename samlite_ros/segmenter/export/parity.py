@@ -48,8 +48,10 @@ class Bounds:
     all_queries: bool
 
 
-BOUNDS = {"fp32": Bounds(1e-4, 0.05, 0.999, True), "fp16": Bounds(0.05, 8.0, 0.99, False)}
-"""fp32 is the same network. Rounding changes what is nowhere found more than what is, and matters less there."""
+_SAME = Bounds(1e-4, 0.05, 0.999, True)
+BOUNDS = {"fp32": _SAME, "fp16": Bounds(0.05, 8.0, 0.99, False), "int8": _SAME}
+"""fp32 is the same network, int8 before it is rounded. Rounding changes what is nowhere found more than what is, and
+matters less there."""
 
 
 class Reference:

@@ -17,7 +17,7 @@ MANIFEST = "export.json"
 TOKENIZER = "tokenizer.json"
 FORMAT = 1
 """Of the folder: raised when an older program could misread it."""
-PRECISIONS = ("fp32", "fp16")
+PRECISIONS = ("fp32", "fp16", "int8")
 PROMPT_GRAPHS = ("proposals", "masks", "text")
 """Graphs beside the image's stages."""
 
@@ -76,7 +76,9 @@ class Manifest:
         tokenizer_sha256: Of `TOKENIZER`.
         versions: Of what exported it, by package.
         graphs: The image's stages in their order, then `PROMPT_GRAPHS`.
-        parity: Largest differences from torch's float32, by number of phrases; empty = not measured.
+        parity: Largest differences from torch's float32, by number of phrases; empty = not measured. Of int8: before
+            the image's graphs were rounded.
+        findings: Of int8: what it finds of what float32 finds, see `export.findings.summary`.
     """
 
     source: str
@@ -92,6 +94,7 @@ class Manifest:
     versions: Mapping[str, str]
     graphs: tuple[Graph, ...]
     parity: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    findings: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -175,6 +178,7 @@ def _files(manifest: Manifest) -> Iterable[tuple[str, str]]:
 
 
 def _to_manifest(content: dict[str, Any]) -> Manifest:
+    content = {"findings": {}} | content  # which older exports have not
     known = {item.name: content[item.name] for item in fields(Manifest)}
     for item in fields(Manifest):
         if item.type in ("int", "str") and type(known[item.name]).__name__ != item.type:

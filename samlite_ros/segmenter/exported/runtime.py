@@ -16,7 +16,7 @@ Value = Any
 SMALL_NETWORK_TOKENS = 1024
 """Up to so many image tokens more threads than one cost more than they compute."""
 
-_DTYPES = {"fp32": "float32", "fp16": "float16"}
+_DTYPES = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
 """What `dtype` may name beside auto, by the export's precision."""
 
 
