@@ -20,6 +20,8 @@ class NetworkCounters:
         reloads: Times that the network was loaded again since its process had ended.
         computed: Share of the tokens that were computed, summed over the passes of the image encoder.
         kept_bytes: Memory that the network keeps for the cameras' next images, after the last pass.
+        remembered, remembered_bytes: Keyframes whose embeddings are kept to look back, and the memory that they take.
+        looks_back: Looks into them.
         busy_s: Time spent with jobs [s].
         encode_s, decode_s: Of the last job [s].
         last_failure: In words.
@@ -35,6 +37,9 @@ class NetworkCounters:
     reloads: int = 0
     computed: float = 0.0
     kept_bytes: int = 0
+    remembered: int = 0
+    remembered_bytes: int = 0
+    looks_back: int = 0
     busy_s: float = 0.0
     encode_s: float = 0.0
     decode_s: float = 0.0

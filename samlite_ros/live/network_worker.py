@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from samlite_ros.errors import Cancelled, NetworkEndedError, NetworkError
+from samlite_ros.live.commands import Commands
 from samlite_ros.live.failure_log import described
+from samlite_ros.live.job_source import JobSource
 from samlite_ros.live.network_counters import NetworkCounters
+from samlite_ros.live.recalling import Recalling
 from samlite_ros.live.resting import RestingCameras
 from samlite_ros.live.waiting_prompts import MOST_AT_ONCE, DistinctPrompts, WaitingPrompts
 from samlite_ros.live.watchdog import Watchdog, Work
@@ -23,7 +25,8 @@ from samlite_ros.network.local import Found, Network
 from samlite_ros.segmenter.contract import ImageEmbedding
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.streaming.pipeline import KeyframeResult
-from samlite_ros.streaming.turns import Stream, Turns
+from samlite_ros.streaming.ring import Memory
+from samlite_ros.streaming.turns import Turns
 from samlite_ros.types import DecodeOptions, Frame, Prompt
 
 WARM_UP_PROMPT = Prompt("thing")
@@ -31,20 +34,6 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_LOAD_PAUSE_S = 0.1, 2.0, 30.0
 """After a failure the worker rests, doubling from the first pause to the longest [s]; loading costs more than a job."""
 LOOK_S = 1.0
 """A worker without work looks so often [s] whether the network's process still runs."""
-
-
-class JobSource(Stream, Protocol):
-    """A camera's stream, seen from the network. It pokes the worker when it may have a job, or is busy no more."""
-
-    camera: str
-
-    def deliver(self, result: KeyframeResult) -> None:
-        """Take a job's result."""
-        ...
-
-    def abandon(self, job: KeyframeJob) -> None:
-        """The job came to nothing."""
-        ...
 
 
 class NetworkWorker:
@@ -69,10 +58,12 @@ class NetworkWorker:
         self.counters = NetworkCounters()
         self.watchdog = Watchdog()
         self._turns = Turns(streams)
+        self._turn: tuple[JobSource, KeyframeJob] | None = None
+        self._recalling = Recalling(streams)
         self._on_prompt = on_prompt
         self._on_failure = on_failure
         self._condition = threading.Condition()
-        self._commands: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._commands = Commands()
         self._waiting = WaitingPrompts()
         self._distinct = DistinctPrompts()
         self._poked = False
@@ -129,6 +120,10 @@ class NetworkWorker:
             self._poked = self._waiting.replace(prompts) or self._poked
             self._wake()
 
+    def remember(self, memory: Memory) -> None:
+        """Keep so much of the past from the next keyframe on."""
+        self._recalling.memory = memory
+
     def poke(self) -> None:
         """A stream may have a job."""
         with self._condition:
@@ -136,9 +131,8 @@ class NetworkWorker:
             self._wake()
 
     def _post(self, work: Callable[[], Any]) -> Future[Any]:
-        future: Future[Any] = Future()
         with self._condition:
-            self._commands.append((work, future))
+            future = self._commands.post(work)
             self._wake()
         return future
 
@@ -156,7 +150,7 @@ class NetworkWorker:
                 self._poked = False
                 if self._stopping:
                     break
-            self._run_commands()
+            self._commands.run()
             try:
                 self._check_process()
                 self._work()
@@ -165,24 +159,10 @@ class NetworkWorker:
             except Exception as error:  # nothing is known that raises here: the thread lives on nevertheless
                 self._survive(described(error))
         self._unload()
-        self._cancel_commands()
+        self._commands.cancel()
 
     def _has_something(self) -> bool:
         return self._stopping or self._poked or bool(self._commands) or self._is_lost()
-
-    def _run_commands(self) -> None:
-        while self._commands:
-            work, future = self._commands.popleft()
-            if not future.set_running_or_notify_cancel():
-                continue  # nobody waits for it any more
-            try:
-                future.set_result(work())
-            except Exception as error:  # whoever waits for the future reports it
-                future.set_exception(error)
-
-    def _cancel_commands(self) -> None:
-        while self._commands:
-            self._commands.popleft()[1].cancel()
 
     def _load(self, factory: Callable[[], Network]) -> str:
         self._unload()
@@ -207,6 +187,8 @@ class NetworkWorker:
     def _unload(self) -> None:
         network, self._network, self._factory = self._network, None, None
         self._embeddings.clear()
+        self._recalling.clear()
+        self._recalling.tell(self.counters)
         self._resting.clear()
         if network is not None:
             network.close()
@@ -245,15 +227,12 @@ class NetworkWorker:
         """The network's process has ended by itself."""
         self._network = None
         self._embeddings.clear()
+        self._recalling.clear()
         self._tell_failure(f"{error}; it is started again")
         self._pause(LONGEST_LOAD_PAUSE_S)
 
     def _check_cancelled(self) -> None:
-        """Within a pass: end it where nobody will want its result.
-
-        Raises:
-            Cancelled: The node stops, or the model is to be let go or replaced.
-        """
+        """Within a pass: raise Cancelled where the node stops, or the model is to be let go or replaced."""
         if self._stopping or self._commands:
             raise Cancelled("the network is wanted for something else")
 
@@ -261,20 +240,44 @@ class NetworkWorker:
         """Whatever there is to do: late queries and new prompts, then a job of the camera whose turn it is."""
         network = self._network
         if network is None:
+            if self._turn is not None:
+                self._turn[0].abandon(self._turn[1])
+                self._turn = None
             return
         if self._waiting.has_suspects:
             self._embed_waiting_prompts(network)
         for camera in self._resting.take():
             network.forget(camera)
+            self._recalling.forget(camera)
         began_s = time.monotonic()
-        ran = self._run_late_jobs(network)
+        turn, self._turn = self._turn, None
+        ran = turn is None and self._run_late_jobs(network)
         self._embed_waiting_prompts(network)
-        turn = self._turns.next_job()
+        turn = turn or self._turns.next_job()
         if turn is not None:
             self._run_job(*turn, network)
-        if ran or turn is not None:
+        looked = (turn is None or self._recalling.may_hurry) and self._look_back(network, hurry=turn is not None)
+        if ran or looked or turn is not None:
             self._poked = True  # look again before waiting
             self.counters.busy_s += time.monotonic() - began_s
+
+    def _look_back(self, network: Network, hurry: bool) -> bool:
+        """Look for prompts in one kept keyframe; what is better to do ends it. Returns whether there was something."""
+
+        def within_look() -> None:
+            self._check_cancelled()
+            if self._poked:
+                self._poked = False
+                self._turn = next(self._turns.late_jobs(), None) if hurry else self._turns.next_job()
+                if self._turn is not None or self._waiting.next_few():
+                    raise Cancelled("there is something better to do")
+
+        try:
+            return self._recalling.look_back(network, within_look, hurry)
+        except Cancelled:
+            return True
+        finally:
+            self._recalling.tell(self.counters)
 
     def _within_pass(self) -> None:
         """Called between the parts of a pass: give way to commands, to late queries and to new prompts."""
@@ -334,7 +337,11 @@ class NetworkWorker:
         except Exception as error:
             failure = str(error) if isinstance(error, NetworkError) else described(error)
         if failure:  # outside of the except block: a traceback would hold the GPU's memory
-            self._count_failure(stream, job, failure)
+            stream.abandon(job)
+            self._embeddings.clear()
+            self.counters.failing += 1
+            self._tell_failure(failure)
+            self._pause(LONGEST_PAUSE_S)
         else:
             self._failures_in_a_row = self.counters.failing = 0
 
@@ -348,11 +355,14 @@ class NetworkWorker:
         return KeyframeResult(job, tuple(found.results), network.model_id)
 
     def _find(self, job: KeyframeJob, network: Network) -> Found:
-        known = self._known_embedding(job)
+        known, began_s = self._known_embedding(job), time.monotonic()
         if known is None:
             found = network.search(job.frame, job.prompts, job.options, self._within_pass)
             self.counters.count_image(found.image)
+            took_s = time.monotonic() - began_s
+            self._recalling.note_pass(found.image, took_s, (took_s - found.encode_s) / max(len(job.prompts), 1))
             self._resting.use(job.frame.camera)
+            self._recalling.tell(self.counters)
         else:
             self._embed_many(job.prompts, network)
             found = network.decode(known, job.prompts, job.options, self._check_cancelled)
@@ -371,23 +381,14 @@ class NetworkWorker:
         known = self._embeddings.get(job.frame.camera)
         return known if job.late and known is not None and known.stamp_ns == job.frame.stamp_ns else None
 
-    def _count_failure(self, stream: JobSource, job: KeyframeJob, failure: str) -> None:
-        stream.abandon(job)
-        self._embeddings.clear()
-        self.counters.failing += 1
-        self._tell_failure(failure)
-        self._pause(LONGEST_PAUSE_S)
-
     def _tell_failure(self, failure: str) -> None:
         self.counters.failures += 1
         self.counters.last_failure = failure
         self._on_failure(failure)
 
     def _survive(self, failure: str) -> None:
-        self.counters.failures += 1
-        self.counters.last_failure = failure
         with suppress(Exception):
-            self._on_failure(failure)
+            self._tell_failure(failure)
         self._pause(LONGEST_PAUSE_S)
 
     def _pause(self, longest_s: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,9 +18,10 @@ from samlite_ros.streaming.budget import BudgetLoad
 from samlite_ros.streaming.companions import Companions
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.streaming.pipeline import KeyframeResult, StreamingCounters, StreamingOptions, StreamingPipeline
+from samlite_ros.streaming.recall import Recalled, RecallJob
 from samlite_ros.streaming.stamps import Stamp, StampOrder
 from samlite_ros.streaming.turns import Busy
-from samlite_ros.types import NO_STAMP, Frame, Prompt, Segmentation, Turn, Vocabulary
+from samlite_ros.types import NO_STAMP, Frame, Prompt, PromptResult, Segmentation, Turn, Vocabulary
 
 HANDOVER_S = 0.0005
 """A stream that always has a frame to answer stands back so long [s] where the network waits for a keyframe of it."""
@@ -89,6 +90,7 @@ class StreamWorker:
         locating: Finds the places of answers, with these companions; None = nobody does.
         on_work: Called when the network may find a job here.
         on_answer: Called with each published answer.
+        on_recall: Called, on the network's thread, with what was found in a kept keyframe.
         on_failure: Called with what went wrong, in words.
     """
 
@@ -103,6 +105,7 @@ class StreamWorker:
         locating: Locating | None = None,
         on_work: Callable[[], None],
         on_answer: Callable[[Segmentation], None],
+        on_recall: Callable[[Recalled], None] = lambda found: None,
         on_failure: Callable[[str], None],
     ) -> None:
         self.camera = camera
@@ -110,6 +113,7 @@ class StreamWorker:
         self._decode, self._sink = decode, sink
         self._companions, self._locating = companions, locating
         self._on_work, self._on_answer, self._on_failure = on_work, on_answer, on_failure
+        self._on_recall = on_recall
         self._mailbox: Mailbox[tuple[Any, Stamp]] = Mailbox()
         self._pipeline = StreamingPipeline(options, camera)
         self._pipeline_lock = threading.Lock()  # the network's thread takes keyframes from it
@@ -244,6 +248,15 @@ class StreamWorker:
     def abandon(self, job: KeyframeJob) -> None:
         """See `JobSource`."""
         self._mailbox.post(lambda: self._abandon(job))
+
+    def take_recall(self, kept_ns: Sequence[int], most: int) -> RecallJob | None:
+        """See `JobSource`."""
+        return self._pipeline.take_recall(kept_ns, most) if self._active and self._listening else None
+
+    def recalled(self, job: RecallJob, results: Sequence[PromptResult]) -> None:
+        """See `JobSource`."""
+        for found in self._pipeline.note_recall(job, results):
+            self._on_recall(found)
 
     def _take(self, take: Callable[[StreamingPipeline], KeyframeJob | None]) -> KeyframeJob | None:
         """On the network's thread, which serves other cameras too: a failure here is this stream's own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from samlite_ros.errors import InferenceError
@@ -208,7 +208,11 @@ class LocalNetwork:
         if not kept:
             return []
         embedding: PromptEmbedding = self._segmenter.embed_prompts([p for p, _ in kept])
+        began_s = time.monotonic()
         results = self._segmenter.segment(image, embedding, [o for _, o in kept], between)
+        took_s = time.monotonic() - began_s
         if len(results) != len(kept) or not all(isinstance(result, PromptResult) for result in results):
             raise InferenceError(f"the network gave {len(results)} results to {len(kept)} phrases, or some of no kind")
+        if not any(result.decode_s for result in results):  # a segmenter need not tell
+            results = [replace(result, decode_s=took_s / len(results)) for result in results]
         return results

@@ -106,6 +106,9 @@ class NetworkReport:
             "tokens kept [MB]": counters.kept_bytes // 10**6,
             "phrases decoded": counters.prompts_decoded,
             "late jobs": counters.late_jobs,
+            "keyframes remembered": counters.remembered,
+            "remembered [MB]": counters.remembered_bytes / 1e6,
+            "looks back": counters.looks_back,
             "failures": counters.failures,
             "last failure": counters.last_failure,
         }

@@ -47,6 +47,7 @@ from samlite_ros.parameters.table import Parameters, updated
 from samlite_ros.queries import PARAMETER_CLIENT, QueryRegistry, Refusal, State
 from samlite_ros.segmenter.load import SegmenterFactory, load_segmenter
 from samlite_ros.space.locator import Located
+from samlite_ros.streaming.recall import Recalled
 from samlite_ros.streaming.stamps import Stamp
 from samlite_ros.types import Frame, Prompt, Segmentation
 
@@ -228,6 +229,7 @@ class SamliteNode(LifecycleNode):
             locating=positions.locating,
             on_work=self._poke_network,
             on_answer=self._on_answer,
+            on_recall=self._on_recall,
             on_failure=partial(self._on_failure, f"camera {camera}".rstrip()),
         )
 
@@ -349,6 +351,7 @@ class SamliteNode(LifecycleNode):
         for stream, publishers in zip(self._streams, self._camera_publishers, strict=True):
             stream.set_options(values.streaming_options(), values.search_always)
             publishers.jpeg_quality = values.overlay_jpeg_quality
+        self._network.remember(values.memory())
         self._on_queries_changed()
 
     def _poke_network(self) -> None:
@@ -358,6 +361,10 @@ class SamliteNode(LifecycleNode):
     def _on_answer(self, answer: Segmentation) -> None:
         """On a stream's thread; the next tick is soon enough, for statuses are told by ticks."""
         self._tasks.append(lambda: self._registry.record(answer))
+
+    def _on_recall(self, found: Recalled) -> None:
+        """On the network's thread."""
+        self._tasks.append(lambda: self._registry.record_recall(*found.as_told))
 
     def _on_places(self, located: Located) -> None:
         """On a stream's thread."""

@@ -16,6 +16,7 @@ from samlite_ros.parameters.spec import Change, Spec, coerced
 from samlite_ros.queries import Hysteresis, QueryOptions
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.streaming.pipeline import StreamingOptions
+from samlite_ros.streaming.ring import Memory
 from samlite_ros.streaming.tuning import ShapeTuning, Tuning
 
 
@@ -228,6 +229,22 @@ class Parameters:
         low=0.0,
         unit="s",
     )
+    remember_s: float = _param(
+        0.0,
+        "New phrases are looked for in the keyframes of so long too, while there is nothing better to do; 0 = never.",
+        Change.RUN,
+        low=0.0,
+        high=3600.0,
+        unit="s",
+    )
+    remember_memory: int = _param(
+        256,
+        "Memory for what is kept of all cameras for that; where it is short, fewer keyframes are.",
+        Change.RUN,
+        low=0,
+        high=1048576,
+        unit="MB",
+    )
     merge_phrases: bool = _param(
         True, "What two phrases both find is one instance with two matches; false = two instances.", Change.RUN
     )
@@ -300,7 +317,12 @@ class Parameters:
             merge_prompts=self.merge_phrases,
             decode_budget_s=self.decode_budget / 1e3,
             max_turn_age_s=self.max_turn_age,
+            recalls=self.remember_s > 0,
         )
+
+    def memory(self) -> Memory:
+        """What is kept to look back."""
+        return Memory(self.remember_s, self.remember_memory * 10**6)
 
     def query_options(self) -> QueryOptions:
         """Defaults and limits of queries."""

@@ -131,6 +131,13 @@ class SearchHistory:
             self.last_seen_ns, self.last_seen_camera = finding.stamp_ns, camera
         known.settle(answer_ns, hysteresis)
 
+    def note_recall(self, camera: str, stamp_ns: int) -> bool:
+        """It was found in an older image [ns]; returns whether that is the newest in which it was."""
+        is_news = stamp_ns > self.last_seen_ns
+        if is_news:
+            self.last_seen_ns, self.last_seen_camera = stamp_ns, camera
+        return is_news
+
     def note_turn(self, camera: str, turn: Turn | None) -> None:
         """How it takes turns with other queries of a camera; None = it does not."""
         if turn is None:

@@ -197,6 +197,13 @@ class QueryRegistry:
             if self._outcome(standing) != before:
                 self.revision += 1
 
+    def record_recall(self, camera: str, prompt: Prompt, stamp_ns: int, score: float) -> None:
+        """A prompt was found in an older image [ns] with this score: nothing follows but when it was seen last."""
+        for standing in self._standing.values():
+            query = standing.query
+            if query.prompt == prompt and score >= query.score_threshold and camera in (query.cameras or (camera,)):
+                self.revision += standing.history.note_recall(camera, stamp_ns)
+
     def record_places(self, answer: Segmentation, places: Sequence[Place | None]) -> None:
         """Remember where things were seen; of several that answer one query the surest.
 

@@ -201,6 +201,7 @@ class Replay:
             self.asked,
             self.options.profile,
             {name for topic, name in self.cameras.items() if is_rectified(topic)},
+            parameters.memory(),
         )
 
     def _write_summary(self, run: _Run) -> dict[str, Any]:

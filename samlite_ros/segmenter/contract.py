@@ -21,7 +21,10 @@ class PromptEmbedding:
 
 @dataclass(frozen=True, eq=False)
 class ImageEmbedding:
-    """Image features of one frame, on the segmenter's device; knows which frame, so that it can't be mixed up."""
+    """Image features of one frame, on the segmenter's device; knows which frame, so that it can't be mixed up.
+
+    `bytes` is the memory that the features take.
+    """
 
     stamp_ns: int
     camera: str
@@ -29,6 +32,7 @@ class ImageEmbedding:
     model_id: str
     features: Any = field(repr=False)
     reuse: Reuse = field(default_factory=Reuse)
+    bytes: int = 0
 
 
 @runtime_checkable

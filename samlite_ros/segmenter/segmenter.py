@@ -13,6 +13,7 @@ from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.segmenter.prompt_bank import PromptBank
 from samlite_ros.segmenter.prompt_store import PromptStore
 from samlite_ros.segmenter.selection import Selection, Wanted, select_instances
+from samlite_ros.segmenter.sizes import bytes_of
 from samlite_ros.types import DecodeOptions, Frame, Prompt, PromptResult
 
 
@@ -84,7 +85,8 @@ class Sam3LiteTextSegmenter:
                 f"no memory on {self.backend.device} for one image at {self.backend.image_size} px:"
                 " lower image_size, or free memory"
             )
-        return ImageEmbedding(frame.stamp_ns, frame.camera, frame.size, self.model_id, features, self.backend.reuse)
+        about = frame.stamp_ns, frame.camera, frame.size, self.model_id
+        return ImageEmbedding(*about, features, self.backend.reuse, bytes_of(features))
 
     def forget(self, camera: str) -> None:
         """Give back what is kept of a camera between its images: the backend's."""

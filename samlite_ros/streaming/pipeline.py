@@ -7,6 +7,7 @@ result back with `deliver`, in whatever order these happen to occur on its clock
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from samlite_ros.streaming.answer import answer_carried, answer_keyframe, mask_thresholds
@@ -17,6 +18,7 @@ from samlite_ros.streaming.carry.tracker import Tracker
 from samlite_ros.streaming.image.work_image import prepare
 from samlite_ros.streaming.jobs import JobBook, KeyframeJob
 from samlite_ros.streaming.keyframes import KeyframeSchedule
+from samlite_ros.streaming.recall import MOST_AT_ONCE, RecallBook, Recalled, RecallJob
 from samlite_ros.streaming.stamps import Stamp, StampOrder
 from samlite_ros.streaming.tuning import Tuning
 from samlite_ros.types import Frame, Prompt, PromptResult, Query, Segmentation, Turn, Vocabulary
@@ -36,6 +38,7 @@ class StreamingOptions:
         decode_budget_s: Prompts take turns so that a pass decodes for so long at most [s]; 0 = each pass decodes all.
         max_turn_age_s: Masks whose prompt waits for its turn are withdrawn when they are older than this and
             `max_mask_age_s` [s].
+        recalls: What is asked anew is looked for in kept keyframes too.
         tuning: The constants of carrying masks.
     """
 
@@ -45,6 +48,7 @@ class StreamingOptions:
     merge_prompts: bool = True
     decode_budget_s: float = 0.0
     max_turn_age_s: float = 10.0
+    recalls: bool = False
     tuning: Tuning = field(default_factory=Tuning)
 
 
@@ -110,6 +114,7 @@ class StreamingPipeline:
         self.counters = StreamingCounters()
         budget = Budget(options.decode_budget_s) if options.decode_budget_s > 0 else None
         self._jobs = JobBook(options.max_mask_age_s, budget, options.max_turn_age_s)
+        self._recall = RecallBook(camera) if options.recalls else None
         lengths_s = options.keyframe_period_s, options.max_mask_age_s
         self._tracker = Tracker(options.merge_prompts, *lengths_s, options.tuning)
         self._schedule = KeyframeSchedule(*lengths_s, options.tuning)
@@ -140,6 +145,8 @@ class StreamingPipeline:
         self._jobs.forget()
         self._tracker.reset()
         self._schedule.reset()
+        if self._recall is not None:
+            self._recall.forget()
 
     def set_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Search for these queries from now on; those of other cameras are left out.
@@ -152,7 +159,10 @@ class StreamingPipeline:
             return tuple(q for q in queries if not q.cameras or self.camera in q.cameras)
 
         pending = here(vocabulary.pending) if self.options.propagate else ()
-        self._jobs.set_vocabulary(Vocabulary(vocabulary.epoch, here(vocabulary.queries), pending))
+        asked = Vocabulary(vocabulary.epoch, here(vocabulary.queries), pending)
+        self._jobs.set_vocabulary(asked)
+        if self._recall is not None:
+            self._recall.ask(asked)
 
     def reset(self) -> None:
         """Forget every frame and mask (time jumped back, the camera changed); a running job's result is ignored."""
@@ -210,6 +220,17 @@ class StreamingPipeline:
         """
         self._jobs.note_done(job)
 
+    def take_recall(self, kept_ns: Sequence[int], most: int = MOST_AT_ONCE) -> RecallJob | None:
+        """What to look for in kept keyframes (stamps, newest first) when nothing better is to do; from any thread.
+
+        A job that came to nothing is taken again.
+        """
+        return None if self._recall is None else self._recall.take(kept_ns, most)
+
+    def note_recall(self, job: RecallJob, results: Sequence[PromptResult]) -> list[Recalled]:
+        """That is done; returns what was found. From any thread."""
+        return [] if self._recall is None else self._recall.note_recall(job, results)
+
     def deliver(self, result: KeyframeResult) -> Segmentation | None:
         """Take the network's answer; returns the answer of the job's frame where that is still owed."""
         running = self._jobs.finish(result.job, result.results)
@@ -217,6 +238,8 @@ class StreamingPipeline:
             self.counters.ignored_results += 1
             return None
         self._model_id = result.model_id
+        if self._recall is not None:
+            self._recall.note_search(result.job.frame.stamp_ns, result.results)
         vocabulary = self._jobs.asked.vocabulary
         if running.snapshot is None:
             job, turns = result.job, self._jobs.turns

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from samlite_ros.segmenter.contract import ImageEmbedding, Segmenter
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.streaming.pipeline import KeyframeResult, StreamingPipeline
+from samlite_ros.streaming.recall import Recalled, RecallJob
 from samlite_ros.streaming.turns import Turns
-from samlite_ros.types import Frame, Segmentation
+from samlite_ros.types import Frame, PromptResult, Segmentation
 from samlite_ros.virtual.latency import NEVER, LatencyProfile
+from samlite_ros.virtual.past import VirtualPast
 
 
 class VirtualStream:
@@ -38,6 +40,14 @@ class VirtualStream:
     def take_late_job(self) -> KeyframeJob | None:
         """See `turns.Stream`."""
         return self.pipeline.take_late_job()
+
+    def take_recall(self, kept_ns: Sequence[int]) -> RecallJob | None:
+        """One prompt to look for in kept keyframes."""
+        return self.pipeline.take_recall(kept_ns, 1)
+
+    def recalled(self, job: RecallJob, results: Sequence[PromptResult]) -> list[Recalled]:
+        """It was looked for; returns what was found."""
+        return self.pipeline.note_recall(job, results)
 
     def step(self, frame: Frame, start_ns: int) -> tuple[Segmentation | None, float]:
         """Answer a frame from this time on [ns]; returns the answer and the work since the last frame, measured [s]."""
@@ -94,13 +104,21 @@ class VirtualNetwork:
         segmenter: The network; its results are used as they are, only their time is virtual.
         profile: How long the network takes.
         streams: Of the cameras that it serves; the first has the first turn.
+        past: Looks back where there is nothing better to do; None = nothing is kept.
 
     Attributes:
         passes: Jobs that have ended, in this order.
         embeddings: Number of image embeddings computed.
     """
 
-    def __init__(self, segmenter: Segmenter, profile: LatencyProfile, streams: Sequence[VirtualStream]) -> None:
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        profile: LatencyProfile,
+        streams: Sequence[VirtualStream],
+        past: VirtualPast | None = None,
+    ) -> None:
+        self._past = past
         self.passes: list[KeyframePass] = []
         self.embeddings = 0
         self._segmenter, self._profile = segmenter, profile
@@ -120,7 +138,7 @@ class VirtualNetwork:
         """When something is done next [ns]: a late job, a part of the pass, or all of it; NEVER = nothing runs."""
         late_ns = self._late.ends_ns if self._late is not None else NEVER
         if self._running is None:
-            return late_ns
+            return late_ns if self._past is None else min(late_ns, self._past.ends_ns)
         return min(late_ns, self._running.next_look_ns, self._running.ends_ns)
 
     @property
@@ -135,9 +153,16 @@ class VirtualNetwork:
             now_ns: The time [ns].
             at_once: Also where the stream is still at work.
         """
-        turn = self._turns.next_job() if self._running is None else None
-        if turn is None:
+        past = self._past
+        if self._running is not None or (past is not None and past.hurries(now_ns)):
             return False
+        turn = self._turns.next_job()
+        if turn is None:
+            if past is not None:
+                past.begin(now_ns)
+            return False
+        if past is not None:
+            past.give_way()
         stream, job = turn
         begins_ns = now_ns if at_once else max(now_ns, stream.free_ns)
         decode_ns = self._decode_ns(job)
@@ -152,6 +177,9 @@ class VirtualNetwork:
     def advance(self, now_ns: int) -> RunningJob | None:
         """Do what is due now, at `next_ns`; returns the job that has ended with it, whose result is to be delivered."""
         late, running = self._late, self._running
+        if running is None and self._past is not None:
+            self._past.end(now_ns)
+            return None
         if late is not None and now_ns == late.ends_ns:
             self._late = None
             self._decode_late(now_ns)
@@ -202,6 +230,8 @@ class VirtualNetwork:
                 del kept[stamp_ns]
             kept[frame.stamp_ns] = self._segmenter.embed_image(frame)
             self.embeddings += 1
+            if self._past is not None:
+                self._past.keep(kept[frame.stamp_ns], self._profile.encode_s + self._decode_ns(job) / 1e9)
         prompts = self._segmenter.embed_prompts(job.prompts)
         results = self._segmenter.segment(kept[frame.stamp_ns], prompts, job.options)
         told = tuple(replace(result, decode_s=self._profile.decode_s) for result in results)

@@ -15,10 +15,13 @@ from samlite_ros.queries import Asked, QueryOptions, QueryRegistry, QueryStatus,
 from samlite_ros.segmenter.contract import Segmenter
 from samlite_ros.space.locator import Locator, LocatorOptions, PlaceCounters
 from samlite_ros.streaming.pipeline import StreamingOptions, StreamingPipeline
+from samlite_ros.streaming.recall import Recalled
+from samlite_ros.streaming.ring import EmbeddingRing, Memory
 from samlite_ros.types import Frame, Segmentation, Vocabulary
 from samlite_ros.virtual.latency import NEVER, NO_LATENCY, LatencyProfile
 from samlite_ros.virtual.loop import PublishedAnswer, VirtualLoop
 from samlite_ros.virtual.network import KeyframePass, VirtualNetwork, VirtualStream
+from samlite_ros.virtual.past import PastSource, VirtualPast
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,7 @@ class VirtualNode:
         asked: What the clients ask for, by time.
         profile: How long the network takes.
         rectified: Cameras whose images have no distortion, whatever their calibration says.
+        memory: What is kept to look back; None = nothing.
     """
 
     def __init__(
@@ -52,12 +56,19 @@ class VirtualNode:
         asked: Iterable[Asked],
         profile: LatencyProfile = NO_LATENCY,
         rectified: Collection[str] = (),
+        memory: Memory | None = None,
     ) -> None:
         self.pipelines = {name: StreamingPipeline(streaming, name) for name in cameras}
         """The pipeline of each camera."""
         streams = {name: VirtualStream(pipeline) for name, pipeline in self.pipelines.items()}
-        self._network = VirtualNetwork(segmenter, profile, list(streams.values()))
         self._registry = QueryRegistry(queries)
+        past = None
+        if memory is not None and memory.remember_s > 0:
+            most_bytes = memory.most_bytes // len(streams)
+            rings = {name: EmbeddingRing(memory.remember_s, most_bytes) for name in streams}
+            sources: dict[str, PastSource] = {**streams}
+            past = VirtualPast(segmenter, profile, sources, rings, self._record_recall)
+        self._network = VirtualNetwork(segmenter, profile, list(streams.values()), past)
         clients = _QueryClients(self._registry, asked, segmenter, list(self.pipelines.values()))
         self._loop = VirtualLoop(streams, self._network, clients)
         self._locators = {name: Locator(LocatorOptions(name in rectified)) for name in cameras}
@@ -78,6 +89,9 @@ class VirtualNode:
         for frame in frames:
             yield from map(self._located, self._loop.take(frame))
         yield from map(self._located, self._loop.finish())
+
+    def _record_recall(self, found: Recalled) -> None:
+        self._registry.record_recall(*found.as_told)
 
     def _located(self, item: PublishedAnswer | PublishedStatus) -> PublishedAnswer | PublishedStatus:
         """With the places of its things, where its frame has depth."""

@@ -24,6 +24,9 @@ from samlite_ros.segmenter.pytorch.text_encoder import TextEncoder
 from samlite_ros.segmenter.pytorch.token_reuse import TokenReuse
 from samlite_ros.types import Prompt
 
+MOST_SHARED = 4
+"""What prompts share is kept of so many images: those before are looked at again by few."""
+
 
 class TorchBackend:
     """Implements `samlite_ros.segmenter.backend.Backend`.
@@ -159,5 +162,7 @@ class TorchBackend:
         """What all prompts share of one image, computed when the first of them is decoded."""
         shared = self._shared.get(image)
         if shared is None:
+            while len(self._shared) >= MOST_SHARED:
+                del self._shared[next(iter(self._shared.keys()))]
             shared = self._shared[image] = self._decoder.prepare(image)
         return shared
