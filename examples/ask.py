@@ -3,15 +3,17 @@
 
 from contextlib import suppress
 
-from samlite_ros.client import PlannerClient, things_of
+from samlite_ros.client import PlannerClient, result_of, things_of
 
 with suppress(KeyboardInterrupt), PlannerClient("planner") as planner:  # at the end the query is withdrawn
     planner.ask("red ball", id="target")
+    print("asked; the first searches may take a while")
     print("red ball:", planner.wait_for_outcome("target", timeout_s=60.0))
-    for answer in planner.answers():
-        for thing in things_of(answer, "target"):
-            at = thing.box.center.position
-            print(f"{thing.matches[0].text} #{thing.track_id} at ({at.x:.0f}, {at.y:.0f}) px, {thing.confidence:.2f}")
-        if not things_of(answer, "target"):
-            outcome = planner.outcome("target")
-            print(f"no red ball in this image: {outcome}, presence {outcome.presence:.2f}")
+    while planner.node.context.ok():
+        for answer in planner.answers(timeout_s=5.0):
+            for thing in things_of(answer, "target"):
+                at = thing.box.center.position
+                print(f"red ball #{thing.track_id} at ({at.x:.0f}, {at.y:.0f}) px, {thing.confidence:.2f}")
+            if not things_of(answer, "target") and (result := result_of(answer, "target")):
+                print(f"no red ball in this image, presence {result.presence:.2f}")
+        print("no answer for 5 s:", planner.outcome("target"))

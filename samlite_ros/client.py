@@ -66,7 +66,8 @@ class QueryOutcome:
     last_place: PointStamped | None = None
 
     def __str__(self) -> str:
-        return f"{self.verdict.name}: {self.reason}" if self.reason else self.verdict.name
+        stands = ", no search at present" if self.verdict in _SEARCHED.values() else ""
+        return f"{self.verdict.name}{stands}: {self.reason}" if self.reason else self.verdict.name
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from types import ModuleType
 from typing import NamedTuple
 
@@ -56,8 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in words if not word.startswith("-")), "")
     try:
-        parser, command = _build_parser(name)
-        arguments = _parse(parser, words)
+        parser, chosen, command = _build_parser(name)
+        arguments = _parse(parser, chosen, words)
         status: int = command.run(arguments) if command else 0
         sys.stdout.flush()
         return status
@@ -74,28 +75,39 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+def _parse(
+    parser: argparse.ArgumentParser, chosen: argparse.ArgumentParser, words: Sequence[str]
+) -> argparse.Namespace:
     """A list of items may go on behind an option, which argparse does not know of."""
     arguments, late = parser.parse_known_args(words)
     if late and hasattr(arguments, "items") and not any(word.startswith("-") and word != "-" for word in late):
         arguments.items += late
     elif late:
-        parser.error(f"unrecognized arguments: {' '.join(late)}")
+        chosen.error(f"unrecognized arguments: {' '.join(late)}{_nearest(chosen, late)}")
     return arguments
 
 
-def _build_parser(chosen: str) -> tuple[argparse.ArgumentParser, ModuleType | None]:
-    """The parser, with the chosen subcommand's arguments only, and that subcommand's module."""
+def _nearest(parser: argparse.ArgumentParser, words: Sequence[str]) -> str:
+    """The option that may have been meant, in words; empty = none is alike."""
+    options = [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
+    slips = [word.partition("=")[0] for word in words if word.startswith("--")]
+    alike = [found for word in slips for found in get_close_matches(word, options, 1, 0.6)]
+    return f"; did you mean {', '.join(alike)}?" if alike else ""
+
+
+def _build_parser(chosen: str) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser, ModuleType | None]:
+    """The parser, with the chosen subcommand's arguments only, and that subcommand's own parser and module."""
     parser = argparse.ArgumentParser("samlite", description="Find things by name in images and camera streams.")
     parser.add_argument("--version", action="version", version=f"samlite_ros {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    module = None
+    of_chosen, module = parser, None
     for name, command in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=command.help)
         if name == chosen:
             module = importlib.import_module(command.module)
             module.add_parser(subparser)
-    return parser, module
+            of_chosen = subparser
+    return parser, of_chosen, module
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ standard input; every other one is a phrase, or several with commas between, unl
 suffix, or a slash), which is an error. --phrase takes any phrase. Exit status: 0 = all images were read, 1 = not all,
 or the model could not be loaded, 2 = wrong usage."""
 
+DEMO_KNOWS = "model demo knows rendered balls, boxes, cones and cylinders, and no photographs; others: --model"
+
 MAX_NAME_BYTES = 80
 """Of an image's name and of a phrase in the names of pictures; file systems take 255 in all."""
 
@@ -82,6 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{path}: {count} pictures written to {arguments.out}", file=sys.stderr)
     if arguments.json:
         print(json.dumps(entries))
+    if entries and arguments.model == "demo":
+        print(f"samlite segment: {DEMO_KNOWS}", file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -114,9 +114,12 @@ class StreamReport:
             self._hold_up = "nobody subscribes to a result or to the statuses of queries"
         well = "no queries" if not facts.active else "idle: nobody subscribes to a result" if idle else "answering"
         if facts.state == "active":
-            self._console.change(name, state, oddity or "images come as they should", warn=bool(oddity))
-            if change := self._input.follow_publishers(losing=state == LOST):
-                self._console.note(change)
+            change = self._input.follow_publishers(losing=state == LOST)
+            if change:
+                self._console.note(f"{name}: {self._losses.line}; {change}" if state == LOST else f"{name}: {change}")
+                self._losses.settle()  # what is lost from now on is another matter
+            else:
+                self._console.change(name, state, oddity or "images come as they should", warn=bool(oddity))
         if failure:
             self._hold_up = failure
             return ERROR, failure
@@ -185,7 +188,12 @@ class Losses:
     def __init__(self) -> None:
         self._received, self._lost, self._surely_lost = 0, 0, 0
         self._until_s = 0.0
-        self._line = ""
+        self.line = ""
+        """What was lost at the last look that lost many, in words."""
+
+    def settle(self) -> None:
+        """Something was done about it."""
+        self._until_s = 0.0
 
     def update(self, received: int, lost: int, surely_lost: int) -> str:
         """Look at the counts.
@@ -206,6 +214,6 @@ class Losses:
                 if told
                 else "are missing by their stamps: lost on the way, or left out by the camera"
             )
-            self._line = f"{gone} of {came + gone} images {what}"
+            self.line = f"{gone} of {came + gone} images {what}"
             self._until_s = time.monotonic() + LOSSES_TOLD_S
-        return self._line if time.monotonic() < self._until_s else ""
+        return self.line if time.monotonic() < self._until_s else ""

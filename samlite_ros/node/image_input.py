@@ -105,7 +105,7 @@ class ImageInput:
             return ""
         if losing and offered and not self._is_reliable():
             self._subscribe_again(ReliabilityPolicy.RELIABLE)
-            return f"{self.topic}: images were lost, lost parts are asked for again from now on (reliable)"
+            return f"{self.topic}: lost parts are asked for again from now on (reliable)"
         if peers and not offered and self._is_reliable():
             self._subscribe_again(ReliabilityPolicy.BEST_EFFORT)
             return f"{self.topic}: a publisher offers best effort only, so do we"

@@ -20,6 +20,8 @@ def main(args: list[str] | None = None, segmenter_factory: Callable[..., Any] | 
         1 where a parameter is wrong.
     """
     signals = EarlySignals()
+    sys.stderr.write("samlite_node: starts\n")  # ROS, which tells more, takes a while to come
+    sys.stderr.flush()
     from samlite_ros.node.run import run  # after it, for this takes a while
     from samlite_ros.segmenter.load import load_segmenter
 

@@ -107,8 +107,8 @@ def download_checkpoint(name: str) -> Path:
         raise ModelLoadError(f"{name!r} is neither a folder here nor on the hub: use {RIGHT_NAMES}") from error
     except LocalEntryNotFoundError as error:
         raise ModelLoadError(
-            f"{name!r} is not on this machine, and the hub cannot be reached: connect, or copy the checkpoint's folder"
-            f" here and give its path; `samlite download {name}` fetches it ahead of time"
+            f"{name!r} is not on this machine, and the hub cannot be reached: connect this machine, or run"
+            f" `samlite download {name}` on one that is connected, and copy the folder that it names here"
         ) from error
     except (HTTPError, OSError) as error:
         raise ModelLoadError(f"downloading {name!r} failed: {_one_line(error)}") from error

@@ -45,6 +45,14 @@ def test_no_such_command(words, capsys):
     assert "COMMAND" in capsys.readouterr().err
 
 
+def test_a_slip_is_answered_by_its_own_command(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["segment", "photo.jpg", "red ball", "--modle", "demo"])
+    told = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert "usage: samlite segment" in told and "--modle demo; did you mean --model?" in told
+
+
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_command_explains_itself(name, capsys):
     with pytest.raises(SystemExit) as caught:

@@ -109,7 +109,7 @@ def test_damaged_images_are_named_and_the_others_done(network, images, tmp_path,
     captured = capsys.readouterr()
     assert [e["image"] for e in json.loads(captured.out)] == [str(images[0])]
     lines = captured.err.splitlines()
-    assert len(lines) == 2
+    assert len(lines) == 3 and segment.DEMO_KNOWS in lines[2]
     assert str(broken) in lines[0]
     assert str(empty) in lines[1]
 

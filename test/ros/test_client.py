@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
@@ -16,6 +16,9 @@ from rclpy.executors import SingleThreadedExecutor
 
 from samlite_ros.client import PlannerClient, Verdict, result_of, things_of
 from samlite_ros.msg import QueryStatus
+
+ROOT = Path(__file__).resolve().parents[2]
+ASKED = "asked; the first searches may take a while\n"
 
 AT_ONCE = {"propagate": False, "found_after": 1, "not_found_after": 1}
 TIMEOUT_S = 60.0
@@ -252,27 +255,42 @@ def test_waiting_ends_where_ros_is_shut_down():
         planner.close()
 
 
-def test_the_example_says_what_it_finds_and_ends_cleanly():
+@contextmanager
+def example():
+    """examples/ask.py as a process."""
     # What a shell runs in the background inherits that interrupts are ignored.
     heeding = "import runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    run = f"{heeding}runpy.run_path(sys.argv[1])"
-    command = [sys.executable, "-c", run, str(Path(__file__).parents[2] / "examples/ask.py")]
-    with graph(parameters=AT_ONCE) as (client, _), closing(Camera(client, "gray")) as camera:
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        program = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        try:
-            client.wait_until_active("target")
-            client.wait_for_status("target", outcome=QueryStatus.NOT_FOUND)
-            camera.colors = ("red",)
-            client.wait_for_status("target", outcome=QueryStatus.FOUND)
-            program.send_signal(signal.SIGINT)
-            said, logged = program.communicate(timeout=20)
-        finally:
-            program.kill()
+    command = [sys.executable, "-c", f"{heeding}runpy.run_path(sys.argv[1])", str(ROOT / "examples/ask.py")]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    program = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield program
+    finally:
+        program.kill()
+
+
+def test_the_example_says_what_it_finds_and_ends_cleanly():
+    with graph(parameters=AT_ONCE) as (client, _), closing(Camera(client, "gray")) as camera, example() as program:
+        client.wait_until_active("target")
+        client.wait_for_status("target", outcome=QueryStatus.NOT_FOUND)
+        camera.colors = ("red",)
+        client.wait_for_status("target", outcome=QueryStatus.FOUND)
+        program.send_signal(signal.SIGINT)
+        said, logged = program.communicate(timeout=20)
         assert program.returncode == 0, logged
-        assert said.startswith("red ball: NOT_FOUND\nno red ball in this image: NOT_FOUND, presence 0.10\n"), said
+        assert said.startswith(f"{ASKED}red ball: NOT_FOUND\nno red ball in this image, presence 0.10\n"), said
         assert "Traceback" not in logged
         client.wait_for_status("target", state=QueryStatus.REMOVED)
+
+
+def test_the_example_says_that_the_node_is_gone():
+    with graph(parameters=AT_ONCE) as (client, node), closing(Camera(client, "red")), example() as program:
+        client.wait_for_status("target", outcome=QueryStatus.FOUND)
+        node.process.kill()
+        last = next(line for line in program.stdout if line.startswith("no answer"))
+        assert last.startswith("no answer for 5 s: UNKNOWN: no"), last  # "thing was heard of the node", "node is there"
+        program.send_signal(signal.SIGINT)
+        assert program.wait(20) == 0
 
 
 def test_an_executor_of_the_caller_s_is_the_one_that_spins(session):

@@ -177,7 +177,9 @@ def test_lost_images_are_counted_told_and_asked_for_again(given, ends):
         client.wait_for_diagnostic("camera", lambda _, values: values["reliability"] == ends)
         answers = client.listen_to_outputs("segmentation")["segmentation"]
         client.stream_until(scene("red"), lambda: answers and answers[-1].instances, "answer")
-        assert node.log().count("are missing by their stamps") == 1
+        told = [line for line in node.log().splitlines() if "are missing by their stamps" in line]
+        assert len(told) == 1 and ("[WARN]" in told[0]) == bool(given), told
+        assert ("lost parts are asked for again from now on" in told[0]) == (not given)
 
 
 def test_a_bag_that_loops_is_answered_again_at_once():

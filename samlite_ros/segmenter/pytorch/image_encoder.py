@@ -321,7 +321,7 @@ def rotation_of(layer: Any) -> Rotation:
         cos, sin = (table[0] for table in layer.rotary_emb(layer.position_ids, layer.position_ids))
     else:  # transformers before 5.20
         cos, sin = layer.rotary_emb()
-    return cos[:, None, ::2], sin[:, None, ::2]  # each number stands there twice
+    return cos[:, None, ::2].float(), sin[:, None, ::2].float()  # each number stands there twice
 
 
 def _padding(layer: Any, tables: Rotation, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -55,7 +55,7 @@ class FrameImages:
 
     def __init__(self, rgb: NDArray[np.uint8]) -> None:
         self.rgb = rgb
-        self._levels = [rgb]
+        self._levels = [_several_pixels(rgb)]
 
     @cached_property
     def gray(self) -> NDArray[np.uint8]:
@@ -76,7 +76,8 @@ class FrameImages:
         while len(self._levels) <= times:
             last = self._levels[-1]
             size = max(last.shape[1] // 2, 1), max(last.shape[0] // 2, 1)
-            self._levels.append(np.asarray(cv2.resize(last, size, interpolation=cv2.INTER_AREA), np.uint8))
+            half = np.asarray(cv2.resize(last, size, interpolation=cv2.INTER_AREA), np.uint8)
+            self._levels.append(_several_pixels(half))
         return self._levels[times]
 
     def shrunk(self, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -84,7 +85,7 @@ class FrameImages:
         h, w = size
         if (self.size[0] // 2, self.size[1] // 2) == size:
             return self.halved(1)
-        return np.asarray(cv2.resize(self.rgb, (w, h), interpolation=cv2.INTER_AREA), np.uint8)
+        return np.asarray(cv2.resize(self._levels[0], (w, h), interpolation=cv2.INTER_AREA), np.uint8)
 
     def cut(self, window: Window, cells: int) -> NDArray[np.uint8]:
         """The window as (cells, cells, 3); black outside the image."""
@@ -103,3 +104,8 @@ class FrameImages:
         own = places if times == 0 else (places + np.float32(0.5)) / shrink - np.float32(0.5)
         found = cv2.remap(self.halved(times), own, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(found, np.uint8)
+
+
+def _several_pixels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The image; a single pixel, which OpenCV before 4.6 takes for three rows, as four."""
+    return image if image.shape[:2] != (1, 1) else np.tile(image, (2, 2, 1))
