@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
 from samlite_ros.client import PlannerClient
+from samlite_ros.demo.circumstances import CameraCounts, Traffic, read_counts, traffic_between
 from samlite_ros.demo.scene_camera import QOS_SCENE, SceneDescription
 from samlite_ros.errors import SamliteError
 from samlite_ros.messages.fill import stamp_ns
@@ -60,6 +62,8 @@ class Observer:
         self._node.create_subscription(String, "/scene_camera/scene", self._on_scene, QOS_SCENE)
         self._published_ns: dict[int, int] = {}  # by stamp [ns]
         self._node.create_subscription(String, "/scene_camera/published", self._on_published, 100)
+        self._counts: CameraCounts | None = None
+        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         planner.on_answer(self._on_answer)
 
     def wait_for_scene(self, timeout_s: float) -> None:
@@ -75,6 +79,26 @@ class Observer:
         """From publishing the frame to the arrival of its answer [s], of those whose publishing was heard of."""
         stamped = [(a.arrived_ns, self._published_ns.get(stamp_ns(a.message.header.stamp))) for a in arrivals]
         return [(arrived - published) / 1e9 for arrived, published in stamped if published is not None]
+
+    def next_counts(self, timeout_s: float) -> CameraCounts:
+        """Spin until the node has told again how many frames reached it; it does once a second.
+
+        Raises:
+            SamliteError: It did not within the time.
+        """
+        self._counts = None
+        if not self.planner.spin_until(lambda: self._counts, timeout_s) or self._counts is None:
+            raise SamliteError(f"waited {timeout_s:.0f} s for the node's diagnostics, in vain")
+        return self._counts
+
+    def traffic(self, before: CameraCounts, after: CameraCounts, rate_hz: float) -> Traffic:
+        """What became of the camera's frames meanwhile.
+
+        Args:
+            before, after: What the node told.
+            rate_hz: The camera's [Hz].
+        """
+        return traffic_between(before, after, self._published_ns.values(), rate_hz)
 
     def measure_way(self, count: int, timeout_s: float) -> Way:
         """Take part as the node does: hear images, and have short messages sent back, some of each.
@@ -125,6 +149,9 @@ class Observer:
     def _on_published(self, message: String) -> None:
         stamp, published = message.data.split()
         self._published_ns[int(stamp)] = int(published)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        self._counts = read_counts(message) or self._counts
 
     def _now_ns(self) -> int:
         return int(self._node.get_clock().now().nanoseconds)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from samlite_ros.demo.observer import Arrival
-from samlite_ros.demo.run import DemoResult
+from samlite_ros.demo.run import DemoResult, bar_interval_s
 from samlite_ros.messages.fill import stamp_ns
 from samlite_ros.messages.read import read_segmentation
 from samlite_ros.pixels.overlay import draw_overlay
@@ -58,23 +60,49 @@ def to_figures(result: DemoResult) -> dict[str, object]:
         "absent_outcome": "FOUND" if absent.found else "NOT_FOUND",
         "absent_presence": round(absent.presence, 4),
         "absent_seconds": round(absent.seconds, 2),
+        "asked_for_pictures": {p: "FOUND" if found else "NOT_FOUND" for p, found in result.gallery.found.items()},
+        "frames": {**asdict(result.traffic), "lost_on_the_way": result.traffic.lost},
+        "machine": {
+            "cores": result.load.cores,
+            "load_at_start": round(result.load.start, 1),
+            "load_at_end": round(result.load.end, 1),
+            "busy": result.load.is_busy,
+        },
     }
 
 
-def to_table(figures: dict[str, object]) -> str:
+_BUSY = "\n  busy             more wants to run than there are cores: answers come later and fewer than on a quiet one"
+_TABLE = """
+  camera           {size} at {camera_hz:g} Hz, rendered scene {scene}, network {model}
+  asked            {phrase!r}
+  answered         {answered_frames} frames, {answered_hz} a second
+  latency          {latency_ms[p50]} ms (p95 {latency_ms[p95]} ms) from publishing a frame to its answer
+  of it, messages  {way_ms[there]} ms an image on its way there, {way_ms[back]} ms a short message back
+  knowledge        {knowledge_age_ms_p50} ms old in the median: the image that the network saw
+  masks            mean IoU {mean_iou:.3f} of those matched; recall {recall:.3f}, precision {precision:.3f}
+  frames           {frames[due]} due, {frames[published]} published, {frames[lost_on_the_way]} lost on the way, \
+{frames[received]} reached the node, {frames[answered]} answered
+  machine          {machine[cores]} cores, load {machine[load_at_start]} before, {machine[load_at_end]} after{busy}
+  asked            {absent_phrase!r}, which is not there
+  outcome          {absent_outcome} after {absent_seconds} s, presence {absent_presence}
+  for pictures     asked {asked} at once; {absent}
+  old in pictures  how long ago the network itself saw a thing, whose mask is carried from there on"""
+
+
+def to_table(figures: Mapping[str, Any]) -> str:
     """The figures for people."""
-    latency, way = figures["latency_ms"], figures["way_ms"]
-    return (
-        "\n  camera           {size} at {camera_hz:g} Hz, rendered scene {scene}, network {model}\n"
-        "  asked            {phrase!r}\n"
-        "  answered         {answered_frames} frames, {answered_hz} a second\n"
-        f"  latency          {latency['p50']} ms (p95 {latency['p95']} ms) from publishing a frame to its answer\n"  # type: ignore[index]
-        f"  of it, messages  {way['there']} ms an image on its way there, {way['back']} ms a short message back\n"  # type: ignore[index]
-        "  knowledge        {knowledge_age_ms_p50} ms old in the median: the image that the network saw\n"
-        "  masks            mean IoU {mean_iou:.3f} of those matched; recall {recall:.3f}, precision {precision:.3f}\n"
-        "  asked            {absent_phrase!r}, which is not there\n"
-        "  outcome          {absent_outcome} after {absent_seconds} s, presence {absent_presence}"
-    ).format(**figures)
+    outcomes: Mapping[str, str] = figures["asked_for_pictures"]
+    absent = [phrase for phrase, outcome in outcomes.items() if outcome != "FOUND"]
+    return _TABLE.format(
+        **figures,
+        busy=_BUSY if figures["machine"]["busy"] else "",
+        asked=_listed(outcomes),
+        absent=f"not seen in them: {_listed(absent)}" if absent else "all were seen",
+    )
+
+
+def _listed(phrases: Iterable[str]) -> str:
+    return ", ".join(map(repr, phrases))
 
 
 def _age_ms(answer: Arrival) -> float:
@@ -98,17 +126,20 @@ def _overlays(result: DemoResult, answers: Sequence[Arrival]) -> Iterator[Image]
 
 def _write_sheet(result: DemoResult, folder: Path) -> str:
     """Frames of the gallery side by side."""
-    chosen = np.linspace(0, len(result.gallery) - 1, SHEET_ROWS * SHEET_COLUMNS).astype(int)
-    images = list(_overlays(result, [result.gallery[i] for i in chosen]))
+    answers = result.gallery.answers
+    chosen = np.linspace(0, len(answers) - 1, SHEET_ROWS * SHEET_COLUMNS).astype(int)
+    images = list(_overlays(result, [answers[i] for i in chosen]))
     rows = [np.hstack(images[i : i + SHEET_COLUMNS]) for i in range(0, len(images), SHEET_COLUMNS)]
     cv2.imwrite(str(folder / "overlay.png"), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
     return "overlay.png"
 
 
 def _write_video(result: DemoResult, folder: Path) -> str:
-    size = (result.scene.width, result.scene.height)
-    writer = cv2.VideoWriter(str(folder / "demo.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), _rate_hz(result.gallery), size)  # type: ignore[attr-defined]
-    for image in tqdm(_overlays(result, result.gallery), "video", len(result.gallery), unit=" frames"):
+    answers, size = result.gallery.answers, (result.scene.width, result.scene.height)
+    codec = cv2.VideoWriter_fourcc(*"mp4v")  # type: ignore[attr-defined]
+    writer = cv2.VideoWriter(str(folder / "demo.mp4"), codec, _rate_hz(answers), size)
+    overlays = _overlays(result, answers)
+    for image in tqdm(overlays, "video", len(answers), unit=" frames", mininterval=bar_interval_s()):
         writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     writer.release()
     return "demo.mp4"

@@ -6,6 +6,7 @@ samlite demo --out demo_out
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from samlite_ros.client import PlannerClient, QueryOutcome, Verdict
+from samlite_ros.client import PlannerClient, QueryOutcome, Verdict, things_of
+from samlite_ros.demo.circumstances import MachineLoad, Traffic, load_average
 from samlite_ros.demo.observer import Arrival, Observer, Way
 from samlite_ros.demo.phrases import choose_phrases, visible_phrases
 from samlite_ros.demo.scene_camera import SceneDescription
@@ -71,6 +73,19 @@ class Absent:
 
 
 @dataclass(frozen=True)
+class Gallery:
+    """Several phrases at once.
+
+    Args:
+        found: Whether any of the answers holds what it names, by phrase.
+        answers: To all of them.
+    """
+
+    found: dict[str, bool]
+    answers: list[Arrival]
+
+
+@dataclass(frozen=True)
 class DemoResult:
     """What was seen.
 
@@ -83,7 +98,9 @@ class DemoResult:
         scores: Over all answers.
         rate_hz: Answers a second [Hz].
         absent: The other phrase.
-        gallery: Answers to several phrases at once.
+        traffic: What became of the camera's frames while it was measured.
+        load: How busy the machine was.
+        gallery: What became of several phrases that were asked for at once, for the pictures.
     """
 
     scene: SceneDescription
@@ -94,7 +111,9 @@ class DemoResult:
     scores: DetectionCounts
     rate_hz: float
     absent: Absent
-    gallery: list[Arrival]
+    traffic: Traffic
+    load: MachineLoad
+    gallery: Gallery
 
     @property
     def latencies_ms(self) -> tuple[float, float]:
@@ -112,20 +131,38 @@ def run_demo(options: DemoOptions) -> DemoResult:
     options.out.mkdir(parents=True, exist_ok=True)
     sequence = options.scene.sequence()
     phrase, absent_phrase = choose_phrases(sequence)
+    load_before = load_average()
+    _tell(f"starting a camera and the node, whose logs are in {options.out}")
     with _graph() as observer, running(*_camera(options)), running(*_node(options)):
         observer.wait_for_scene(START_TIMEOUT_S)
+        _tell(f"asking for {phrase!r}")
         observer.planner.ask(phrase)
         _verdict(observer, phrase, START_TIMEOUT_S)
+        before = observer.next_counts(ANSWER_TIMEOUT_S)
         answers, rate_hz = _measure(observer, options.seconds)
+        after, load = observer.next_counts(ANSWER_TIMEOUT_S), MachineLoad.since(load_before)
         latencies_s = observer.latencies_s(answers)
+        _tell("timing what messages take")
         way = observer.measure_way(WAY_MESSAGES, ANSWER_TIMEOUT_S)
+        traffic = observer.traffic(before, after, options.scene.rate)
+        _tell(f"asking for {absent_phrase!r}, which is not there")
         absent = _ask_absent(observer, absent_phrase)
         gallery = _ask_many(observer, visible_phrases(sequence, GALLERY))
         scene = observer.scene
     if scene is None or not latencies_s:
         raise SamliteError(f"no frame was answered in {options.seconds} s; the logs are in {options.out}")
     scores = _score(scene, phrase, answers)
-    return DemoResult(scene, phrase, answers, latencies_s, way, scores, rate_hz, absent, gallery)
+    return DemoResult(scene, phrase, answers, latencies_s, way, scores, rate_hz, absent, traffic, load, gallery)
+
+
+def bar_interval_s() -> float:
+    """How often a bar of progress is drawn [s]: each time is a line where there is no terminal."""
+    return 0.1 if sys.stderr.isatty() else 5.0
+
+
+def _tell(text: str) -> None:
+    """Where bars go, too."""
+    tqdm.write(f"{text} ...", file=sys.stderr)
 
 
 @contextmanager
@@ -171,7 +208,8 @@ def _measure(observer: Observer, seconds: float) -> tuple[list[Arrival], float]:
     """Collect the answers of some seconds; returns them and their rate [Hz]."""
     observer.arrivals.clear()
     start_s = time.monotonic()
-    with tqdm(total=seconds, unit="s", desc="watching", bar_format="{desc} {bar} {n:.0f}/{total:.0f} s") as bar:
+    bar_format = "{desc} {bar} {n:.0f}/{total:.0f} s"
+    with tqdm(total=seconds, desc="watching", bar_format=bar_format, mininterval=bar_interval_s()) as bar:
         while (elapsed_s := time.monotonic() - start_s) < seconds:
             observer.planner.spin_until(lambda: False, min(seconds - elapsed_s, 0.1))
             bar.update(min(elapsed_s, seconds) - bar.n)
@@ -187,18 +225,21 @@ def _ask_absent(observer: Observer, phrase: str) -> Absent:
     return Absent(phrase, outcome.verdict is Verdict.FOUND, outcome.presence, time.monotonic() - start_s)
 
 
-def _ask_many(observer: Observer, phrases: Sequence[str]) -> list[Arrival]:
+def _ask_many(observer: Observer, phrases: Sequence[str]) -> Gallery:
+    _tell(f"asking for {', '.join(map(repr, phrases))} at once, for the pictures")
     for phrase in phrases:
         observer.planner.ask(phrase)
     for phrase in phrases:
         _verdict(observer, phrase, ANSWER_TIMEOUT_S)
-    return _measure(observer, GALLERY_S)[0]
+    answers = _measure(observer, GALLERY_S)[0]
+    found = {phrase: any(things_of(answer.message, phrase) for answer in answers) for phrase in phrases}
+    return Gallery(found, answers)
 
 
 def _score(scene: SceneDescription, phrase: str, answers: list[Arrival]) -> DetectionCounts:
     sequence = scene.sequence()
     scores = []
-    for answer in tqdm(answers, desc="scoring", unit=" frames"):
+    for answer in tqdm(answers, desc="scoring", unit=" frames", mininterval=bar_interval_s()):
         truth = sequence[scene.index_of(stamp_ns(answer.message.header.stamp))]
         instances = answer.message.instances
         scores.append(score_frame(truth, phrase, [read_mask(i) for i in instances], [i.confidence for i in instances]))
