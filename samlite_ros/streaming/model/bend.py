@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -106,20 +107,27 @@ def fit_bend(
 def _affine(
     then: NDArray[np.float32], now: NDArray[np.float32], unit_px: float, tuning: ShapeTuning
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Affine motion (2, 3) of points, a similarity where they are few, a shift where they are fewer; who agrees."""
-    count = len(then)
-    if count >= tuning.least_similar:
-        fit = cv2.estimateAffine2D if count >= tuning.least_affine else cv2.estimateAffinePartial2D
-        limit = tuning.inlier_px * unit_px
+    """Affine motion (2, 3) of points, a similarity where they are few or would be squeezed, a shift where they are
+    fewer; who agrees."""
+    count, limit = len(then), tuning.inlier_px * unit_px
+    fits = ((tuning.least_affine, cv2.estimateAffine2D), (tuning.least_similar, cv2.estimateAffinePartial2D))
+    for least, fit in fits:
+        if count < least:
+            continue
         matrix, inliers = fit(then, now, method=cv2.RANSAC, ransacReprojThreshold=limit, maxIters=500)
-        if matrix is not None:
-            area = abs(float(np.linalg.det(matrix[:, :2])))
-            if tuning.least_scale < area < tuning.most_scale:
-                return np.asarray(matrix, np.float32), np.asarray(inliers[:, 0] > 0)
+        if matrix is not None and _is_believed(matrix[:, :2], tuning):
+            return np.asarray(matrix, np.float32), np.asarray(inliers[:, 0] > 0)
     shift = np.eye(2, 3, dtype=np.float32)
     if count:
         shift[:, 2] = np.median(now - then, 0)
     return shift, np.zeros(count, bool)
+
+
+def _is_believed(matrix: NDArray[Any], tuning: ShapeTuning) -> bool:
+    """Whether a thing may turn and come nearer so, (2, 2): it is neither mirrored nor squeezed to a sliver."""
+    long, short = np.linalg.svd(matrix, compute_uv=False)
+    area = float(np.linalg.det(matrix))
+    return bool(tuning.least_scale < area < tuning.most_scale and long < tuning.most_stretch * short)
 
 
 def _behind(

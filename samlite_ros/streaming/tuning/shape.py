@@ -32,6 +32,7 @@ class ShapeTuning(TuningGroup):
         inlier_px: A point agrees with an affine motion that takes it so near [ref px]. Up: bends pass as rigid.
         least_affine, least_similar: Points from which an affine motion is fitted, and a similarity.
         least_scale, most_scale: Change of area of a motion that is believed.
+        most_stretch: ... and how much longer it may make one direction than the other; else a similarity is fitted.
         inner_px, most_inner: Points tell a motion only so far inside the border [ref px], for those nearer move with
             what is behind; at most so much of the root of the area.
         bend_reach: Range of one point's bend, as a share of the root of the object's area. Up: stiffer.
@@ -102,6 +103,7 @@ class ShapeTuning(TuningGroup):
     least_similar: int = bounded(5, 2)
     least_scale: float = bounded(0.3, 0.001, 1)
     most_scale: float = bounded(3.0, 1, 1000)
+    most_stretch: float = bounded(2.0, 1, 1000)
     inner_px: float = bounded(3.0, 0, 100)
     most_inner: float = bounded(0.05, 0, 1)
     bend_reach: float = bounded(0.12, 0.001, 100)

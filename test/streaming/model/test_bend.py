@@ -1,6 +1,7 @@
 """Motion of a thing from its points."""
 
 import numpy as np
+import pytest
 
 from samlite_ros.streaming.model.bend import camera_motion, fit_bend
 from samlite_ros.streaming.tuning import ShapeTuning
@@ -20,6 +21,15 @@ def test_an_affine_motion_is_found_in_spite_of_wrong_points():
     bend = fit_bend(then, now, 100.0**2, 1.0, TUNING)
     assert np.abs(bend.then(now[1:9]) - then[1:9]).max() < 0.5
     assert 0.85 < bend.agreeing < 0.95
+
+
+@pytest.mark.parametrize("along_x, along_y", [(0.35, 1.9), (-1.0, 1.0)], ids=["a sliver", "mirrored"])
+def test_nothing_becomes_a_sliver_or_its_mirror_image(along_x, along_y):
+    then = cloud()
+    now = ((then - 100) * np.array([along_x, along_y]) + 120).astype(np.float32)
+    forth = fit_bend(then, now, 100.0**2, 1.0, TUNING).forth[:, :2]
+    long, short = np.linalg.svd(forth, compute_uv=False)
+    assert np.linalg.det(forth) > 0 and long < 1.01 * short
 
 
 def test_a_bend_is_followed():
