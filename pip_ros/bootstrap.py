@@ -89,6 +89,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def make(env: Environment) -> None:
     """Bring the environment up to date."""
+    check_finished(env)  # again: another make may have finished it meanwhile
     packages = requirements(env)
     step(env, 1, "environment", origin(env), lambda: make_venv(env))
     step(env, 2, "Python packages", [*packages, *digests([CONSTRAINTS.name])], lambda: install_packages(env, packages))

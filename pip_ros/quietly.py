@@ -50,9 +50,9 @@ def run_quietly(
                 line = ""
             if line is None:
                 break
+            file.write(line)
+            file.flush()
             if line.strip():
-                file.write(line)
-                file.flush()
                 last.append(line.rstrip())
             if re.search(show, line):
                 _say(line)

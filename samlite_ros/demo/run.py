@@ -30,6 +30,8 @@ from samlite_ros.node.processes import private_graph, running
 
 START_TIMEOUT_S = 120.0
 ANSWER_TIMEOUT_S = 20.0
+TOLD_EVERY_S = 10.0
+"""So often it is told what is waited for."""
 GALLERY = 5
 """So many of the scene's things are asked for in the end, all at once, for the pictures."""
 GALLERY_S = 6.0
@@ -193,15 +195,20 @@ def _node(options: DemoOptions) -> tuple[str, list[str], Path]:
 
 
 def _verdict(observer: Observer, phrase: str, timeout_s: float) -> QueryOutcome:
-    """What became of a phrase that was asked for.
+    """What became of a phrase that was asked for; while that is not known, tells now and then what it waits for.
 
     Raises:
         SamliteError: That was not known within the time, or it was refused.
     """
-    outcome = observer.planner.wait_for_outcome(phrase, timeout_s)
-    if outcome.verdict not in (Verdict.FOUND, Verdict.NOT_FOUND):
-        raise SamliteError(f"waited {timeout_s:.0f} s for a verdict on {phrase!r}, in vain: {outcome}")
-    return outcome
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        left_s = max(deadline_s - time.monotonic(), 0.0)
+        outcome = observer.planner.wait_for_outcome(phrase, min(left_s, TOLD_EVERY_S))
+        if outcome.verdict in (Verdict.FOUND, Verdict.NOT_FOUND):
+            return outcome
+        if outcome.verdict is not Verdict.UNKNOWN or left_s <= TOLD_EVERY_S:
+            raise SamliteError(f"waited {timeout_s:.0f} s for a verdict on {phrase!r}, in vain: {outcome}")
+        _tell(f"waiting for an answer to {phrase!r}: {outcome.reason or 'the node is busy with it'}")
 
 
 def _measure(observer: Observer, seconds: float) -> tuple[list[Arrival], float]:

@@ -1,13 +1,17 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
+from samlite_ros.client import QueryOutcome, Verdict
+from samlite_ros.demo import run
 from samlite_ros.demo.phrases import choose_phrases, visible_phrases
 from samlite_ros.demo.scene_camera import DEFAULTS
 from samlite_ros.demo.score import score_frame
+from samlite_ros.errors import SamliteError
 from samlite_ros.evaluation.measures.detection import DetectionCounts, pooled
 from samlite_ros.pixels.masks import mask_from_array
 from samlite_ros.scenes import Sequence, SequenceOptions, matches
@@ -71,3 +75,14 @@ def test_the_gallery_names_things_of_the_scene(sequence):
     phrases = visible_phrases(sequence, 4)
     assert len(set(phrases)) == len(phrases) == 4
     assert all(any(matches(phrase, thing) for thing in sequence[0].objects) for phrase in phrases)
+
+
+def test_while_an_answer_is_waited_for_it_tells_why(monkeypatch, capsys):
+    unknown = QueryOutcome(Verdict.UNKNOWN, "the model is being loaded", float("nan"), 0, "", 65535)
+    outcomes = iter([unknown, unknown, replace(unknown, verdict=Verdict.FOUND)])
+    planner = SimpleNamespace(wait_for_outcome=lambda phrase, timeout_s: next(outcomes))
+    assert run._verdict(SimpleNamespace(planner=planner), "red ball", 60.0).verdict is Verdict.FOUND
+    assert capsys.readouterr().err.count("waiting for an answer to 'red ball': the model is being loaded") == 2
+    outcomes = iter([unknown])
+    with pytest.raises(SamliteError, match="in vain"):
+        run._verdict(SimpleNamespace(planner=planner), "red ball", run.TOLD_EVERY_S)

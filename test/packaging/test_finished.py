@@ -51,6 +51,13 @@ def test_by_another_python_it_is_left_alone_and_both_are_named(env, attribute, v
     assert sorted(env.venv.rglob("*")) == before
 
 
+def test_one_that_another_make_finished_meanwhile_is_left_alone(env: Environment, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "base_prefix", "/other")
+    monkeypatch.setattr(bootstrap, "make_venv", lambda env: pytest.fail("cleared"))
+    with pytest.raises(BootstrapError, match="was made with"):
+        bootstrap.make(env)
+
+
 def test_once_moved_it_is_left_alone(env: Environment, tmp_path: Path) -> None:
     moved = Environment(tmp_path / ".venv", "jazzy")
     env.venv.rename(moved.venv)
