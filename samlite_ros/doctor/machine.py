@@ -40,17 +40,19 @@ def check_shared_memory(folder: Path = SHARED_MEMORY) -> list[Finding]:
     if stale:
         size = sum(path.stat().st_size for path in stale) / MIB
         what = f"{len(stale)} segments of Fast DDS ({size:.1f} MiB) belong to no process any more"
-        findings.append(
-            warn("shared memory", what, f"harmless but for the room: `fastdds shm clean`, or rm {stale[0]} ...")
-        )
+        advice = f"they only take room: `fastdds shm clean` while no ROS node runs, or rm {stale[0]} ..."
+        findings.append(warn("shared memory", what, advice))
     return findings
 
 
 def stale_segments(folder: Path = SHARED_MEMORY) -> Iterator[Path]:
-    """Fast DDS's segments whose process has ended: nobody holds the lock beside them any more."""
+    """Fast DDS's segments whose process has ended: nobody holds the lock beside them any more.
+
+    Ports are none of them: whoever starts next takes them over, and others may still write to them.
+    """
     for lock in sorted(folder.glob("fastrtps_*_el")) + sorted(folder.glob("fastdds_*_el")):
         segment = lock.with_name(lock.name.removesuffix("_el"))
-        if segment.exists() and not _is_held(lock):
+        if "_port" not in segment.name and segment.exists() and not _is_held(lock):
             yield segment
 
 

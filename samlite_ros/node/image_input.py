@@ -17,7 +17,8 @@ from samlite_ros.streaming.stamps import IMPOSSIBLE_NS
 
 REMEDY = (
     "on one machine with Fast DDS give camera and node config/fastdds.xml; else ask for reliable delivery "
-    "(reliability:=reliable), or for compressed images (image_transport:=compressed)"
+    "(reliability:=reliable), or for compressed images (image_transport:=compressed); where a node was killed "
+    "(kill -9) before, restart the camera"
 )
 NAMES_SHOWN = 3
 """So many topics are named at most where nobody publishes ours."""

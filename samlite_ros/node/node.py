@@ -6,6 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 
 from samlite_ros.errors import ParameterError, PhraseTooLongError
-from samlite_ros.foreign.words import quoted
+from samlite_ros.foreign.words import one_line, quoted
 from samlite_ros.live.failure_log import FailureLog, described
 from samlite_ros.live.memory import settle_memory
 from samlite_ros.live.network_worker import NetworkWorker
@@ -29,6 +30,7 @@ from samlite_ros.messages.read import read_frame
 from samlite_ros.network.host import NetworkHost
 from samlite_ros.network.place import NetworkPlace
 from samlite_ros.node.bond import Bond
+from samlite_ros.node.codec_noise import CODEC_NOISE
 from samlite_ros.node.console import Console, last_line
 from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
 from samlite_ros.node.diagnostics import Report
@@ -111,7 +113,7 @@ class SamliteNode(LifecycleNode):
         self._create_topics()
         for line in unknown_parameters(self):
             self.get_logger().warning(line)
-        Transitions(self, self._prepare, lambda line: self._refusal_log.tell(line, line))
+        Transitions(self, self._prepare, self._refusal_log.tell)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._apply_parameters()
 
@@ -236,7 +238,12 @@ class SamliteNode(LifecycleNode):
     def _decoder(self, camera: str) -> Callable[[Any, int], Frame]:
         """On a stream's thread; the parameters are those of the moment."""
         fallback = CvBridgeFallback()
-        return lambda message, at_ns: read_frame(message, at_ns, camera, fallback, self._values.max_image_pixels)
+
+        def decode(message: Any, at_ns: int) -> Frame:
+            with CODEC_NOISE.silenced() if self._values.image_transport == "compressed" else nullcontext():
+                return read_frame(message, at_ns, camera, fallback, self._values.max_image_pixels)
+
+        return decode
 
     def _on_image(self, stream: StreamWorker, message: Any, header_ns: int) -> None:
         """Hand an image on; where its driver sets no stamp, the time of its arrival stands in for it."""
@@ -289,7 +296,6 @@ class SamliteNode(LifecycleNode):
             reason = Refusal.TEXT_TOO_LONG if isinstance(error, PhraseTooLongError) else Refusal.MODEL_ERROR
             if self._registry.prompt_failed(prompt, reason, str(error), self._now_ns()):
                 self._refusal_log.tell("phrases", f"phrase {quoted(prompt.display)} is refused: {error}")
-        self._on_queries_changed()
 
     def _on_tick(self) -> None:
         self._run_tasks()
@@ -336,12 +342,17 @@ class SamliteNode(LifecycleNode):
     def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         if self._values.read_only:
             return SetParametersResult(successful=False, reason="parameters cannot be changed from outside (read_only)")
-        configured = self._phase != "unconfigured" or self._model.is_loading
+        configured, before = self._phase != "unconfigured" or self._model.is_loading, self._values
         try:
-            self._values = updated(self._values, values_of(parameters), configured=configured)
+            self._values = updated(before, values_of(parameters), configured=configured)
+            self._apply_parameters()
         except ParameterError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        self._apply_parameters()
+        except Exception as error:  # those before work
+            self._values = before
+            self._apply_parameters()
+            self.on_callback_failure(error)
+            return SetParametersResult(successful=False, reason=one_line(error))
         return SetParametersResult(successful=True)
 
     def _apply_parameters(self) -> None:
@@ -389,6 +400,7 @@ class SamliteNode(LifecycleNode):
     def _run_tasks(self) -> None:
         while self._tasks:
             self._tasks.popleft()()
+        self._on_queries_changed()  # once: of a hundred new phrases each may have been one task
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)

@@ -11,6 +11,8 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from samlite_ros.foreign.words import named
+
 SHUTDOWN = "shutdown"
 
 
@@ -40,11 +42,11 @@ class Transitions:
     Args:
         node: Whose transitions they are.
         prepare: Does beforehand what takes long; returns why the transition cannot be made, empty = it can.
-        refuse: Tells a refusal.
+        refuse: Tells a refusal: why, and the line.
     """
 
     def __init__(
-        self, node: LifecycleNode, prepare: Callable[[str], Awaitable[str]], refuse: Callable[[str], None]
+        self, node: LifecycleNode, prepare: Callable[[str], Awaitable[str]], refuse: Callable[[str, str], None]
     ) -> None:
         self._node, self._prepare, self._refuse = node, prepare, refuse
         self._under_way = ""
@@ -59,12 +61,13 @@ class Transitions:
         name = self._allowed_name(request)
         why = self._why_not(name) or await self._prepared(name)
         if why:
-            self._refuse(f"transition {name or request.transition.label or request.transition.id} is refused {why}")
+            wanted = request.transition
+            self._refuse(why, f"transition {name or named(wanted.label or str(wanted.id))} is refused {why}")
             return response
         try:
             self._change(request, response)
         except Exception as error:  # another state meanwhile
-            self._refuse(f"transition {name} is refused: {error}")
+            self._refuse(name, f"transition {name} is refused: {error}")
         return response
 
     def _why_not(self, name: str) -> str:

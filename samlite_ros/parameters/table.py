@@ -19,8 +19,13 @@ from samlite_ros.streaming.pipeline import StreamingOptions
 from samlite_ros.streaming.ring import Memory
 from samlite_ros.streaming.tuning import ShapeTuning, Tuning
 
+LONGEST_S = 1e6
+"""Of any parameter that is a time, which becomes whole nanoseconds [s]."""
+
 
 def _param(default: Any, meaning: str, change: Change, **limits: Any) -> Any:
+    if limits.get("unit") == "s":
+        limits.setdefault("high", LONGEST_S)
     return field(default=default, metadata={"spec": Spec(meaning, change, **limits)})
 
 

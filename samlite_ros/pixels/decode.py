@@ -6,7 +6,9 @@ Grey images become three equal channels; 16-bit images are scaled by 255/65535, 
 
 from __future__ import annotations
 
+import re
 from array import array
+from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 import cv2
@@ -301,19 +303,34 @@ def _decode_file(content: bytes, flags: int) -> NDArray[Any]:
 
 
 def _may_end_early(image: NDArray[Any]) -> bool:
-    """The last rows are of the grey that libjpeg fills in where data end. A picture's own seldom are."""
-    return bool((image[-_JPEG_BLOCK:] == _FILLED_IN).all())
+    """The last block is of the grey that libjpeg fills in where data end. A picture's own seldom is."""
+    return bool((image[-_JPEG_BLOCK:, -_JPEG_BLOCK:] == _FILLED_IN).all())
 
 
 def _lacks_pixels(content: bytes, image: NDArray[Any], flags: int) -> bool:
     """A decoder that still waits for data takes other bytes for them; one that has all its pixels does not."""
-    longer = _decode_file(content[:-2] + _MORE_DATA + content[-2:], flags)
-    return longer.shape != image.shape or not np.array_equal(longer, image)
+    for longer in _continued(content):
+        other = _decode_file(longer, flags)
+        if other.shape != image.shape or not np.array_equal(other, image):
+            return True
+    return False
+
+
+def _continued(content: bytes) -> Iterator[bytes]:
+    """With more data before its end marker; where there are restart markers, also behind the one that were next."""
+    data, end = content[:-2].rstrip(b"\xff"), content[-2:]
+    yield data + _MORE_DATA + end
+    if _RESTART_INTERVAL in content:
+        restarts = _RESTART.findall(data)
+        number = (restarts[-1][0] + 1) % 8 if restarts else 0
+        yield data + bytes([0xFF, _FIRST_RESTART + number]) + _MORE_DATA + end
 
 
 _JPEG_BLOCK, _FILLED_IN = 8, 128
 _MORE_DATA = bytes(range(1, 255)) * 4
 """Of a scan: no byte of it begins a marker."""
+_FIRST_RESTART, _RESTART_INTERVAL = 0xD0, b"\xff\xdd"
+_RESTART = re.compile(rb"\xff([\xd0-\xd7])")
 
 
 def _refuse_depth(encoding: str) -> None:

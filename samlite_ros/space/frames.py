@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -35,9 +36,24 @@ class Transform:
         return np.asarray(self.rotation @ covariance_m2 @ self.rotation.T)
 
 
-def transform_of(translation_m: tuple[float, float, float], quaternion: tuple[float, float, float, float]) -> Transform:
-    """A transform of a translation [m] and a quaternion (x, y, z, w), as geometry_msgs/Transform has them."""
-    x, y, z, w = np.array(quaternion, np.float64) / np.linalg.norm(quaternion)
+LARGEST_M = 1e8
+"""Further away nothing is that a robot knows of [m]."""
+LEAST_NORM = 1e-3
+"""Of a quaternion; a shorter one turns to nowhere."""
+
+
+def transform_of(
+    translation_m: tuple[float, float, float], quaternion: tuple[float, float, float, float]
+) -> Transform | None:
+    """A transform of a translation [m] and a quaternion (x, y, z, w), as geometry_msgs/Transform has them.
+
+    Returns:
+        None = it is none: not finite, too far, or no rotation.
+    """
+    norm = math.hypot(*quaternion)
+    if not (LEAST_NORM < norm < 1 / LEAST_NORM and float(np.abs(translation_m).max()) <= LARGEST_M):  # NaN is neither
+        return None
+    x, y, z, w = np.array(quaternion, np.float64) / norm
     rotation = np.array(
         [
             [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],

@@ -30,7 +30,7 @@ def test_parameter_file_is_that_of_the_node(tmp_path: Path) -> None:
         ("samlite: {ros__parameters: 5}", "no ros__parameters"),
         ("samlite: {ros__parameters: {max_mask_agee: 3}}", "no parameter max_mask_agee, did you mean max_mask_age?"),
         ("samlite: {ros__parameters: {zzz: 3}}", "no parameter zzz: model, backend"),
-        ("samlite: {ros__parameters: {max_mask_age: -1}}", "params.yaml: max_mask_age must be at least 0 s"),
+        ("samlite: {ros__parameters: {max_mask_age: -1}}", "params.yaml: max_mask_age must be 0 to 1e"),
         ("samlite: {ros__parameters: {queries: [1]}}", "params.yaml: queries must be a list of texts"),
     ],
 )

@@ -73,6 +73,24 @@ def test_a_cut_jpeg_with_a_thumbnail_is_refused_though_an_end_marker_is_near():
         decode_compressed_image(data, "jpeg")
 
 
+@pytest.mark.parametrize("settings", [(), (cv2.IMWRITE_JPEG_RST_INTERVAL, 2), (cv2.IMWRITE_JPEG_QUALITY, 60)])
+@pytest.mark.parametrize("percent", [1, 2, 3, 5, 10, 50, 90])
+def test_a_jpeg_that_lacks_its_last_percent_is_refused_though_it_has_an_end_marker(settings, percent):
+    picture = cv2.resize(PICTURE, (640, 480))
+    whole = cv2.imencode(".jpg", picture, settings)[1].tobytes()
+    decode_compressed_image(whole, "jpeg")
+    for length in range(len(whole) * (100 - percent) // 100, len(whole) * (100 - percent) // 100 + 5):
+        with pytest.raises(ImageDecodeError, match="cut off"):
+            decode_compressed_image(whole[:length] + EOI, "jpeg")
+
+
+def test_a_picture_that_is_grey_at_its_end_is_none_that_was_cut():
+    picture = PICTURE.copy()
+    picture[-16:, -16:] = 128
+    whole = cv2.imencode(".jpg", picture)[1].tobytes()
+    assert decode_compressed_image(whole, "jpeg").shape == picture.shape
+
+
 def test_a_cut_jpeg_in_a_fixed_buffer_is_refused():
     half = JPEG[: len(JPEG) // 2]
     for behind, words in ((bytes(100_000), "no end marker"), (JPEG, "another image begins")):

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from graph import graph, scene, stamp_of
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from node_process import REAL_NODE
 
 from samlite_ros.msg import QueryStatus
@@ -83,6 +85,18 @@ def test_transitions_that_the_state_does_not_allow_are_refused_and_the_node_live
         assert client.answer_to(scene("red"), answers).instances
         assert "is refused while active" in node.log()
         assert "Traceback" not in node.log()
+
+
+def test_foreign_names_of_transitions_do_not_fill_the_log():
+    with graph() as (client, node):
+        client.wait_for(lambda: client.state() == "active", "the model")
+        for number in range(20):
+            request = ChangeState.Request(transition=Transition(label=f"\x1b[31m{number}\n" + "x" * 100_000))
+            assert not client.call(ChangeState, "/samlite/change_state", request).success
+        lines = [line for line in node.log().splitlines() if "is refused while active" in line]
+    assert lines
+    assert len(lines) < 10
+    assert not [line for line in lines if "\x1b" in line or len(line) > 400]
 
 
 def test_a_model_that_cannot_be_loaded_fails_the_transition_and_the_node_lives_on():

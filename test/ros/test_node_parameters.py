@@ -77,3 +77,18 @@ def test_a_section_in_a_namespace_of_another_name_is_read(tmp_path):
     with graph(command) as (client, node):
         client.wait_for(lambda: "listens to /robot1/image" in node.log(), "line")
         assert "nothing in it" not in node.log()
+
+
+def test_times_that_no_clock_can_count_are_refused_and_the_next_change_works():
+    with graph() as (client, _):
+        for name in (
+            "settle_time",
+            "max_mask_age",
+            "keyframe_period",
+            "image_timeout",
+            "network_timeout",
+            "load_timeout",
+        ):
+            assert f"{name} must be" in client.set_parameter(name, 1e308)
+            assert client.set_parameter(name, 1e6) == ""
+        assert client.set_parameter("found_after", 3) == ""

@@ -30,6 +30,7 @@ TARGETS = ("node", "network", "host", "camera", "planner")
 END_S, BACK_S, LONGEST_STOP_S, START_S = 5.0, 60.0, 3.0, 4.0
 PEERS = [sys.executable, str(Path(__file__).with_name("peers.py"))]
 PHRASE = "red thing"
+MIDDLEWARE = "the middleware lost a camera that is there"
 ENDS_WITH_0 = ("INT", "TERM")
 
 
@@ -135,16 +136,30 @@ def strike(world: World, target: str, name: str, dice: random.Random) -> tuple[f
             faults += _left(tree)
             faults += [f"shared memory is left: {path.name}" for path in segments if path.exists()][:1]
         world.renew(target)
-    try:
-        took_s = world.wait_until_answered()
-    except AssertionError:
-        sys.stderr.write(world.node.log()[-2000:] + world.client.seen())
-        faults.append("no answer")
-        took_s = BACK_S
-        world.renew("node")
+    took_s, fault = answered_again(world)
+    faults += [fault] if fault else []
     if target == "host" and name == "KILL" and not world.pid_of("host"):  # the last one: another node's is next
         world.renew("node")
     return took_s, faults
+
+
+def answered_again(world: World) -> tuple[float, str]:
+    """How long it took until the query was answered again [s], and what was wrong; a world that is well again.
+
+    Where a process that used shared memory was killed, Fast DDS may leave another one deaf for newcomers: then a camera
+    that is there is not heard, until it is started again (docs/faults.md).
+    """
+    try:
+        return world.wait_until_answered(), ""
+    except AssertionError:
+        sys.stderr.write(world.node.log()[-2000:] + world.client.seen())
+        world.camera.kill()
+        world.renew("camera")
+    with contextlib.suppress(AssertionError):
+        world.wait_until_answered()
+        return BACK_S, MIDDLEWARE
+    world.renew("node")
+    return BACK_S, "no answer"
 
 
 def _ended(world: World, target: str, name: str) -> list[str]:
