@@ -23,6 +23,7 @@ PARTS = {
     "reuse": "time per frame for constant phrases and late queries, against the usual wrappers",
     "passes": "one pass of the image encoder: against the reference, and of some tokens only",
     "token_reuse": "what reuse_tokens does to answers, on rendered scenes that move",
+    "budget": "phrases that take turns: waits, throughput, a slow machine; looking back",
     "gpu": "the network's parts on CUDA: eager and compiled, 1 to 16 phrases",
     "node": "the node over DDS: latency, rate, drops, CPU and memory; late queries; beside busy networks",
     "memory": "memory per part, with and without the text encoder",

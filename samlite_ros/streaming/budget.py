@@ -111,6 +111,7 @@ class Budget:
         self.load = BudgetLoad(budget_s)
         self._pass = 0
         self._deadlines: dict[Prompt, int] = {}
+        self._periods: dict[Prompt, int] = {}
         self._waits: dict[Prompt, int] = {}
 
     def ask(self, prompts: Collection[Prompt]) -> None:
@@ -122,6 +123,10 @@ class Budget:
     def wait_passes(self, prompt: Prompt) -> int:
         """Of so many passes in a row at least one decodes it, as things stand; 1 = each does."""
         return self._waits.get(prompt, 1)
+
+    def period_passes(self, prompt: Prompt) -> int:
+        """One of so many passes decodes it, usually; 1 = each does."""
+        return self._periods.get(prompt, 1)
 
     def plan(self, due: Mapping[Prompt, int], asked: Mapping[Prompt, int]) -> list[Prompt]:
         """The phrases that the next pass decodes.
@@ -212,10 +217,9 @@ class Budget:
             max(others, default=0.0),
         )
         turns = turns_for_all(others, left_s) if self.costs.are_known else len(others)
-        self._waits = {
-            prompt: 1 if priority >= EVERY_PASS or turns <= 1 else _period(round_passes, priority) + turns
-            for prompt, priority in asked.items()
-        }
+        waiting = {p: priority for p, priority in asked.items() if turns > 1 and priority < EVERY_PASS}
+        self._periods = {p: _period(round_passes, priority) for p, priority in waiting.items()}
+        self._waits = {p: period + turns for p, period in self._periods.items()}
 
 
 def turns_for_all(costs_s: Sequence[float], left_s: float) -> int:

@@ -93,6 +93,7 @@ class JobBook:
         self._embedded: Snapshot | None = None
         self._decoded: set[Prompt] = set()
         self._late_left_s = 0.0
+        self._told_ns = 0
         self._pace.forget()
 
     def forget(self) -> None:
@@ -136,7 +137,8 @@ class JobBook:
     def is_outlived(self, stamp_ns: int, seen_ns: int, prompts: Collection[Prompt]) -> bool:
         """Whether a mask is no longer to be shown.
 
-        One that waits for its turn lives longer, while others have theirs: it was not looked for since it was seen.
+        One that waits for its turn lives longer, while others have theirs: it was not looked for since it was seen, and
+        the network has told something lately.
 
         Args:
             stamp_ns: Of the mask [ns].
@@ -149,8 +151,8 @@ class JobBook:
         with self._lock:
             searches = self._searches
             waits = any(p in searches and searches[p].keyframe_ns <= seen_ns for p in prompts)
-            newest_ns = max((s.keyframe_ns for s in searches.values()), default=stamp_ns)
-        return not waits or self.is_too_old(newest_ns) or now_ns - stamp_ns > self._turn_age_s * 1e9
+            told_ns = self._told_ns
+        return not waits or self.is_too_old(told_ns) or now_ns - stamp_ns > self._turn_age_s * 1e9
 
     def due(self, stamp_ns: int) -> tuple[list[Query], bool]:
         """Queries whose rate allows a search at this stamp [ns]; whether one of them was never searched."""
@@ -229,8 +231,10 @@ class JobBook:
 
     def _note_turns(self, budget: Budget) -> None:
         period_s, overload = self._pace.period_s, budget.load.overload
-        waits = {prompt: budget.wait_passes(prompt) for prompt in self._prompts()}
-        self._turns = {p: Turn(n, n * period_s, self._complaint(n, n * period_s, overload)) for p, n in waits.items()}
+        self._turns = {}
+        for prompt in self._prompts():
+            passes, usual = budget.wait_passes(prompt), budget.period_passes(prompt)
+            self._turns[prompt] = Turn(passes, passes * period_s, self._complaint(usual, usual * period_s, overload))
 
     def _complaint(self, passes: int, wait_s: float, overload: str) -> str:
         if passes > 1 and wait_s > self._turn_age_s:
@@ -266,6 +270,7 @@ class JobBook:
             running = self._take_off(job)
             if running is None:
                 return None
+            self._told_ns = self.now_ns or 0
             asked = self._prompts()
             found = {r.prompt: LastSearch(job.frame.stamp_ns, r.presence) for r in results if r.prompt in asked}
             self._searches = {**self._searches, **found}

@@ -129,6 +129,11 @@ class VirtualNetwork:
         self._late_turns: Iterator[tuple[VirtualStream, KeyframeJob]] = iter(())
 
     @property
+    def looks_back(self) -> int:
+        """Looks into kept keyframes that have ended."""
+        return 0 if self._past is None else self._past.looks
+
+    @property
     def is_free(self) -> bool:
         """No pass runs, and so no late job within one either."""
         return self._running is None

@@ -76,6 +76,11 @@ class VirtualNode:
         """What became of the places of each camera's answers to frames with depth."""
 
     @property
+    def looks_back(self) -> int:
+        """Looks into kept keyframes that have ended."""
+        return self._network.looks_back
+
+    @property
     def passes(self) -> list[KeyframePass]:
         """What the network has done."""
         return self._network.passes

@@ -53,7 +53,7 @@ def test_a_phrase_is_found_with_the_right_stamp_after_its_thing_has_left(after_s
     assert last_ns - kept_every_ns - 0.2e9 < status.last_seen_ns <= last_ns
     assert status.outcome == Outcome.NOT_FOUND
     keyframes_since = sum(p.stamp_ns >= status.last_seen_ns and p.ends_ns <= asked_ns + 0.5e9 for p in node.passes)
-    assert 1 <= node._network._past.looks <= keyframes_since + 1
+    assert 1 <= node.looks_back <= keyframes_since + 1
 
 
 @pytest.mark.parametrize("still", [True, False])

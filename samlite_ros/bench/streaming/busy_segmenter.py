@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.network.host import NICENESS
@@ -75,7 +76,7 @@ class BusySegmenter(WrappedSegmenter):
         ends_s = time.perf_counter() + step_s
         results = self._inner.segment(image, prompts, options)
         burn_until(ends_s, self._held_share)
-        return results
+        return [replace(result, decode_s=self._profile.decode_s) for result in results]
 
 
 def burn_until(ends_s: float, held_share: float = HELD_SHARE) -> None:
