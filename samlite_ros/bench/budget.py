@@ -341,7 +341,7 @@ def _past_run(
         PAST_PROFILE,
         memory=Memory(remember_s, 10**9),
     )
-    step_s, ends_s = 0.05, LEAVES_S + after_s + (2.0 if period_s else 3.0 * after_s)
+    step_s, ends_s = 0.05, LEAVES_S + after_s + (6.0 if period_s else 3.0 * after_s)
     frames = (
         Frame(np.roll(scenes[at_s >= LEAVES_S].image, (n % 5 * 3, n % 7 * 3), (0, 1)), _at_ns(at_s))
         for n in range(round(ends_s / step_s))

@@ -13,7 +13,7 @@ def columns(figures):
 
 
 def test_waits_are_within_what_is_stated_and_high_priorities_in_every_pass():
-    told = columns(budget.turns(FakeSegmenter(), "mixed", budget.MIXES["16 each of 3, 2, 1, 0"], 12))
+    told = columns(budget.turns(FakeSegmenter(), "mixed", budget.MIXES["16 each of 3, 2, 1, 0"], 14))
     assert told["longer than stated"] == told["passes without a phrase of priority 3"] == 0
     assert told["phrases a pass"] == pytest.approx(64, abs=20)
 
