@@ -32,7 +32,7 @@ from pip_ros.finished import check_finished, origin
 from pip_ros.machine import check_machine, check_ros, missing_packages
 from pip_ros.quietly import run_quietly
 
-EXPECTED = {1: "seconds", 2: "minutes, and gigabytes the first time", 3: "a minute or two"}
+EXPECTED = {1: "seconds", 2: "minutes, and gigabytes the first time", 3: "minutes the first time"}
 """How long each step takes, in words."""
 SMALL_EXTRAS = ("onnx", "bags", "bench", "plots")
 PRODUCT_EXTRAS = (*SMALL_EXTRAS, "torch", "export")
@@ -178,7 +178,9 @@ def build_package(env: Environment) -> None:
 
 
 def colcon_build(env: Environment) -> list[str]:
-    colcon = shutil.which("colcon", path=env.variables()["PATH"]) or "colcon"
+    colcon = shutil.which("colcon", path=env.variables()["PATH"])
+    if not colcon:
+        raise BootstrapError("there is no colcon: type `sudo apt install python3-colcon-common-extensions`")
     folders = [str(ROOT)] + ([str(ROOT / "pip_ros/vision_msgs")] if env.from_wheels else [])
     command = [colcon, "--log-level", "error", "--log-base", str(env.venv / "colcon/log"), "build"]
     command += ["--executor", "sequential", "--event-handlers", "console_direct+", "console_stderr-"]

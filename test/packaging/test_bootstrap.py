@@ -88,6 +88,12 @@ def test_step_runs_once_for_the_same_inputs(env) -> None:
     assert done == [["a"], ["b"], ["a"]]
 
 
+def test_a_missing_colcon_is_one_line_to_type(env, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", str(env.venv))
+    with pytest.raises(BootstrapError, match="sudo apt install python3-colcon-common-extensions"):
+        bootstrap.build_package(env)
+
+
 def test_steps_are_counted_and_timed(env, capsys) -> None:
     bootstrap.step(env, 2, "Python packages", ["a"], lambda: None)
     began, ended = capsys.readouterr().out.splitlines()
