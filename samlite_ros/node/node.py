@@ -6,7 +6,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -26,13 +25,11 @@ from samlite_ros.live.network_worker import NetworkWorker
 from samlite_ros.live.stream_worker import StreamWorker
 from samlite_ros.live.watchdog import Limits
 from samlite_ros.messages.outputs import DIAGNOSTICS, QUERY_STATUS
-from samlite_ros.messages.read import read_frame
 from samlite_ros.network.host import NetworkHost
 from samlite_ros.network.place import NetworkPlace
 from samlite_ros.node.bond import Bond
-from samlite_ros.node.codec_noise import CODEC_NOISE
 from samlite_ros.node.console import Console, last_line
-from samlite_ros.node.cv_bridge_fallback import CvBridgeFallback
+from samlite_ros.node.decoding import frame_decoder
 from samlite_ros.node.diagnostics import Report
 from samlite_ros.node.facts import NodeFacts
 from samlite_ros.node.image_input import ImageInput
@@ -51,7 +48,7 @@ from samlite_ros.segmenter.load import SegmenterFactory, load_segmenter
 from samlite_ros.space.locator import Located
 from samlite_ros.streaming.recall import Recalled
 from samlite_ros.streaming.stamps import Stamp
-from samlite_ros.types import Frame, Prompt, Segmentation
+from samlite_ros.types import Prompt, Segmentation
 
 TICK_S = 0.1
 NETWORK_JOIN_S, STREAM_JOIN_S = 2.0, 0.5
@@ -225,7 +222,7 @@ class SamliteNode(LifecycleNode):
         return StreamWorker(
             camera,
             self._values.streaming_options(),
-            self._decoder(camera),
+            frame_decoder(camera, self._values.image_transport, lambda: self._values.max_image_pixels),
             publishers,
             companions=positions.companions,
             locating=positions.locating,
@@ -234,16 +231,6 @@ class SamliteNode(LifecycleNode):
             on_recall=self._on_recall,
             on_failure=partial(self._on_failure, f"camera {camera}".rstrip()),
         )
-
-    def _decoder(self, camera: str) -> Callable[[Any, int], Frame]:
-        """On a stream's thread; the parameters are those of the moment."""
-        fallback = CvBridgeFallback()
-
-        def decode(message: Any, at_ns: int) -> Frame:
-            with CODEC_NOISE.silenced() if self._values.image_transport == "compressed" else nullcontext():
-                return read_frame(message, at_ns, camera, fallback, self._values.max_image_pixels)
-
-        return decode
 
     def _on_image(self, stream: StreamWorker, message: Any, header_ns: int) -> None:
         """Hand an image on; where its driver sets no stamp, the time of its arrival stands in for it."""
