@@ -94,7 +94,7 @@ def test_what_is_refused_leaves_the_folder_as_it_was(folder, name):
 
 @pytest.mark.parametrize("within", ["compare_findings", "replace"])
 def test_an_interruption_leaves_the_folder_as_it_was(folder, monkeypatch, within):
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     before = files(folder)
