@@ -20,6 +20,14 @@ FORMAT = 1
 PRECISIONS = ("fp32", "fp16", "int8")
 PROMPT_GRAPHS = ("proposals", "masks", "text")
 """Graphs beside the image's stages."""
+_OF_PROMPTS = {
+    "proposals": (("attended", "features", "mask"), ("scores", "presence", "boxes", "queries", "encoded")),
+    "masks": (("encoded", "features", "mask", "queries", "rows", "kept"), ("logits",)),
+    "text": (("input_ids", "attention_mask"), ("features",)),
+}
+"""What the graphs of prompts take, besides what the image's give, and what they give."""
+_LARGEST = 1 << 20
+"""No number of a manifest is larger."""
 
 Shape = tuple[int | str, ...]
 """Of a graph's input or output; a text names a free axis."""
@@ -155,7 +163,11 @@ def check_files(folder: Path, manifest: Manifest) -> None:
         path = folder / name
         if not path.is_file():
             raise ModelLoadError(f"{path} is missing, which {MANIFEST} names: export the model again")
-        if sha256_of(path) != expected:
+        try:
+            found = sha256_of(path)
+        except OSError as error:
+            raise ModelLoadError(f"{path} cannot be read: {error.strerror}") from error
+        if found != expected:
             raise ModelLoadError(
                 f"{path} is not the file that {MANIFEST} describes: it is damaged, or belongs to another export."
                 " Export the model again, or copy the whole folder"
@@ -178,24 +190,66 @@ def _files(manifest: Manifest) -> Iterable[tuple[str, str]]:
 
 
 def _to_manifest(content: dict[str, Any]) -> Manifest:
+    """From JSON; raises KeyError, TypeError or ValueError where it is no manifest."""
     content = {"findings": {}} | content  # which older exports have not
     known = {item.name: content[item.name] for item in fields(Manifest)}
     for item in fields(Manifest):
-        if item.type in ("int", "str") and type(known[item.name]).__name__ != item.type:
-            raise TypeError(f"{item.name} is {known[item.name]!r}")
+        _check_type(item.name, known[item.name], str(item.type))
+    if known["precision"] not in PRECISIONS:
+        raise ValueError(f"precision is {known['precision']!r}")
+    for found in (known["findings"], *known["parity"].values()):
+        if not isinstance(found, dict) or not all(isinstance(v, int | float) for v in found.values()):
+            raise TypeError(f"parity and findings are numbers by name, and not {found!r}")
     known["graphs"] = tuple(to_graph(graph) for graph in content["graphs"])
-    names = [graph.name for graph in known["graphs"]]
-    if known["precision"] not in PRECISIONS or not set(PROMPT_GRAPHS) < set(names) or len(set(names)) != len(names):
-        raise ValueError(f"precision {known['precision']!r}, graphs {', '.join(names)}")
-    return Manifest(**known)
+    manifest = Manifest(**known)
+    check_graphs(manifest)
+    return manifest
+
+
+def check_graphs(manifest: Manifest) -> None:
+    """Check that the graphs are a whole network: each takes what those before it give.
+
+    Raises:
+        ValueError: One is missing, or belongs to another network.
+    """
+    names = [graph.name for graph in manifest.graphs]
+    if names != [*(f"image_{i}" for i in range(len(names) - len(PROMPT_GRAPHS))), *PROMPT_GRAPHS] or len(names) < 4:
+        raise ValueError(f"graphs {', '.join(names)}")
+    side = manifest.image_size
+    given: Mapping[str, Tensor] = {"image": Tensor("uint8", (1, side, side, 3))}
+    for graph in (manifest.graph(name) for name in manifest.stages):
+        if graph.inputs != given:
+            raise ValueError(f"graph {graph.name} does not take what the one before it gives")
+        given = {name.removesuffix("_out"): tensor for name, tensor in graph.outputs.items()}
+    if "attended" not in given:
+        raise ValueError(f"graph {manifest.stages[-1]} gives {', '.join(given)}")
+    for name, (taken, made) in _OF_PROMPTS.items():
+        graph = manifest.graph(name)
+        if not set(taken) <= set(graph.inputs) <= {*given, *taken} or set(graph.outputs) != set(made):
+            raise ValueError(f"graph {name} takes {', '.join(graph.inputs)} and gives {', '.join(graph.outputs)}")
+    attended, scores = manifest.graph("proposals").inputs["attended"], manifest.graph("proposals").outputs["scores"]
+    if (attended.dtype == "float16") != (manifest.precision == "fp16") or manifest.queries not in scores.shape:
+        raise ValueError(f"its graphs are not of precision {manifest.precision}, {manifest.queries} queries")
+
+
+def _check_type(name: str, value: object, kind: str) -> None:
+    if kind in ("int", "str") and type(value).__name__ != kind:
+        raise TypeError(f"{name} is {value!r}")
+    if isinstance(value, int) and not (name != "pad_token") <= value <= _LARGEST:
+        raise ValueError(f"{name} is {value}")
+    if kind.startswith("Mapping") and not isinstance(value, dict):
+        raise TypeError(f"{name} is {value!r}")
 
 
 def to_graph(content: dict[str, Any]) -> Graph:
     """From JSON; raises KeyError, TypeError or ValueError where it is no graph."""
-    if not content["files"] or any(Path(name).name != name for name in content["files"]):
-        raise ValueError(f"files of graph {content['name']!r}: {', '.join(content['files']) or 'none'}")
+    name, files = content["name"], content["files"]
+    if not isinstance(name, str) or not isinstance(files, dict):
+        raise TypeError(f"graph {name!r} has files {files!r}")
+    if not files or any(Path(file).name != file or file == ".." for file in files):
+        raise ValueError(f"files of graph {name!r}: {', '.join(files) or 'none'}")
     inputs, outputs = (
         {name: Tensor(t["dtype"], tuple(t["shape"])) for name, t in content[side].items()}
         for side in ("inputs", "outputs")
     )
-    return Graph(content["name"], content["files"], inputs, outputs)
+    return Graph(name, files, inputs, outputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from samlite_ros.errors import InferenceError, ModelLoadError
-from samlite_ros.segmenter.exported.manifest import Manifest
+from samlite_ros.segmenter.exported.manifest import MANIFEST, Graph, Manifest, Tensor
 from samlite_ros.segmenter.exported.runtime import DeviceMemoryError, Value
 from samlite_ros.segmenter.onnx.providers import NAMES, Target, provider_options
 
@@ -26,6 +26,13 @@ _FAILURES = (
     state.InvalidArgument,
     state.NotImplemented,
 )
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(int64)": "int64",
+    "tensor(uint8)": "uint8",
+}
+"""ONNX Runtime's name to numpy's."""
 _NO_MEMORY = ("allocate memory", "out of memory", "OUT_OF_MEMORY", "bad_alloc", "BFCArena")
 
 
@@ -131,4 +138,23 @@ class OnnxRuntime:
                 f"{wanted} could not be started and ONNX Runtime fell back to {', '.join(session.get_providers())}:"
                 " its libraries are missing or do not fit the driver"
             )
+        _check_session(session, graph, self._folder / graph.file)
         return session
+
+
+def _check_session(session: Any, graph: Graph, path: Path) -> None:
+    """Raise a ModelLoadError where a file is another graph than the manifest describes, whatever its hash."""
+    given = {tensor.name: _tensor(tensor) for tensor in session.get_inputs()}
+    wanted = {name: Tensor(t.dtype, _lengths(t.shape)) for name, t in graph.inputs.items()}
+    made = [tensor.name for tensor in session.get_outputs()]
+    if given != wanted or made != list(graph.outputs):
+        raise ModelLoadError(f"{path} is not the graph that {MANIFEST} describes: export the model again")
+
+
+def _tensor(value: Any) -> Tensor:
+    return Tensor(_DTYPES.get(value.type, value.type), _lengths(value.shape))
+
+
+def _lengths(shape: Sequence[Any]) -> tuple[int | str, ...]:
+    """Without the names of free axes."""
+    return tuple(length if isinstance(length, int) else "" for length in shape)

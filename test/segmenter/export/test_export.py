@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import onnx
 import pytest
 from exports import PHRASES, export_small
@@ -12,7 +14,7 @@ from samlite_ros.errors import ExportError
 from samlite_ros.segmenter.export import export, parity
 from samlite_ros.segmenter.export.export import RECORD, Exporter
 from samlite_ros.segmenter.export.options import ExportOptions
-from samlite_ros.segmenter.exported.manifest import Graph, is_export, read_manifest, sha256_of
+from samlite_ros.segmenter.exported.manifest import MANIFEST, Graph, is_export, read_manifest, sha256_of
 from samlite_ros.segmenter.pytorch.backend import TorchBackend
 
 WHOLE = {
@@ -94,7 +96,7 @@ def test_what_another_export_has_left_is_not_taken(tmp_path, monkeypatch):
     other, lines = exporter(tmp_path, precision="fp16")
     other.export()
     assert not any("there already" in line for line in lines)
-    assert read_manifest(tmp_path).precision == "fp16"
+    assert json.loads((tmp_path / MANIFEST).read_text())["precision"] == "fp16"
 
 
 def test_an_export_that_is_not_the_checkpoint_is_refused_and_not_left(tmp_path, monkeypatch):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 
@@ -16,6 +18,7 @@ from samlite_ros.errors import InferenceError, ModelLoadError, PhraseTooLongErro
 from samlite_ros.scenes import render_scene
 from samlite_ros.segmenter import SegmenterOptions, load_segmenter
 from samlite_ros.segmenter.contract import Segmenter
+from samlite_ros.segmenter.exported.manifest import MANIFEST, sha256_of
 from samlite_ros.segmenter.exported.runtime import DeviceMemoryError
 from samlite_ros.segmenter.onnx.providers import Target
 from samlite_ros.types import DecodeOptions, Frame
@@ -108,6 +111,19 @@ def test_a_long_phrase_is_refused(segmenter):
 def test_what_an_export_cannot_do_is_refused(demo_export, options, words):
     with pytest.raises(ModelLoadError, match=words):
         open_export(demo_export, **options)
+
+
+@pytest.mark.parametrize(("one", "other"), [("image_0", "image_1"), ("proposals", "masks")])
+def test_another_graph_is_refused_whatever_its_hash(demo_export, tmp_path, one, other):
+    folder = shutil.copytree(demo_export, tmp_path / "export")
+    shutil.copy(folder / f"{one}.onnx", folder / f"{other}.onnx")
+    manifest = json.loads((folder / MANIFEST).read_text())
+    for graph in manifest["graphs"]:
+        if graph["name"] == other:
+            graph["files"] = {f"{other}.onnx": sha256_of(folder / f"{other}.onnx")}
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ModelLoadError, match=rf"{other}\.onnx is not the graph that export\.json describes"):
+        open_export(folder)
 
 
 def test_a_checkpoint_without_an_export_is_told_how_to_make_one():
