@@ -86,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
 
 def run_modules(args: argparse.Namespace, names: tuple[str, ...], prefix: str) -> int:
     """Measure the chosen part, or all of these; see `bench.run.module_parts`."""
+    check_psutil()
     from samlite_ros.bench.run import module_parts
 
     options = bench_options(args)
@@ -93,6 +94,12 @@ def run_modules(args: argparse.Namespace, names: tuple[str, ...], prefix: str) -
     with tqdm(bar_format="{elapsed} {desc}", file=sys.stderr, disable=None) as line:
         parts = module_parts((args.part,) if args.part else names, prefix, options, line.set_description_str)
         return measure(parts, asdict(options), path, args.compare)
+
+
+def check_psutil() -> None:
+    """Raise a SamliteError with the line to type where it is missing: the benchmark measures others' load with it."""
+    if find_spec("psutil") is None:
+        raise SamliteError(f"the benchmark needs psutil. Type: {sys.executable} -m pip install psutil")
 
 
 def measure(
@@ -109,8 +116,7 @@ def measure(
     Returns:
         1 where a part failed.
     """
-    if find_spec("psutil") is None:
-        raise SamliteError(f"the benchmark needs psutil. Type: {sys.executable} -m pip install psutil")
+    check_psutil()
     from samlite_ros.bench.figures import comparison, load_report, save_report, tables
     from samlite_ros.bench.plots import draw_report
     from samlite_ros.bench.run import run_parts

@@ -112,3 +112,11 @@ def test_an_interrupted_run_keeps_the_parts_that_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(bench, "PARTS", {"memory": "", "node": ""})
     assert main(["bench", "--out", str(tmp_path)]) == 130
     assert [f.name for f in load_report(tmp_path / "bench.json").figures] == ["memory/demo/peak"]
+
+
+@pytest.mark.parametrize("part", [["reuse"], []])
+def test_without_psutil_it_says_what_to_type(part, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "find_spec", lambda _: None)
+    monkeypatch.setattr("samlite_ros.bench.run.module_parts", None)
+    assert main(["bench", *part, "--quick"]) == 1
+    assert "-m pip install psutil" in capsys.readouterr().err

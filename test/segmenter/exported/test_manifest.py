@@ -61,7 +61,7 @@ BROKEN = {
     "the folder above": (lambda f: harmed(f, 0, files={"..": "0"}), "files of graph"),
     "another input": (lambda f: harmed(f, 3, inputs={}), "graph proposals takes  and gives scores"),
     "another output": (lambda f: harmed(f, 0, outputs={}), "image_1 does not take what the one before"),
-    "no such precision": (lambda f: edited(f, precision="fp7"), "precision 'fp7'"),
+    "no such precision": (lambda f: edited(f, precision="fp7"), "precision is 'fp7'"),
     "without a graph": (lambda f: edited(f, graphs=graphs_of(f)[:4]), "graphs image_0"),
     "missing": (lambda f: (f / MANIFEST).unlink(), "has no export.json: `samlite export MODEL -o"),
 }
