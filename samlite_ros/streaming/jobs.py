@@ -238,9 +238,7 @@ class JobBook:
 
     def _complaint(self, passes: int, wait_s: float, overload: str) -> str:
         if passes > 1 and wait_s > self._turn_age_s:
-            late = (
-                f"its turn comes within {passes} passes, {wait_s:.0f} s, masks are carried for {self._turn_age_s:g} s"
-            )
+            late = f"its turn comes every {passes} passes, {wait_s:.0f} s, masks are carried for {self._turn_age_s:g} s"
             return f"{overload}; {late}" if overload else late
         return overload
 

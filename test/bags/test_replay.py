@@ -80,11 +80,17 @@ def test_the_summary_tells_of_queries_how_they_stand_at_the_end(
 
 
 @pytest.mark.parametrize("propagate", [False, True])
-@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
-def test_two_runs_give_identical_bytes(recording: Recording, tmp_path: Path, propagate: bool, storage: str) -> None:
+@pytest.mark.parametrize(
+    ("storage", "more"),
+    [("mcap", {}), ("sqlite3", {}), ("mcap", {"decode_budget": 20.0, "remember_s": 5.0})],
+    ids=["mcap", "sqlite3", "turns"],
+)
+def test_two_runs_give_identical_bytes(
+    recording: Recording, tmp_path: Path, propagate: bool, storage: str, more: dict
+) -> None:
     result = ResultOptions(storage=storage, compressed=True, label_images=True, images=True)
     options = keyframes_only(
-        parameters=Parameters(propagate=propagate), profile=LatencyProfile(0.1, 0.02), result=result
+        parameters=Parameters(propagate=propagate, **more), profile=LatencyProfile(0.1, 0.02), result=result
     )
     for name in ("first", "second"):
         replay(recording.path, tmp_path / name, options, colour_segmenter())
