@@ -7,16 +7,22 @@ from sensor_msgs.msg import CompressedImage, Image
 from samlite_ros.doctor import Level
 from samlite_ros.doctor.graph import check_clock_topic, check_graph, observing
 from samlite_ros.doctor.passage import send_images
+from samlite_ros.node.qos import endpoint_name
 
 
 def told(findings, *words):
     return [f for f in findings if all(word in f.found for word in words)]
 
 
+def peers_of(observer, topic):
+    return [endpoint_name(info) for info in observer.node.get_publishers_info_by_topic(topic)]
+
+
 def test_a_running_node_and_a_camera_of_another_type():
     with graph() as (client, _), observing(0.0) as observer:
         client.node.create_publisher(CompressedImage, "/image", RELIABLE)
         client.wait_for_diagnostic("node", lambda *_: True)
+        observer.spin(30.0, lambda: peers_of(observer, "/image") == ["/client"])
         observer.spin(10.0, lambda: observer.statuses("/samlite") and "/samlite" in observer.samlite_nodes())
         findings = check_graph(observer)
     assert told(findings, "/samlite is there and answers")[0].level is Level.OK
@@ -30,11 +36,14 @@ def test_a_running_node_and_a_camera_of_another_type():
 def test_qos_that_does_not_fit_and_a_camera_that_is_not_there():
     options = {"qos_overrides./image.subscription.reliability": "reliable"}
     with graph(parameters=options) as (client, _), observing(0.0) as observer:
-        observer.spin(30.0, lambda: "/samlite" in observer.samlite_nodes())
+        client.wait_for_diagnostic("node", lambda *_: True)
+        observer.spin(
+            30.0, lambda: "/samlite" in observer.samlite_nodes() and observer.node.count_subscribers("/image")
+        )
         (silent,) = told(check_graph(observer), "/image: /samlite listens, nobody publishes")
         assert silent.level is Level.WARN
         client.node.create_publisher(Image, "/image", BEST_EFFORT)
-        observer.spin(10.0, lambda: observer.node.count_publishers("/image") > 0)
+        observer.spin(30.0, lambda: peers_of(observer, "/image") == ["/client"])  # the name comes after the endpoint
         (misfit,) = told(check_graph(observer), "/image: /client does not reach /samlite")
         assert misfit.level is Level.ERROR
         assert "reliab" in misfit.found.lower()
