@@ -11,6 +11,9 @@ from pathlib import Path
 import cv2
 import golden
 import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
 from graph import graph
 
 from samlite_ros.demo.make_bag import make_bag
