@@ -16,6 +16,7 @@ from launch_standin import command_lines, declared, notes
 from node_process import NodeProcess
 from ros_install import find_in_ros
 
+from samlite_ros.access.rights import ROLES
 from samlite_ros.bags.frames import image_topics
 from samlite_ros.bags.index import index_bag
 from samlite_ros.bags.reader import BagReader
@@ -158,7 +159,7 @@ def test_every_argument_that_the_documentation_names_is_one():
     texts = [file.read_text() for file in (root / "README.md", *sorted((root / "docs").glob("*.md")))]
     named = {name for text in texts for name in re.findall(r"(?<![-./\w])([a-z_]+):=", text)}
     known = {argument.name for path in (SAMLITE, DEMO, REPLAY) for argument in declared(path)}
-    assert named - known - {"__node", "__ns"} == set()
+    assert named - known - {"__node", "__ns"} - set(ROLES) == set()  # roles: of `samlite policy --peer`
 
 
 @pytest.mark.parametrize(
