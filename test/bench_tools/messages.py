@@ -142,7 +142,7 @@ def our_messages(logits: torch.Tensor, frame: Frame) -> list[Any]:
         PromptResult(Prompt(name), 1.0, score, box, (upsample_mask(mask.numpy(), frame.size, resample),))
         for name, mask in zip(names, logits, strict=True)
     ]
-    answer = answer_keyframe(frame, results, "bench", Vocabulary(1, queries))
+    answer = answer_keyframe(frame, results, "bench", Vocabulary(1, queries), {})
     answered = AnsweredFrame(answer, frame)
     return [
         output.fill(RCLPY, answered)
