@@ -49,7 +49,8 @@ def test_every_backend_is_measured_or_it_is_said_why_not(quick, demo_export, tmp
     for found in report["backends"].values():
         assert found["resident [MiB]"] > 0 and found["computes"].startswith("cpu")
         assert {"image", "proposals, 8", "whole pass, 1", "whole pass, 4", "whole pass, 8"} < set(found)
-        assert found["whole pass, 8"]["wall [ms]"] > 0 and found["late query"]["wait p95 [ms]"] > 0
+        assert found["whole pass, 8"]["wall [ms]"] > 0
+        assert found["late query"]["wait p95 [ms]"] >= 0  # a pass that was over sooner than before makes nobody wait
     assert list(report["not measured"]) == ["onnx tensorrt", "onnx cuda", "onnx openvino", "tensorrt"]
     assert set(report["stream"]) == {"alone", "beside torch float32", "beside torch auto", "beside onnx cpu"}
     assert {"machine", "options", "board", "temperatures [C]"} < set(report)
