@@ -2,6 +2,7 @@
 """A planner asks where the red ball is, and prints each answer. Run beside a samlite node, which may start later."""
 
 from contextlib import suppress
+from math import isnan
 
 from samlite_ros.client import PlannerClient, result_of, things_of
 
@@ -14,6 +15,11 @@ with suppress(KeyboardInterrupt), PlannerClient("planner") as planner:  # at the
             for thing in things_of(answer, "target"):
                 at = thing.box.center.position
                 print(f"red ball #{thing.track_id} at ({at.x:.0f}, {at.y:.0f}) px, {thing.confidence:.2f}")
-            if not things_of(answer, "target") and (result := result_of(answer, "target")):
-                print(f"no red ball in this image, presence {result.presence:.2f}")
+            result = result_of(answer, "target")
+            if result and not things_of(answer, "target"):
+                print(
+                    "not searched yet"
+                    if isnan(result.presence)
+                    else f"no red ball here, presence {result.presence:.2f}"
+                )
         print("no answer for 5 s:", planner.outcome("target"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,8 +75,15 @@ class Observer:
         if not self.planner.spin_until(lambda: self.scene, timeout_s):
             raise SamliteError(f"waited {timeout_s:.0f} s for the camera, in vain")
 
-    def latencies_s(self, arrivals: Iterable[Arrival]) -> list[float]:
-        """From publishing the frame to the arrival of its answer [s], of those whose publishing was heard of."""
+    def latencies_s(self, arrivals: Sequence[Arrival], timeout_s: float) -> list[float]:
+        """From publishing the frame to the arrival of its answer [s], of those whose publishing was heard of.
+
+        Args:
+            arrivals: Answers, in the order in which they came.
+            timeout_s: What the camera says of its frames may come so much later, on a busy machine [s].
+        """
+        newest = max((stamp_ns(a.message.header.stamp) for a in arrivals), default=0)
+        self.planner.spin_until(lambda: max(self._published_ns, default=0) >= newest, timeout_s)
         stamped = [(a.arrived_ns, self._published_ns.get(stamp_ns(a.message.header.stamp))) for a in arrivals]
         return [(arrived - published) / 1e9 for arrived, published in stamped if published is not None]
 

@@ -143,7 +143,7 @@ def run_demo(options: DemoOptions) -> DemoResult:
         before = observer.next_counts(ANSWER_TIMEOUT_S)
         answers, rate_hz = _measure(observer, options.seconds)
         after, load = observer.next_counts(ANSWER_TIMEOUT_S), MachineLoad.since(load_before)
-        latencies_s = observer.latencies_s(answers)
+        latencies_s = observer.latencies_s(answers, ANSWER_TIMEOUT_S)
         _tell("timing what messages take")
         way = observer.measure_way(WAY_MESSAGES, ANSWER_TIMEOUT_S)
         traffic = observer.traffic(before, after, options.scene.rate)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict
 
 from samlite_ros.live.stream_worker import StreamWorker
 from samlite_ros.node.console import Console
 from samlite_ros.node.facts import ERROR, OK, WARN, NodeFacts, Rate, Status
-from samlite_ros.node.image_input import REMEDY, ImageInput
+from samlite_ros.node.image_input import ImageInput
 from samlite_ros.types import Turn
 
 LOST = "lost"
@@ -39,6 +40,7 @@ class StreamReport:
         self._stream, self._input, self._console = stream, image_input, console
         self._received, self._answered = Rate(), Rate()
         self._rejected, self._failed = Rate(), Rate()
+        self._well_before, self._rejected_s = 0, -math.inf
         self._repeated, self._unstamped, self._idle = Rate(), Rate(), Rate()
         self._resized, self._flushed = Rate(), Rate()
         self._last_count, self._last_image_s = 0, time.monotonic()
@@ -107,7 +109,7 @@ class StreamReport:
     def _judge(self, name: str, facts: NodeFacts, image_timeout_s: float) -> tuple[bytes, str]:
         """Failures come before what is odd; the console has heard of failures elsewhere."""
         self._hold_up = self._silence = ""
-        failure = self._failure()
+        failure = self._failure(image_timeout_s)
         state, oddity = self._oddity(facts, image_timeout_s)
         idle = self._idle.update(self._stream.counters.idle) > 0
         if idle:
@@ -125,12 +127,16 @@ class StreamReport:
             return ERROR, failure
         return (self._level, oddity) if oddity else (OK, well)
 
-    def _failure(self) -> str:
+    def _failure(self, image_timeout_s: float) -> str:
+        """What fails; a rejected image is told of until a good one comes, or none at all."""
         counters = self._stream.counters
         if (busy_s := self._stream.busy_s) > BUSY_S:
             return f"the node has been at one image for {busy_s:.1f} s"
         rejected, failed = self._rejected.update(counters.rejected) > 0, self._failed.update(counters.failures) > 0
+        well = counters.received - counters.rejected
         if rejected:
+            self._well_before, self._rejected_s = well, time.monotonic()
+        if (well == self._well_before and time.monotonic() - self._rejected_s < image_timeout_s) or rejected:
             return counters.last_rejection
         return "answers fail, see the log" if failed else ""
 
@@ -166,7 +172,7 @@ class StreamReport:
                 f"no image for {silent_s:.1f} s on {self._input.topic}: {why}{advice}",
             )
         if lost:
-            return LOST, f"{self._input.topic}: {lost}; {REMEDY}"
+            return LOST, f"{self._input.topic}: {lost}; {self._input.remedy()}"
         overload = self._overload()
         return ("overloaded", f"more phrases than decode_budget pays for: {overload}") if overload else ("", "")
 

@@ -15,11 +15,6 @@ from samlite_ros.node.qos import QosWatch, endpoint_name, misfit
 from samlite_ros.streaming.rhythm import StampRhythm
 from samlite_ros.streaming.stamps import IMPOSSIBLE_NS
 
-REMEDY = (
-    "on one machine with Fast DDS give camera and node config/fastdds.xml; else ask for reliable delivery "
-    "(reliability:=reliable), or for compressed images (image_transport:=compressed); where a node was killed "
-    "(kill -9) before, restart the camera"
-)
 NAMES_SHOWN = 3
 """So many topics are named at most where nobody publishes ours."""
 
@@ -76,6 +71,16 @@ class ImageInput:
         """Of the topic."""
         return int(self._node.count_publishers(self.topic))
 
+    def remedy(self) -> str:
+        """What may help where images are lost, of what is not done already."""
+        others = [] if self._is_reliable() else ["ask for reliable delivery (launch argument reliability:=reliable)"]
+        if self.transport == "raw":
+            others.append("ask for compressed images (image_transport:=compressed)")
+        return (
+            f"on one machine with Fast DDS give camera and node config/fastdds.xml{'; else ' if others else ''}"
+            f"{', or '.join(others)}; where a node was killed (kill -9) before, restart the camera"
+        )
+
     def why_silent(self) -> tuple[str, str]:
         """The likely cause where nothing comes, and what may help; the latter may be empty."""
         peers = self._node.get_publishers_info_by_topic(self.topic)
@@ -90,7 +95,7 @@ class ImageInput:
             return f"QoS mismatch with {endpoint_name(reasons[0][0])}: {reasons[0][1]}", ""
         are = "1 publisher is" if len(peers) == 1 else f"{len(peers)} publishers are"
         who = f"{are} there ({endpoint_name(peers[0])})"
-        return f"{who} but nothing arrives: it sends nothing, or all of it is lost", REMEDY
+        return f"{who} but nothing arrives: it sends nothing, or all of it is lost", self.remedy()
 
     def follow_publishers(self, *, losing: bool) -> str:
         """Where images are lost, ask for them again if all who publish offer that; no more where one does not.

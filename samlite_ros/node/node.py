@@ -146,7 +146,10 @@ class SamliteNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Take the model that was loaded; fails with a line in the log where it could not be."""
         if not self._model.take():
-            self.get_logger().error(self._model.failure)
+            name = self.get_fully_qualified_name()
+            self.get_logger().error(
+                f"{self._model.failure}; {name} waits unconfigured: ros2 lifecycle set {name} configure"
+            )
             return TransitionCallbackReturn.FAILURE
         if self._target_fault:
             self.get_logger().error(self._target_fault)

@@ -7,8 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import rclpy
+from rclpy.exceptions import InvalidParameterTypeException
+from rclpy.utilities import remove_ros_args
 
 from samlite_ros.errors import ParameterError
+from samlite_ros.foreign.words import one_line, quoted
 from samlite_ros.live.memory import keep_freed_memory
 from samlite_ros.network.host import NetworkHost
 from samlite_ros.node.ending import end_in_time, leave, quiet_after_shutdown
@@ -38,6 +41,7 @@ def run(words: list[str], segmenter_factory: SegmenterFactory, signals: EarlySig
     host = NetworkHost.start(segmenter_factory)  # before ROS, which has threads
     try:
         _init(words)
+        _refuse_other_words(words)
         signals.leave_to_ros()
         end_in_time(host)
         for line in filter(None, oddities):
@@ -65,6 +69,18 @@ def _init(words: list[str]) -> None:
         raise ParameterError(" ".join(str(error).split())) from error
 
 
+def _refuse_other_words(words: list[str]) -> None:
+    """ROS takes no notice of what is none of its arguments.
+
+    Raises:
+        ParameterError: There are such.
+    """
+    if others := remove_ros_args(words)[1:]:
+        raise ParameterError(
+            f"{quoted(others[0])} is no argument of ROS: write --ros-args -p model:=demo -r image:=/image"
+        )
+
+
 def _refuse(error: ParameterError) -> int:
     rclpy.logging.get_logger("samlite").fatal(f"wrong parameter: {error}")
     rclpy.try_shutdown()
@@ -82,7 +98,10 @@ def _node_name(words: Sequence[str]) -> str:
 
 
 def _make_node(segmenter_factory: SegmenterFactory, host: NetworkHost | None) -> SamliteNode:
-    node = SamliteNode(segmenter_factory, host)
+    try:
+        node = SamliteNode(segmenter_factory, host)
+    except InvalidParameterTypeException as error:  # of a parameter that rclpy declares: use_sim_time
+        raise ParameterError(one_line(error)) from error
     if not node.values.network_process:
         if host is not None:
             host.close()

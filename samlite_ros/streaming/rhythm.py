@@ -13,6 +13,9 @@ TOLERANCE = 0.2
 IN_RHYTHM = 0.8
 """At least this share of the intervals must be; a camera that takes images when it likes loses none by its stamps."""
 
+LONGEST_GAP = 10
+"""A gap of more periods is a pause: a camera that waits for a trigger, a player that was held."""
+
 
 class StampRhythm:
     """Counts the images that are missing between stamps; fed with every stamp, in the order of arrival."""
@@ -35,7 +38,8 @@ class StampRhythm:
         self._intervals.append(interval)
         period = self._period_ns()
         if period:
-            self.missing += max(round(interval / period) - 1, 0)
+            gap = round(interval / period)
+            self.missing += gap - 1 if 1 <= gap <= LONGEST_GAP else 0
 
     def begin_anew(self) -> None:
         """What came before says nothing of what comes next."""

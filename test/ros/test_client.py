@@ -278,7 +278,7 @@ def test_the_example_says_what_it_finds_and_ends_cleanly():
         program.send_signal(signal.SIGINT)
         said, logged = program.communicate(timeout=20)
         assert program.returncode == 0, logged
-        assert said.startswith(f"{ASKED}red ball: NOT_FOUND\nno red ball in this image, presence 0.10\n"), said
+        assert said.startswith(f"{ASKED}red ball: NOT_FOUND\nno red ball here, presence 0.10\n"), said
         assert "Traceback" not in logged
         client.wait_for_status("target", state=QueryStatus.REMOVED)
 

@@ -42,13 +42,15 @@ def test_a_file_that_says_something_else_than_was_meant_is_refused_in_a_line(tmp
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--params-file", "/nowhere/my.yaml"], "parameters /nowhere/my.yaml: "),
-        (["-p", "queries:=[red ball"], "queries"),
-        (["-p", "max_quries:=3"], "no parameter max_quries, did you mean max_queries?"),
+        (["--ros-args", "--params-file", "/nowhere/my.yaml"], "parameters /nowhere/my.yaml: "),
+        (["--ros-args", "-p", "queries:=[red ball"], "queries"),
+        (["--ros-args", "-p", "max_quries:=3"], "no parameter max_quries, did you mean max_queries?"),
+        (["--ros-args", "-p", "use_sim_time:=maybe"], "use_sim_time"),
+        (["--model=demo"], "'--model=demo' is no argument of ROS: write --ros-args -p model:=demo"),
     ],
 )
 def test_a_command_line_that_cannot_be_meant_is_refused_in_a_line(words, line):
-    with graph([*FAKE_NODE, "--ros-args", *words]) as (_, node):
+    with graph([*FAKE_NODE, *words]) as (_, node):
         assert node.process.wait(60.0) == 1
         assert "wrong parameter: " in node.log()
         assert line in node.log()

@@ -31,6 +31,11 @@ def test_a_camera_that_takes_images_when_it_likes_loses_none():
     assert missing(np.cumsum(gaps)) < 40
 
 
+@pytest.mark.parametrize(("pause", "lost"), [(4, 3), (14, 0), (40, 0)])
+def test_a_pause_is_no_loss(pause, lost):
+    assert missing([*range(10), *range(9 + pause, 30 + pause)]) == lost
+
+
 def test_a_bag_that_loops_begins_anew():
     assert missing([*range(100), *range(100), *range(50, 120)]) == 0
 

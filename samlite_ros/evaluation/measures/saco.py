@@ -49,8 +49,10 @@ def saco_scores(cases: Iterable[Case], score_threshold: float = SACO_SCORE_THRES
     tp, fp, fn = (np.zeros(len(IOU_THRESHOLDS)) for _ in range(3))
     image_level = np.zeros((2, 2), int)  # [truth has the phrase, answered with something]
     for case in cases:
-        ious = case.ious[case.scores >= score_threshold][:, case.counted]
+        ious = case.ious[(case.scores >= score_threshold) & ~_in_crowd(case)][:, case.counted]
         n_found, n_true = ious.shape
+        if not n_true and case.crowd.any():
+            continue  # it is there, and may be found or not
         image_level[int(n_true > 0), int(n_found > 0)] += 1
         if not n_true:
             continue
@@ -63,6 +65,15 @@ def saco_scores(cases: Iterable[Case], score_threshold: float = SACO_SCORE_THRES
     absent = int(image_level[0].sum())
     answered = int(image_level[0, 1])
     return SacoScores(pmf1 * mcc, pmf1, mcc, answered / absent if absent else _NAN, absent, answered)
+
+
+def _in_crowd(case: Case) -> NDArray[np.bool_]:
+    """bool (D,): found instances that lie in a crowd region, which count for nothing."""
+    inside = np.zeros(len(case.scores), bool)
+    if case.crowd.any():
+        truth_of = case.match().truth_of
+        inside[truth_of >= 0] = case.crowd[truth_of[truth_of >= 0]]
+    return inside
 
 
 def _matthews(counts: NDArray[np.int64]) -> float:

@@ -184,6 +184,16 @@ def test_what_lies_in_a_crowd_counts_for_no_identity() -> None:
     assert count_identities(cases) == (3, 3, 0)  # the stray one is too many, the one in the crowd is not
 
 
+def test_a_frame_of_crowds_alone_shows_the_phrase_or_not() -> None:
+    thing, crowd = disc(15), TrueInstance(disc(60, radius=14), 0, crowd=True)
+    inside, outside = FoundInstance(disc(60), 0.9, 1), FoundInstance(disc(30), 0.9, 2)
+    alone = [make_case(0, "", "ball", found, [crowd]) for found in ([], [inside], [outside])]
+    assert (saco_scores(alone).absent_frames, saco_scores(alone).absent_answered) == (0, 0)
+    with_thing = make_case(0, "", "ball", [FoundInstance(thing, 0.9, 3), inside], [TrueInstance(thing, 1), crowd])
+    without = make_case(0, "", "ball", [FoundInstance(thing, 0.9, 3)], [TrueInstance(thing, 1)])
+    assert saco_scores([with_thing]).pmf1 == saco_scores([without]).pmf1 > 0.99
+
+
 def slow_contour(mask: np.ndarray) -> np.ndarray:
     """The contour map, pixel by pixel."""
     out = np.zeros(mask.shape, bool)
