@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 STDERR = 2
+_KEPT_AT_MOST = 2**20
 _SAID = re.compile(
     rb"(?:Corrupt JPEG data: (?:premature end of data segment|bad \w+ code|\d+ extraneous bytes before marker 0x\w\w"
     rb"|found marker 0x\w\w instead of RST\d)|Premature end of JPEG (?:file|input)|Invalid SOS parameters[^\n]*"
@@ -25,7 +27,7 @@ class CodecNoise:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._inside, self._kept, self._stderr = 0, -1, -1
+        self._inside, self._kept, self._stderr, self._read = 0, -1, -1, 0
 
     @contextmanager
     def silenced(self) -> Iterator[None]:
@@ -48,18 +50,23 @@ class CodecNoise:
     def _begin(self) -> None:
         if self._kept < 0:
             self._kept = os.memfd_create("codec noise")
+            # without it two threads that write at once may take the same place: the kernel guards no memfd's offset
+            fcntl.fcntl(self._kept, fcntl.F_SETFL, os.O_APPEND)
         self._stderr = os.dup(STDERR)
         os.dup2(self._kept, STDERR)
 
     def _end(self) -> None:
         os.dup2(self._stderr, STDERR)
-        size = os.lseek(self._kept, 0, os.SEEK_CUR)
-        if size:
-            others = _SAID.sub(b"", os.pread(self._kept, size, 0))
-            os.lseek(self._kept, 0, os.SEEK_SET)
+        os.close(self._stderr)
+        # what a writer of before adds behind it, or a child started meanwhile, is read at the next end
+        if unread := os.fstat(self._kept).st_size - self._read:
+            others = _SAID.sub(b"", os.pread(self._kept, unread, self._read))
+            self._read += unread
             if others:
                 os.write(STDERR, others)
-        os.close(self._stderr)
+        if self._read > _KEPT_AT_MOST:
+            os.ftruncate(self._kept, 0)
+            self._read = 0
 
 
 CODEC_NOISE = CodecNoise()
