@@ -32,8 +32,8 @@ pytestmark = [
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment without torch, as the Makefile's are made."""
     venv = tmp_path_factory.mktemp("small") / "venv"
-    command = [sys.executable, str(ROOT / "pip_ros/bootstrap.py"), "--ros", "jazzy", "--without-torch", "--venv"]
-    subprocess.run([*command, str(venv)], check=True)
+    command = [sys.executable, "-m", "pip_ros.bootstrap", "--ros", "jazzy", "--without-torch", "--venv", str(venv)]
+    subprocess.run(command, cwd=ROOT, check=True)
     return venv
 
 

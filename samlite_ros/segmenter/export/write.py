@@ -14,6 +14,7 @@ import torch
 from samlite_ros.errors import ExportError
 from samlite_ros.segmenter.export.operators import OPSET, check_operators
 from samlite_ros.segmenter.export.parts import Part
+from samlite_ros.segmenter.export.shapes_only import shapes_only
 from samlite_ros.segmenter.exported.manifest import Graph, Tensor, sha256_of
 
 
@@ -45,10 +46,11 @@ def write_graph(part: Part, folder: Path) -> Graph:
 
 def _trace(part: Part, path: Path) -> None:
     axes = {name: dict(free) for name, free in zip(part.input_names, part.free, strict=True) if free}
+    module = part.build().eval()  # before: constants are computed
     try:
-        with torch.no_grad():
+        with torch.no_grad(), shapes_only():
             torch.onnx.export(
-                part.build().eval(),
+                module,
                 part.inputs,
                 str(path),
                 dynamo=False,
