@@ -276,8 +276,9 @@ def looking_back(segmenter: Segmenter, after_s: float, period_s: float) -> list[
         period_s: Least time between two passes [s]; 0 = the network is never idle.
 
     Returns:
-        One row: how long before it left it was last seen by `last_seen` [s], how long after the question that is known
-        [s], looks, keyframes since it left, and the p50 of the age of all answers with looking back and without [ms].
+        One row: how long after the question `last_seen` is first told [s], and how long before it left that was [s];
+        the same of the newest `last_seen`; looks, keyframes since it left, and the p50 of the age of all answers with
+        looking back and without [ms].
     """
     scenes = render_scene(1, (240, 320)), render_scene(2, (240, 320))
     phrase, other = _only_in_first(segmenter, scenes)
@@ -291,11 +292,15 @@ def looking_back(segmenter: Segmenter, after_s: float, period_s: float) -> list[
         for status in item.statuses
         if status.text == phrase and status.last_seen_ns
     ]
-    at_ns, seen_ns = known[0] if known else (math.nan, math.nan)
+    first_at_ns, first_seen_ns = known[0] if known else (math.nan, math.nan)
+    seen_ns = max((seen for _, seen in known), default=math.nan)
+    at_ns = next((at for at, seen in known if seen == seen_ns), math.nan)
     values = {
         "found": bool(known),
+        "known after [s]": (first_at_ns - asked_ns) / 1e9,
+        "seen before it left by at least [s]": (left_ns - first_seen_ns) / 1e9,
+        "right after [s]": (at_ns - asked_ns) / 1e9,
         "seen before it left by [s]": (left_ns - seen_ns) / 1e9,
-        "known after [s]": (at_ns - asked_ns) / 1e9,
         "looks": node.looks_back,
         "keyframes since it left": sum(left_ns <= p.stamp_ns <= asked_ns for p in node.passes if not p.late),
         "age p50 [ms]": _median_age_ms(published),

@@ -41,8 +41,8 @@ from samlite_ros.messages.fill import RCLPY, compressed_image_message, image_mes
 from samlite_ros.node.processes import private_graph, running
 from samlite_ros.scenes.clips import pendulum
 from samlite_ros.scenes.hard_sequences import DEVELOPMENT, StreamSequence
+from samlite_ros.scenes.sequence import OneMoves, SequenceOptions
 from samlite_ros.scenes.sequence import Sequence as SceneSequence
-from samlite_ros.scenes.sequence import SequenceOptions
 from samlite_ros.scenes.vocabulary import COLOURS, SHAPES
 from samlite_ros.virtual.latency import LatencyProfile
 
@@ -57,7 +57,7 @@ CARRIED, NETWORK = "carried", "network"
 """Whether masks are carried to every frame, or every answer comes from the network."""
 _MODULE = "samlite_ros.bench.node_process"
 _PHRASE, _BUSY_PHRASE = "object", "thing 0"
-_FRAMES, _BUSY_FRAMES = 24, 120
+_FRAMES, _BUSY_FRAMES, _STANDING_FRAMES = 24, 120, 120
 _BUSY_SCENE = replace(DEVELOPMENT[0], count=8)
 _START_TIMEOUT_S = 120.0
 _SETTLE_ANSWERS = 5
@@ -75,6 +75,8 @@ class Setting:
         echo: Instead of our node one that answers at once.
         pass_ms: Instead of the demo network a busy one that takes so long for a pass [ms].
         late_queries: So many phrases are asked late, one after the other.
+        stands: The camera stands, and one thing moves; else it flies.
+        more: Further parameters of the node, with their values.
     """
 
     size: tuple[int, int]
@@ -84,6 +86,8 @@ class Setting:
     echo: bool = False
     pass_ms: float | None = None
     late_queries: int = 0
+    stands: bool = False
+    more: tuple[tuple[str, str], ...] = ()
 
     @property
     def row(self) -> str:
@@ -105,6 +109,7 @@ class Setting:
             "queries": f"['{_PHRASE if self.pass_ms is None else _BUSY_PHRASE}']",
             "propagate": str(self.propagate).lower(),
             "image_transport": "compressed" if self.transport == JPEG else "raw",
+            **dict(self.more),
         }
         return [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
 
@@ -205,7 +210,7 @@ def _graph(setting: Setting, folder: Path) -> Iterator[CameraAndListener]:
     if setting.echo:
         variables[ECHO_VARIABLE] = "1"
     if setting.pass_ms is None:
-        images = camera_images(setting.size)
+        images = camera_images(setting.size, setting.stands)
     else:
         truth = pendulum(list(StreamSequence(_BUSY_SCENE, 0, _BUSY_FRAMES)))
         write_script(folder / "script.npz", truth, LatencyProfile.of_total_ms(setting.pass_ms))
@@ -224,13 +229,16 @@ def _graph(setting: Setting, folder: Path) -> Iterator[CameraAndListener]:
         os.environ.update(before)
 
 
-def camera_images(size: tuple[int, int]) -> list[np.ndarray]:
-    """A flight over a rendered scene, there and back: uint8 (H, W, 3), RGB.
+def camera_images(size: tuple[int, int], stands: bool = False) -> list[np.ndarray]:
+    """A rendered scene, there and back: uint8 (H, W, 3), RGB.
 
     Args:
         size: (width, height) [px].
+        stands: The camera does, and one thing moves; else it flies over the scene.
     """
     scenes = SceneSequence("fly", 1, SequenceOptions(frames=_FRAMES, size=(480, 640)))
+    if stands:
+        scenes = OneMoves("cross", 1, SequenceOptions(frames=_STANDING_FRAMES, size=(480, 640)))
     forth = [np.asarray(cv2.resize(scene.image, size), np.uint8) for scene in scenes]
     return forth + forth[-2:0:-1]
 

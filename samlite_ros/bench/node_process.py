@@ -29,7 +29,7 @@ from samlite_ros.types import DecodeOptions, Frame, PromptResult
 from samlite_ros.virtual.latency import LatencyProfile
 
 LOG_VARIABLE = "SAMLITE_BENCH_LOG"
-"""Names the log's path; a line has a frame's stamp [ns], and the network's elapsed and CPU time for it [s]."""
+"""Names the log's path; a line has a frame's stamp [ns], and what the fields of `NetworkTime` say."""
 SCRIPT_VARIABLE = "SAMLITE_BENCH_SCRIPT"
 """Names the file with what a busy network knows; see `write_script`."""
 ECHO_VARIABLE = "SAMLITE_BENCH_ECHO"
@@ -42,12 +42,14 @@ class NetworkTime(NamedTuple):
     Args:
         wall_s: Elapsed time [s].
         cpu_s: CPU time of the network's thread [s]; all of it, where torch has one thread.
+        computed: Share of the image's tokens that were computed.
 
     Taken where the network computes: bringing it images and taking its masks is the node's share.
     """
 
     wall_s: float
     cpu_s: float
+    computed: float = 1.0
 
 
 class LoggedSegmenter(WrappedSegmenter):
@@ -81,8 +83,8 @@ class LoggedSegmenter(WrappedSegmenter):
         start = _now()
         results = self._inner.segment(image, prompts, options, on_step)
         decoding = _since(start)
-        wall_s, cpu_s = (a + b for a, b in zip(self._embedding, decoding, strict=True))
-        self._log.write(f"{image.stamp_ns} {wall_s} {cpu_s}\n")
+        wall_s, cpu_s = self._embedding.wall_s + decoding.wall_s, self._embedding.cpu_s + decoding.cpu_s
+        self._log.write(f"{image.stamp_ns} {wall_s} {cpu_s} {image.reuse.computed}\n")
         self._log.flush()
         return results
 
@@ -99,7 +101,7 @@ def _since(start: NetworkTime) -> NetworkTime:
 def read_log(path: Path) -> dict[int, NetworkTime]:
     """The network's time by the frame's stamp [ns]; a line that was cut off at the end is left out."""
     lines = (line.split() for line in path.read_text().split("\n")[:-1])
-    return {int(stamp): NetworkTime(float(wall), float(cpu)) for stamp, wall, cpu in lines}
+    return {int(stamp): NetworkTime(*map(float, values)) for stamp, *values in lines}
 
 
 def write_script(path: Path, truth: Sequence[TruthFrame], profile: LatencyProfile) -> None:

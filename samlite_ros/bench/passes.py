@@ -1,8 +1,9 @@
-"""One pass of the image encoder, in turns: the reference's and ours, and with tokens of the image before."""
+"""One pass of the image encoder, in turns: the reference's and ours, by dtype, and with tokens of the image before."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -15,6 +16,7 @@ from samlite_ros.segmenter.pytorch import load_backend
 from samlite_ros.segmenter.pytorch.backend import TorchBackend
 from samlite_ros.segmenter.pytorch.decoder import ImageFeatures, image_features
 from samlite_ros.segmenter.pytorch.kept_tokens import KeptTokens
+from samlite_ros.segmenter.pytorch.precision import Precision, in_words
 from samlite_ros.segmenter.pytorch.preprocess import to_pixel_values
 
 REFERENCE, OURS = "reference", "ours"
@@ -29,6 +31,10 @@ def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]
         backend = load_backend(segmenter_options(model, options))
         rounds = options.rounds_of(model)
         figures += [*against_reference(model, backend, rounds), *with_kept_tokens(model, backend, rounds)]
+        if backend.checkpoint.device.type == "cpu" and options.dtype == "auto":
+            on_step(f"{model}: the image encoder by dtype")
+            plain = load_backend(replace(segmenter_options(model, options), dtype="float32"))
+            figures += by_dtype(model, plain, backend, rounds)
     return figures
 
 
@@ -61,6 +67,44 @@ def with_kept_tokens(name: str, backend: TorchBackend, rounds: int) -> list[Figu
     samples = interleave(sides, rounds, finish=waiting_for(network.device))
     row = f"tokens/{name}, {network.precision.name}"
     return [*compared(row, samples, "whole"), derived(f"{row}/kept", "MB", kept.size_bytes / 1e6)]
+
+
+@torch.inference_mode()
+def by_dtype(name: str, plain: TorchBackend, chosen: TorchBackend, rounds: int) -> list[Figure]:
+    """Plain float32, float32 by oneDNN, and what `dtype: auto` chose on this CPU.
+
+    Args:
+        name: Of the network.
+        plain, chosen: It in float32, and as `auto` has it.
+        rounds: Samples of each.
+    """
+    in_float32 = Precision(torch.float32)
+    by_one_dnn, auto = replace(in_float32, matmul="medium"), chosen.checkpoint.precision
+    sides = {
+        "float32": _embedding(plain, in_float32),
+        "float32 by oneDNN": _embedding(plain, by_one_dnn),
+        f"auto, {in_words(chosen.checkpoint.device, replace(auto, reason=''))}": _embedding(chosen, auto),
+    }
+    before = torch.get_float32_matmul_precision()
+    try:
+        samples = interleave(sides, rounds + 1)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    warm = {side: found[1:] for side, found in samples.items()}
+    return compared(f"dtypes/{name}", warm, "float32")
+
+
+def _embedding(backend: TorchBackend, precision: Precision) -> Callable[[], object]:
+    """What embeds the same image, with products as a precision has them; its dtype is the backend's."""
+    network = backend.checkpoint
+    pixels = to_pixel_values(camera_frame().image, network.image_size, network.device, network.dtype)
+
+    def embed() -> ImageFeatures:
+        torch.set_float32_matmul_precision(precision.matmul)
+        features: ImageFeatures = backend.image_encoder(pixels)
+        return features
+
+    return embed
 
 
 def square(side: int, share: float) -> torch.Tensor:

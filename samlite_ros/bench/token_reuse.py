@@ -14,8 +14,7 @@ from samlite_ros.bench.options import BenchOptions
 from samlite_ros.bench.workload import segmenter_options
 from samlite_ros.pixels.masks import mask_from_array, mask_iou
 from samlite_ros.scenes.render import Scene
-from samlite_ros.scenes.sequence import Sequence, SequenceOptions
-from samlite_ros.scenes.world import Thing, World
+from samlite_ros.scenes.sequence import OneMoves, Sequence, SequenceOptions
 from samlite_ros.segmenter import load_segmenter
 from samlite_ros.segmenter.contract import ImageEmbedding, Segmenter
 from samlite_ros.types import DecodeOptions, Frame, Mask, Prompt, PromptResult
@@ -68,14 +67,6 @@ class Tally:
             "precision, reused [%]": precision[1],
         }
         return row(f"token reuse/{name}", values)
-
-
-class OneMoves(Sequence):
-    """As 'cross', but only one thing crosses the image; all others stand."""
-
-    def _crossing(self, rng: np.random.Generator, world: World) -> tuple[Thing, ...]:
-        moving = super()._crossing(rng, world)
-        return (moving[0], *sorted(world.things, key=lambda thing: thing.position_m[1])[1:])
 
 
 def _gain_steps(image: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:

@@ -26,6 +26,7 @@ PARTS = {
     "budget": "phrases that take turns: waits, throughput, a slow machine; looking back",
     "gpu": "the network's parts on CUDA: eager and compiled, 1 to 16 phrases",
     "node": "the node over DDS: latency, rate, drops, CPU and memory; late queries; beside busy networks",
+    "node_tokens": "passes of the node under a camera that stands, without and with reuse_tokens",
     "memory": "memory per part, with and without the text encoder",
 }
 """Modules of samlite_ros.bench with `run(options, on_step) -> list[Figure]`."""

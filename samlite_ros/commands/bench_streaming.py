@@ -27,7 +27,7 @@ HELP = "accuracy at every camera frame with a slow network, on a virtual clock"
 QUICK_FRAMES = 60
 LEAST_FRAMES = 30
 RATE_HZ = 30.0
-SECTIONS = ("accuracy", "semireal", "still", "late", "cost", "network", "space", "parts")
+SECTIONS = ("accuracy", "semireal", "still", "late", "cost", "network", "space", "tokens", "parts")
 """As in `bench.streaming.sections`, which takes seconds to import."""
 MEASURED = "measured"
 T = TypeVar("T")
@@ -172,7 +172,7 @@ def bench_options(arguments: argparse.Namespace, sections: tuple[str, ...]) -> S
         SamliteError: The sequences end before a pass does.
     """
     frames = min(arguments.frames, QUICK_FRAMES) if arguments.quick else arguments.frames
-    if {"accuracy", "network", "parts", "semireal"} & set(sections):
+    if {"accuracy", "network", "parts", "semireal", "tokens"} & set(sections):
         _check_length(frames, max(arguments.profiles))
     options = StreamingBenchOptions(
         arguments.seed, arguments.profiles, arguments.sets, frames, charge_s=arguments.charge_s, refine=arguments.refine

@@ -9,8 +9,6 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
-import numpy as np
-
 from samlite_ros.errors import Cancelled, NetworkEndedError, NetworkError
 from samlite_ros.live.commands import Commands
 from samlite_ros.live.failure_log import described
@@ -20,16 +18,15 @@ from samlite_ros.live.recalling import Recalling
 from samlite_ros.live.resting import RestingCameras
 from samlite_ros.live.waiting_prompts import MOST_AT_ONCE, DistinctPrompts, WaitingPrompts
 from samlite_ros.live.watchdog import Watchdog, Work
-from samlite_ros.live.watched_network import WatchedNetwork
+from samlite_ros.live.watched_network import WatchedNetwork, warm_up
 from samlite_ros.network.local import Found, Network
 from samlite_ros.segmenter.contract import ImageEmbedding
 from samlite_ros.streaming.jobs import KeyframeJob
 from samlite_ros.streaming.pipeline import KeyframeResult
 from samlite_ros.streaming.ring import Memory
 from samlite_ros.streaming.turns import Turns
-from samlite_ros.types import DecodeOptions, Frame, Prompt
+from samlite_ros.types import Prompt
 
-WARM_UP_PROMPT = Prompt("thing")
 FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_LOAD_PAUSE_S = 0.1, 2.0, 30.0
 """After a failure the worker rests, doubling from the first pause to the longest [s]; loading costs more than a job."""
 LOOK_S = 1.0
@@ -169,7 +166,7 @@ class NetworkWorker:
         with self.watchdog.watching(Work.LOAD):
             network = factory()
             try:
-                self._warm_up(network)
+                self.watchdog.guess(Work.PASS, warm_up(network, self._check_cancelled))
             except BaseException:
                 network.close()
                 raise
@@ -177,21 +174,19 @@ class NetworkWorker:
         self.counters.reload_failure, self.counters.failing = "", 0
         return network.model_id
 
-    def _warm_up(self, network: Network) -> None:
-        frame = Frame(np.zeros((480, 640, 3), np.uint8), 1)
-        began_s = time.monotonic()
-        for error in network.search(frame, [WARM_UP_PROMPT], [DecodeOptions()], self._check_cancelled).refused.values():
-            raise error
-        self.watchdog.guess(Work.PASS, time.monotonic() - began_s)
-
     def _unload(self) -> None:
         network, self._network, self._factory = self._network, None, None
+        self._forget_all()
+        if network is not None:
+            network.close()
+
+    def _forget_all(self) -> None:
+        """What was kept of the cameras went with the network."""
         self._embeddings.clear()
         self._recalling.clear()
         self._recalling.tell(self.counters)
         self._resting.clear()
-        if network is not None:
-            network.close()
+        self.counters.kept_bytes = 0
 
     def _is_lost(self) -> bool:
         """The network's process ended by itself, and it is to be loaded again."""
@@ -226,8 +221,7 @@ class NetworkWorker:
     def _lose(self, error: NetworkEndedError) -> None:
         """The network's process has ended by itself."""
         self._network = None
-        self._embeddings.clear()
-        self._recalling.clear()
+        self._forget_all()
         self._tell_failure(f"{error}; it is started again")
         self._pause(LONGEST_LOAD_PAUSE_S)
 
@@ -249,6 +243,7 @@ class NetworkWorker:
         for camera in self._resting.take():
             network.forget(camera)
             self._recalling.forget(camera)
+            self.counters.kept_bytes *= not self._resting.all_rest  # else the next pass tells
         began_s = time.monotonic()
         turn, self._turn = self._turn, None
         ran = turn is None and self._run_late_jobs(network)

@@ -23,6 +23,11 @@ class RestingCameras:
         """Something of it is computed."""
         self._used_s[camera] = time.monotonic()
 
+    @property
+    def all_rest(self) -> bool:
+        """Nothing is computed for any camera."""
+        return not self._used_s
+
     def take(self) -> list[str]:
         """Those that rest since the last call."""
         now_s = time.monotonic()

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+
+import numpy as np
 
 from samlite_ros.live.watchdog import Watchdog, Work
 from samlite_ros.network.local import Between, Found, Network
 from samlite_ros.segmenter.contract import ImageEmbedding
 from samlite_ros.types import DecodeOptions, Frame, Prompt
+
+WARM_UP_PROMPT = Prompt("thing")
+
+
+def warm_up(network: Network, between: Between) -> float:
+    """A first pass, which takes longer than others; returns how long [s].
+
+    Args:
+        network: Was just loaded.
+        between: See `Between`.
+
+    Raises:
+        Exception: What keeps the network from working.
+    """
+    frame, began_s = Frame(np.zeros((480, 640, 3), np.uint8), 1), time.monotonic()
+    for error in network.search(frame, [WARM_UP_PROMPT], [DecodeOptions()], between).refused.values():
+        raise error
+    network.forget(frame.camera)  # it is no camera's image
+    return time.monotonic() - began_s
 
 
 class WatchedNetwork:

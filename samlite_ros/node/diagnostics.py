@@ -103,7 +103,7 @@ class NetworkReport:
             "phrases embedded": counters.prompts_embedded,
             "images embedded": counters.images_embedded,
             "tokens computed [%]": 100 * self._share_computed(counters),
-            "tokens kept [MB]": counters.kept_bytes // 10**6,
+            "tokens kept [MB]": counters.kept_bytes / 1e6,
             "phrases decoded": counters.prompts_decoded,
             "late jobs": counters.late_jobs,
             "keyframes remembered": counters.remembered,

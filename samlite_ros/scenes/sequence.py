@@ -215,3 +215,11 @@ def _spread_lanes(lanes_m: list[float], radii_m: list[float]) -> list[float]:
         least = out[-1] + 1.2 * (radii_m[index - 1] + radii_m[index]) if out else lane
         out.append(max(lane, least))
     return out
+
+
+class OneMoves(Sequence):
+    """As 'cross', but only one thing crosses the image; all others stand."""
+
+    def _crossing(self, rng: np.random.Generator, world: World) -> tuple[Thing, ...]:
+        moving = super()._crossing(rng, world)
+        return (moving[0], *sorted(world.things, key=lambda thing: thing.position_m[1])[1:])

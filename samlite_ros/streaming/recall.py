@@ -1,4 +1,4 @@
-"""Has it been seen in the last seconds? New prompts are looked for in kept keyframes, newest first."""
+"""Has it been seen in the last seconds? New prompts are looked for in kept keyframes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from samlite_ros.streaming.answer import decode_plan
+from samlite_ros.streaming.backward_search import BackwardSearch
 from samlite_ros.types import DecodeOptions, Prompt, PromptResult, Query, Vocabulary
 
 MOST_AT_ONCE = 4
@@ -34,7 +35,7 @@ class RecallJob:
 
 @dataclass(frozen=True)
 class Recalled:
-    """A prompt was found in a kept keyframe, and in none since.
+    """A prompt was found in a kept keyframe; one that is newer may be told later.
 
     Args:
         camera, stamp_ns: Of the keyframe.
@@ -56,7 +57,7 @@ class Recalled:
 class RecallBook:
     """What of one camera's past is still to be looked at. Every method may be called from any thread, and is quick.
 
-    A prompt is looked for from the keyframe of its first search back, once, until it is found.
+    A prompt is looked for from the keyframe of its first search back, in each keyframe once at the most.
 
     Args:
         camera: Its name.
@@ -66,14 +67,14 @@ class RecallBook:
         self._camera = camera
         self._lock = threading.Lock()
         self._queries: tuple[Query, ...] = ()
-        self._before_ns: dict[Prompt, int | None] = {}
+        self._searches: dict[Prompt, BackwardSearch | None] = {}
         self._first_ns: int | None = None
 
     def forget(self) -> None:
         """Keyframes so far are of no use: time or the camera's image changed."""
         with self._lock:
             self._first_ns = None
-            self._before_ns = dict.fromkeys(self._before_ns)
+            self._searches = dict.fromkeys(self._searches)
 
     def ask(self, vocabulary: Vocabulary) -> None:
         """Look for what is new in this; it is searched in the newest keyframe before."""
@@ -81,7 +82,7 @@ class RecallBook:
             known = {query.prompt for query in self._queries}
             self._queries = vocabulary.asked
             asked = dict.fromkeys(query.prompt for query in self._queries)
-            self._before_ns = {p: self._before_ns.get(p) for p in asked if p in self._before_ns or p not in known}
+            self._searches = {p: self._searches.get(p) for p in asked if p in self._searches or p not in known}
 
     def note_search(self, stamp_ns: int, results: Sequence[PromptResult]) -> None:
         """Prompts were searched in the keyframe of a stamp [ns]."""
@@ -89,7 +90,7 @@ class RecallBook:
             if self._first_ns is None:
                 self._first_ns = stamp_ns
             for result in results:
-                self._note(stamp_ns, result.prompt, found=bool(len(result.scores)))
+                self._note_search(stamp_ns, result.prompt, found=bool(len(result.scores)))
 
     def take(self, kept_ns: Sequence[int], most: int = MOST_AT_ONCE) -> RecallJob | None:
         """What to look at next; None = nothing. It may be taken again where it came to nothing.
@@ -103,14 +104,14 @@ class RecallBook:
                 return None
             usable_ns = [stamp_ns for stamp_ns in kept_ns if stamp_ns >= self._first_ns]
             wanted: dict[int, set[Prompt]] = {}
-            for prompt, before_ns in list(self._before_ns.items()):
-                if before_ns is None:
+            for prompt, search in list(self._searches.items()):
+                if search is None:
                     continue
-                newest_ns = next((stamp_ns for stamp_ns in usable_ns if stamp_ns < before_ns), None)
-                if newest_ns is None:
-                    del self._before_ns[prompt]  # keyframes that come are newer
+                next_ns = search.next_ns(usable_ns)
+                if next_ns is None:
+                    del self._searches[prompt]  # keyframes that come are newer
                 else:
-                    wanted.setdefault(newest_ns, set()).add(prompt)
+                    wanted.setdefault(next_ns, set()).add(prompt)
             if not wanted:
                 return None
             stamp_ns = max(wanted)
@@ -122,20 +123,19 @@ class RecallBook:
         """A job is done; returns what was found. A prompt without a result was looked for in vain."""
         found = {result.prompt: result for result in results if len(result.scores)}
         with self._lock:
-            waited = [prompt for prompt in job.prompts if prompt in self._before_ns]
-            for prompt in waited:
-                self._before_ns[prompt] = job.stamp_ns
-                self._note(job.stamp_ns, prompt, found=prompt in found)
-        told = [found[prompt] for prompt in waited if prompt in found]
+            searches = {p: s for p in job.prompts if (s := self._searches.get(p)) is not None}
+            for prompt, search in searches.items():
+                search.note(job.stamp_ns, prompt in found)
+        told = [found[prompt] for prompt in searches if prompt in found]
         return [Recalled(job.camera, job.stamp_ns, r.prompt, float(r.scores[0])) for r in told]
 
-    def _note(self, stamp_ns: int, prompt: Prompt, found: bool) -> None:
-        if prompt not in self._before_ns:
+    def _note_search(self, stamp_ns: int, prompt: Prompt, found: bool) -> None:
+        if prompt not in self._searches:
             return
         if found:
-            del self._before_ns[prompt]
-        elif self._before_ns[prompt] is None:
-            self._before_ns[prompt] = stamp_ns
+            del self._searches[prompt]
+        elif self._searches[prompt] is None:
+            self._searches[prompt] = BackwardSearch(stamp_ns)
 
 
 class BusyShare:

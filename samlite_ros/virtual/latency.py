@@ -9,6 +9,8 @@ from samlite_ros.errors import ParameterError
 ENCODE_SHARE = 0.64
 """Share of the image encoder in a pass of one phrase; of full-size SAM3 with one phrase."""
 
+TOKENS_SHARE = 0.975
+"""What of the image encoder's time goes with the tokens that it computes; measured at full size."""
 
 NEVER = 1 << 62
 """A time after all others [ns]."""
@@ -29,6 +31,10 @@ class LatencyProfile:
     decode_s: float
     blocks: int = 32
     decode_steps: int = 12
+
+    def encode_ns(self, computed: float = 1.0) -> int:
+        """How long the image embedding takes where this share of the tokens is computed [ns]."""
+        return int(self.encode_s * (1 - TOKENS_SHARE * (1 - computed)) * 1e9)
 
     def next_look_ns(self, now_ns: int, encode_ends_ns: int, ends_ns: int, decode_ns: int) -> int:
         """When a running pass looks for a late query next [ns]; NEVER = not before it ends.

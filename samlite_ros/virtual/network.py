@@ -170,10 +170,11 @@ class VirtualNetwork:
             past.give_way()
         stream, job = turn
         begins_ns = now_ns if at_once else max(now_ns, stream.free_ns)
-        decode_ns = self._decode_ns(job)
-        encode_ends_ns = begins_ns + (0 if job.late else int(self._profile.encode_s * 1e9))
+        decode_ns, result = self._decode_ns(job), self._compute(job)
+        image = self._kept[job.frame.camera][job.frame.stamp_ns]
+        encode_ends_ns = begins_ns + (0 if job.late else self._encode_ns(image))
         ends_ns = encode_ends_ns + decode_ns
-        running = RunningJob(stream, self._compute(job), begins_ns, ends_ns, encode_ends_ns, decode_ns)
+        running = RunningJob(stream, result, begins_ns, ends_ns, encode_ends_ns, decode_ns)
         if not job.late:
             self._plan_look(running, begins_ns)
         self._running = running
@@ -224,6 +225,9 @@ class VirtualNetwork:
             now_ns, running.encode_ends_ns, running.ends_ns, running.decode_ns
         )
 
+    def _encode_ns(self, image: ImageEmbedding) -> int:
+        return self._profile.encode_ns(image.reuse.computed)
+
     def _decode_ns(self, job: KeyframeJob) -> int:
         return int(self._profile.decode_s * len(job.prompts) * 1e9)
 
@@ -236,7 +240,8 @@ class VirtualNetwork:
             kept[frame.stamp_ns] = self._segmenter.embed_image(frame)
             self.embeddings += 1
             if self._past is not None:
-                self._past.keep(kept[frame.stamp_ns], self._profile.encode_s + self._decode_ns(job) / 1e9)
+                image = kept[frame.stamp_ns]
+                self._past.keep(image, (self._encode_ns(image) + self._decode_ns(job)) / 1e9)
         prompts = self._segmenter.embed_prompts(job.prompts)
         results = self._segmenter.segment(kept[frame.stamp_ns], prompts, job.options)
         told = tuple(replace(result, decode_s=self._profile.decode_s) for result in results)

@@ -84,3 +84,11 @@ def test_without_torch_too(made, models, tmp_path):
     assert done.returncode == 0, done.stderr
     done = run("evaluate", "--scenes", "2", "--model", models["onnx"])
     assert done.returncode == 0 and "recall" in done.stdout, done.stderr
+
+
+def test_a_replay_with_reused_tokens_repeats_itself(made, tmp_path):
+    (tmp_path / "reuse.yaml").write_text("/**:\n  ros__parameters: {reuse_tokens: true, propagate: true}\n")
+    for name in ("one", "two"):
+        more = ["--params", str(tmp_path / "reuse.yaml"), "--latency", "126"]
+        assert main([*replay_arguments(made, "demo", "torch", tmp_path / name), *more]) == 0
+    assert (first := answers(tmp_path / "one")) == answers(tmp_path / "two") and any(first)

@@ -1,5 +1,6 @@
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from fake_segmenter import FakeSegmenter, Pace
@@ -11,6 +12,7 @@ from samlite_ros.live.network_worker import NetworkWorker
 from samlite_ros.live.resting import RestingCameras
 from samlite_ros.live.waiting_prompts import MOST_AT_ONCE
 from samlite_ros.network.local import LocalNetwork
+from samlite_ros.segmenter.backend import Reuse
 from samlite_ros.types import Prompt
 
 DEADLINE_S = 20.0
@@ -325,3 +327,27 @@ def test_what_is_kept_of_a_camera_that_rests_is_given_back(make_bench):
         time.sleep(0.01)
     assert [call[1] for call in bench.segmenter.calls if call[0] == "forget"] == ["right", "left"]
     assert bench.worker.counters.computed == bench.worker.counters.images_embedded
+
+
+def test_memory_for_tokens_is_told_until_it_is_given_back(make_bench, monkeypatch):
+    bench = make_bench()
+    embed = bench.segmenter.embed_image
+    monkeypatch.setattr(bench.segmenter, "embed_image", lambda *a: replace(embed(*a), reuse=Reuse(0.5, 1000)))
+    bench.worker._resting = RestingCameras(0.2)
+    bench.run(bench.sources[0].add(1))
+    assert bench.worker.counters.kept_bytes == 1000 and bench.worker.counters.computed == 0.5
+    deadline_s = time.monotonic() + DEADLINE_S
+    while bench.worker.counters.kept_bytes and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert bench.segmenter.calls[-1] == ("forget", "") and not bench.worker.counters.kept_bytes
+    bench.run(bench.sources[0].add(2))
+    bench.worker.unload().result(DEADLINE_S)
+    assert not bench.worker.counters.kept_bytes
+
+
+def test_nothing_is_kept_of_the_image_that_warms_up():
+    bench = Bench("left", "right")
+    bench.worker.start()
+    bench.worker.load(lambda: LocalNetwork(bench.segmenter)).result(DEADLINE_S)
+    assert bench.segmenter.calls[-1] == ("forget", "")
+    assert bench.worker.stop(DEADLINE_S)

@@ -41,3 +41,22 @@ def test_it_finds_what_is_asked_before_and_while_it_runs(demo_export, without_to
         answer = client.answer_to(np.ascontiguousarray(scene.image[:, ::-1]), answers)
         assert "later" in {result.query_id for result in answer.results} and answer.model_id == model
         assert "Traceback" not in node.log()
+
+
+def test_of_a_camera_that_stands_tokens_are_kept_and_some_are_computed():
+    first, second = (render_scene(seed, (120, 160)).image for seed in (1, 2))
+    first[:30, :40] = second[:30, :40]
+    parameters = {"model": "demo", "backend": "torch", "device": "cpu", "propagate": False, "reuse_tokens": True}
+    with graph(REAL_NODE, parameters={**parameters, "queries": ["object"]}) as (client, _):
+        answers = client.listen_to_outputs("segmentation")["segmentation"]
+        client.wait_until_active("object", "parameters")
+        images = [render_scene(1, (120, 160)).image, first]
+
+        def some_only():
+            for image in images:
+                client.answer_to(image, answers)
+            status = client.diagnostic("network", lambda *_: True)()
+            values = {v.key: float(v.value) for v in status.values if "tokens" in v.key} if status else {}
+            return values.get("tokens kept [MB]", 0) > 0.5 and values["tokens computed [%]"] < 90
+
+        client.wait_for(some_only, "passes of some tokens")

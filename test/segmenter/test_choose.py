@@ -66,6 +66,12 @@ def test_an_export_that_does_not_fit_is_left_aside_in_words(libraries, cached, c
     assert "is computed by torch: " in caplog.text and "was exported for image_size 192" in caplog.text
 
 
+def test_tokens_are_reused_by_torch(libraries, cached, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert choose_backend(SegmenterOptions("demo", reuse_tokens=True)) == "torch"
+    assert "is computed by torch: " in caplog.text and "reuse_tokens needs backend 'torch'" in caplog.text
+
+
 def test_an_export_of_an_older_checkpoint_is_left_aside(libraries, cached, monkeypatch, tmp_path, caplog):
     newer = shutil.copytree(DEMO_FOLDER, tmp_path / "newer")
     (newer / "config.json").write_text((newer / "config.json").read_text() + "\n")

@@ -1,8 +1,11 @@
 """One network on a virtual clock, over two cameras: whose job, from when to when."""
 
+from dataclasses import replace
+
 import pytest
 from streaming_world import Disc, PaintedWorld, stamp_ns, truth_segmenter, vocabulary
 
+from samlite_ros.segmenter.backend import Reuse
 from samlite_ros.streaming.pipeline import StreamingOptions, StreamingPipeline
 from samlite_ros.types import Frame
 from samlite_ros.virtual.latency import NEVER, LatencyProfile
@@ -70,6 +73,18 @@ def test_a_pass_takes_what_the_profile_says_and_cameras_take_turns(rig):
     spans = [(p.camera, p.begins_ns - start_ns, p.ends_ns - start_ns) for p in rig.network.passes]
     assert spans == [("left", 0, 44 * MS), ("right", 44 * MS, 88 * MS)]
     assert rig.network.embeddings == 2
+
+
+@pytest.mark.parametrize(("computed", "encode_ms"), [(1.0, 40.0), (0.5, 20.5), (0.0, 1.0)])
+def test_a_pass_that_computes_some_tokens_is_as_much_shorter(rig, monkeypatch, computed, encode_ms):
+    segmenter = rig.network._segmenter
+    embed = segmenter.embed_image
+    monkeypatch.setattr(segmenter, "embed_image", lambda f: replace(embed(f), reuse=Reuse(computed)))
+    rig.show(0)
+    rig.network.begin(stamp_ns(0))
+    rig.finish_pass()
+    (done,) = rig.network.passes
+    assert done.ends_ns - done.begins_ns == pytest.approx((encode_ms + 4) * MS, abs=1)
 
 
 def test_late_jobs_of_two_cameras_follow_each_other_and_delay_the_pass_by_both(rig):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from samlite_ros.bench.figures import Figure
-from samlite_ros.bench.streaming import accuracy, cost, late, network, parts, semireal, space, still
+from samlite_ros.bench.streaming import accuracy, cost, late, network, parts, semireal, space, still, tokens
 from samlite_ros.bench.streaming.options import Progress, StreamingBenchOptions
 
 
@@ -42,5 +42,10 @@ SECTIONS = {
         "the network itself, by each backend of --backend; 4 minutes a backend", network.run, by_default=False
     ),
     "space": Section("positions in space, both ways, and their cost; 3 minutes", space.run, by_default=False),
+    "tokens": Section(
+        "reuse_tokens under a still camera: passes, error at every frame; 3 minutes",
+        tokens.run,
+        by_default=False,
+    ),
     "parts": Section("each part's worth, by leaving it out; 12 minutes", parts.run, by_default=False),
 }

@@ -60,7 +60,7 @@ class Runtime(Protocol):
 
 
 def check_options(folder: Path, manifest: Manifest, options: SegmenterOptions) -> None:
-    """Check that an export can do what is asked: its size, type and number of phrases are fixed.
+    """Check that an export can do what is asked: its size, type, tokens and number of phrases are fixed.
 
     Raises:
         ModelLoadError: It cannot; says what it is and how to export another.
@@ -80,4 +80,8 @@ def check_options(folder: Path, manifest: Manifest, options: SegmenterOptions) -
         raise ModelLoadError(
             f"{folder} decodes at most {manifest.max_prompts} phrases at once, decode_batch is {options.decode_batch}:"
             f" lower it, or {again} with --max-phrases {options.decode_batch}"
+        )
+    if options.reuse_tokens:
+        raise ModelLoadError(
+            f"{folder} computes every token of an image: reuse_tokens needs backend 'torch', or set it to false"
         )

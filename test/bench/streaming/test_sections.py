@@ -34,6 +34,7 @@ def figures():
         patch.setattr("samlite_ros.bench.streaming.parts.PARTS", ("nothing", "rest"))
         patch.setattr("samlite_ros.bench.streaming.semireal.SEQUENCES", CUTOUTS)
         patch.setattr("samlite_ros.bench.streaming.accuracy.DIFFICULTIES", {"development": DEVELOPMENT_ONE})
+        patch.setattr("samlite_ros.bench.streaming.tokens.SCENES", 1)
         patch.setattr("samlite_ros.bench.streaming.space.KINDS", ("fly",))
         patch.setattr("samlite_ros.bench.streaming.space.ROUNDS", 4)
         patch.setattr("samlite_ros.bench.streaming.space_images.SEQUENCES", 2)

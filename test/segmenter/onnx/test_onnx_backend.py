@@ -105,6 +105,7 @@ def test_a_long_phrase_is_refused(segmenter):
         ({"dtype": "bfloat16"}, "was exported as fp32, which dtype 'bfloat16' does not fit"),
         ({"decode_batch": 17}, "at most 16 phrases at once, decode_batch is 17"),
         ({"provider": "cuda"}, "provider 'cuda'"),
+        ({"reuse_tokens": True}, "reuse_tokens needs backend 'torch'"),
         ({"backend": "torch"}, "is an export"),
     ],
 )
