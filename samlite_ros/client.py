@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from types import TracebackType
 
 import rclpy
 from geometry_msgs.msg import PointStamped
@@ -200,6 +199,8 @@ class PlannerClient:
         Raises:
             KeyError: Nothing was ever asked under this id.
         """
+        if id not in self._asks and id not in self._ended:
+            raise KeyError(f"nothing was asked under the id {id!r} by this client, or long ago")
         if id not in self._asks:
             return self._ended[id]
         if not self.node.count_publishers(self._status_topic):
@@ -283,9 +284,7 @@ class PlannerClient:
     def __enter__(self) -> PlannerClient:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _now_ns(self) -> int:

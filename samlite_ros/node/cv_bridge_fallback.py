@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
 from samlite_ros.errors import ImageDecodeError
-from samlite_ros.foreign.words import one_line, quoted
-from samlite_ros.pixels.decode import ENCODINGS
+from samlite_ros.foreign.words import one_line
+from samlite_ros.pixels.decode import unknown_encoding
 
 
 class CvBridgeFallback:
@@ -25,7 +25,7 @@ class CvBridgeFallback:
         Raises:
             ImageDecodeError: cv_bridge is missing, broken, or does not know the encoding either.
         """
-        what = f"image encoding {quoted(message.encoding)} is not one of ours ({', '.join(ENCODINGS)})"
+        what = unknown_encoding(message.encoding)
         try:
             if self._bridge is None:
                 from cv_bridge import CvBridge
@@ -33,7 +33,7 @@ class CvBridgeFallback:
                 self._bridge = CvBridge()
             image = self._bridge.imgmsg_to_cv2(message, "rgb8")
         except ImportError as error:
-            raise ImageDecodeError(f"{what}, and cv_bridge cannot be imported") from error
+            raise ImageDecodeError(f"{what}; cv_bridge cannot be imported") from error
         except Exception as error:  # cv_bridge raises CvBridgeError, cv2.error and KeyError
-            raise ImageDecodeError(f"{what}, and cv_bridge says: {one_line(error)}") from error
+            raise ImageDecodeError(f"{what}; cv_bridge says: {one_line(error)}") from error
         return np.ascontiguousarray(image)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any, NamedTuple, TypeAlias
 
 import cv2
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.errors import ImageDecodeError
-from samlite_ros.foreign.limits import IMAGE_PIXELS, NAME_CHARACTERS
+from samlite_ros.foreign.limits import IMAGE_PIXELS, NAME_CHARACTERS, SHOWN_CHARACTERS
 from samlite_ros.foreign.words import one_line, quoted
 from samlite_ros.pixels.codecs import READ_CODECS, check_size, codec_of, read_header
 
@@ -89,6 +90,13 @@ DEPTH_UNITS = {"16UC1": "millimetres", "32FC1": "metres"}
 _NO_DEPTH = "remap a colour or grey camera's topic instead (16-bit grey is mono16)"
 
 
+def unknown_encoding(encoding: str) -> str:
+    """The sentence for an encoding that `decode_image` does not read: the nearest that it does, and all of them."""
+    alike = get_close_matches(encoding[:SHOWN_CHARACTERS].lower(), ENCODINGS, 1)
+    meant = f" (did you mean {alike[0]}?)" if alike else ""
+    return f"image encoding {quoted(encoding)}{meant} is not one of ours: {', '.join(ENCODINGS)}"
+
+
 def decode_image(
     data: Buffer,
     encoding: str,
@@ -121,7 +129,7 @@ def decode_image(
     _refuse_depth(encoding)
     layout = _LAYOUTS.get(encoding)
     if layout is None:
-        raise ImageDecodeError(f"image encoding {quoted(encoding)} is not one of {', '.join(ENCODINGS)}")
+        raise ImageDecodeError(unknown_encoding(encoding))
     check_size(width, height, max_pixels)
     if layout.planes_height > 3:
         return _of_planes(_padded_rows(data, encoding, layout, height, width, step), layout, height, width)

@@ -168,8 +168,15 @@ def test_a_trusted_result_is_truth_too(results: dict[str, Path]) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{}", "not COCO instances with stamps: 'categories' is missing"),
-        ("[1, 2]", "not COCO instances"),
+        ("{}", "there is no categories, expected a list of objects with id, name"),
+        ("[1, 2]", r"the file holds \[1, 2\], expected an object with categories, images, annotations"),
+        ('{"version": "5.4.1", "shapes": [], "imagePath": "a.png"}', "it is what LabelMe writes for one image"),
+        ('{"categories": [7]}', r"categories\[0\] is 7, expected an object with id, name"),
+        (
+            '{"categories": [], "images": {}}',
+            "images is a dict of 0, expected a list of objects with id, height, width",
+        ),
+        ('{"categories": [], "images": [{"id": 1}]}', r"images\[0\] has no height, width"),
         ("no json", "not COCO instances"),
         (json.dumps({**coco_truth(), "images": [{"id": 1, "height": 2, "width": 2}]}), "neither stamp_ns nor stamp"),
         (json.dumps({"images": [], "categories": [], "annotations": []}), "no image in it"),

@@ -249,3 +249,19 @@ def test_impossible_depth_is_refused_by_name(change, names):
     message = {"data": bytes(24), "encoding": "16UC1", "height": 3, "width": 4, "step": 8, **change}
     with pytest.raises(ImageDecodeError, match=names):
         decode_depth(**message)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "meant"), [("rgb", "rgb8"), ("BGR8", "bgr8"), ("mono_8", "mono8"), ("bayer_rggb", "bayer_rggb8")]
+)
+def test_an_encoding_that_is_nearly_one(encoding, meant):
+    with pytest.raises(ImageDecodeError, match=rf"'{encoding}' \(did you mean {meant}\?\) is not one of ours: "):
+        decode_image(bytes(12), encoding, 2, 2, 6)
+
+
+@pytest.mark.parametrize("encoding", ["", "quux", "x" * 10**6])
+def test_an_encoding_that_is_none(encoding):
+    with pytest.raises(ImageDecodeError, match=r"is not one of ours: ") as raised:
+        decode_image(bytes(12), encoding, 2, 2, 6)
+    assert "did you mean" not in str(raised.value)
+    assert len(str(raised.value)) < 1000

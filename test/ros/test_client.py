@@ -98,7 +98,7 @@ def test_a_number_that_fits_no_field_is_refused_here(planner, options):
     (name,) = options
     with pytest.raises(ValueError, match=name):
         planner.ask("thing", **options)
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="nothing was asked under the id"):
         planner.outcome("thing")
 
 

@@ -20,6 +20,39 @@ from samlite_ros.types import Mask
 _FIRST, _LAST, _BITS = 48, 48 + 63, 5
 """A character of compressed run lengths carries five bits, one that says whether more follow, from '0' on."""
 
+_FIELDS = {
+    "categories": ("id", "name"),
+    "images": ("id", "height", "width"),
+    "annotations": ("image_id", "category_id", "segmentation"),
+}
+"""The lists of an instance file, and what every entry must tell."""
+
+
+def checked_coco(content: Any) -> dict[str, list[dict[str, Any]]]:
+    """What a file says, where it has the form of COCO instances; the values themselves are not looked at.
+
+    Raises:
+        ValueError: It has not; says what it is instead, or what lacks where.
+    """
+    if not isinstance(content, dict):
+        raise ValueError(f"the file holds {quoted(content)}, expected an object with {', '.join(_FIELDS)}")
+    for kind, names in _FIELDS.items():
+        entries = content.get(kind)
+        if not isinstance(entries, list):
+            raise ValueError(f"{_instead(content, kind)}, expected a list of objects with {', '.join(names)}")
+        for i, entry in enumerate(entries):
+            if not isinstance(entry, dict):
+                raise ValueError(f"{kind}[{i}] is {quoted(entry)}, expected an object with {', '.join(names)}")
+            if lacking := [name for name in names if name not in entry]:
+                raise ValueError(f"{kind}[{i}] has no {', '.join(lacking)}")
+    return content
+
+
+def _instead(content: dict[str, Any], kind: str) -> str:
+    if "shapes" in content:
+        return f"it is what LabelMe writes for one image, without {kind}: export all images as COCO first"
+    return f"{kind} is {quoted(content[kind])}" if kind in content else f"there is no {kind}"
+
 
 def decode_segmentation(segmentation: Any, size: tuple[int, int]) -> Mask:
     """Decode a region.

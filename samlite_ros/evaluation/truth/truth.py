@@ -16,7 +16,7 @@ from samlite_ros.bags.message_types import IMAGE, LABEL_INFO, SEGMENTATION, dese
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.results import ClassNames, FrameKey, ResultBag, to_label_info
 from samlite_ros.errors import BagError, ImageDecodeError, StampError
-from samlite_ros.evaluation.truth.coco import decode_segmentation
+from samlite_ros.evaluation.truth.coco import checked_coco, decode_segmentation
 from samlite_ros.evaluation.truth.instances import TrueInstance
 from samlite_ros.evaluation.truth.track_ids import number_tracks, written_id
 from samlite_ros.foreign.json_file import read_json
@@ -141,7 +141,7 @@ def _read_coco_files(files: Iterable[Path]) -> Truth:
     frames: dict[FrameKey, AnnotatedFrame] = {}
     for path in files:
         try:
-            _add_coco(read_json(path, JSON_BYTES), path, phrases, frames)
+            _add_coco(checked_coco(read_json(path, JSON_BYTES)), path, phrases, frames)
         except KeyError as error:
             raise BagError(f"truth {path}: not COCO instances with stamps: {one_line(error)} is missing") from error
         except (ArithmeticError, AttributeError, IndexError, OSError, TypeError, ValueError) as error:
