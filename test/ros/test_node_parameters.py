@@ -1,8 +1,13 @@
 """Parameters as people write them: what is wrong is said in a line, and refused where it was meant for the node."""
 
+import subprocess
+import sys
+
 import pytest
 from graph import graph
 from node_process import FAKE_NODE
+
+from samlite_ros.parameters.table import SPECS
 
 
 def started_with(tmp_path, text):
@@ -55,6 +60,16 @@ def test_a_command_line_that_cannot_be_meant_is_refused_in_a_line(words, line):
         assert "wrong parameter: " in node.log()
         assert line in node.log()
         assert "Traceback" not in node.log()
+
+
+@pytest.mark.parametrize("word", ["-h", "--help"])
+def test_help_is_every_parameter(word):
+    done = subprocess.run(
+        [sys.executable, "-m", "samlite_ros.node.main", word], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("usage: samlite_node ")
+    assert all(f"    {name}: " in done.stdout for name in SPECS)
+    assert done.stderr == ""
 
 
 def test_what_may_be_another_node_s_is_told_and_the_node_starts(tmp_path):
