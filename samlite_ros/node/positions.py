@@ -132,7 +132,7 @@ class Positions:
 
     def values(self) -> dict[str, object]:
         """For the diagnostics."""
-        counters, depth = self.locating.counters, self.companions.depth
+        counters, depth, smoothing = self.locating.counters, self.companions.depth, self.locating.locator.smoothing
         values: dict[str, object] = {
             "depth topic": self._topics.depth,
             "calibration topic": self._topics.camera_info,
@@ -158,6 +158,9 @@ class Positions:
             "answers refused": counters.refused,
             "last refusal": counters.last_refusal,
             "answers without transform": counters.untransformed,
+            "positions not believed": smoothing.disbelieved,
+            "tracks smoothed anew": smoothing.restarts,
+            "positions not sound": smoothing.unsound,
         }
 
     def _listen(self, console: Console) -> None:

@@ -61,7 +61,7 @@ class LastPlace:
 
     Args:
         position_m: (x, y, z) [m].
-        sigma_m: Standard deviation of the position along its least sure axis [m].
+        sigma_m: Standard deviation of the position along its least sure axis [m]; infinite = not known.
         frame_id: Frame of the position.
         stamp_ns: Of the image [ns].
     """
@@ -75,7 +75,10 @@ class LastPlace:
     def of(cls, place: Place) -> LastPlace:
         """What is remembered of a place."""
         x, y, z = place.position_m.tolist()
-        sigma_m = math.sqrt(float(np.linalg.eigvalsh(place.covariance_m2)[-1]))
+        covariance = place.covariance_m2
+        is_known = bool(np.isfinite(covariance).all())
+        variance = float(np.linalg.eigvalsh((covariance + covariance.T) / 2)[-1]) if is_known else math.inf
+        sigma_m = math.sqrt(max(variance, 0.0))
         return cls((x, y, z), sigma_m, place.frame_id, place.stamp_ns)
 
 

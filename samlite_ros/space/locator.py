@@ -12,7 +12,7 @@ from samlite_ros.space.depth_grid import DepthGrid
 from samlite_ros.space.frames import IDENTITY, Transform
 from samlite_ros.space.measurement import Measurement, measure
 from samlite_ros.space.rays import Rays
-from samlite_ros.space.smoothing import PlaceFilter
+from samlite_ros.space.smoothing import PlaceFilter, SmoothingCounters
 from samlite_ros.space.surface import find_surface
 from samlite_ros.types import CameraCalibration, DepthImage, Frame, Instance, Place, Segmentation
 
@@ -105,6 +105,11 @@ class Locator:
         grid = DepthGrid(depth, frame.size)
         measured = [_measured(instance, grid, rays, transform) for instance in answer.instances]
         return Located(answer, frame_id, self._smoothed(answer, frame_id, measured))
+
+    @property
+    def smoothing(self) -> SmoothingCounters:
+        """What was odd in positions over time."""
+        return self._filter.counters
 
     def clear(self) -> None:
         """Forget what was seen: time jumped."""

@@ -1,7 +1,9 @@
 """Positions over time: a Kalman filter with constant velocity for each track, all of them at once.
 
-State: position and velocity; between two images a white acceleration. Source: Bar-Shalom, Li, Kirubarajan, Estimation
-with Applications to Tracking and Navigation (2001), 6.2.2, and 5.4.2 for the gate.
+State: position and velocity; between two images a white acceleration. The covariance is corrected in Joseph's form and
+made symmetric: in the short form rounding errors of its antisymmetric part grow without bound, within seconds. Source:
+Bar-Shalom, Li, Kirubarajan, Estimation with Applications to Tracking and Navigation (2001), 6.2.2, 5.2.3 for the form
+and 5.4.2 for the gate.
 """
 
 from __future__ import annotations
@@ -13,7 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-_EYE = np.eye(3)
+Flags = NDArray[np.bool_]
+_EYE3, _EYE6 = np.eye(3), np.eye(6)
+SOUND_M2 = (1e-14, 1e14)
+"""Variances outside are no measurement's [m^2]."""
+SOUND_RATIO = 1e-13
+"""Of the least to the greatest variance of one position: less is lost in float64."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,7 @@ class SmoothingTuning:
         speed_m_s: Standard deviation of the speed of what is new.
         gate: A measurement that is so many standard deviations away is not believed at first (of three, squared).
         refused_most: So many in a row are not believed; then the thing is there.
+        constant_share: Of a measurement's variance: what the next ones have too.
         gap_s: What was not measured for so long begins anew [s].
     """
 
@@ -32,17 +40,32 @@ class SmoothingTuning:
     speed_m_s: float = 0.5
     gate: float = 25.0
     refused_most: int = 3
+    constant_share: float = 0.8
     gap_s: float = 1.0
 
 
 @dataclass
-class _State:
-    """One track: position and velocity, and the blocks of their covariance."""
+class SmoothingCounters:
+    """What was odd.
+
+    Args:
+        disbelieved: Measurements too far from what was predicted.
+        restarts: Tracks that began anew because several measurements in a row were.
+        unsound: Measurements or estimates that are none: not finite, or of variances that are not positive.
+    """
+
+    disbelieved: int = 0
+    restarts: int = 0
+    unsound: int = 0
+
+
+@dataclass
+class _Track:
+    """Position and velocity, float64 (6,), and their covariance, (6, 6)."""
 
     stamp_ns: int
-    position: Array
-    velocity: Array
-    blocks: Array  # (3, 3, 3): of the positions, of positions with velocities, of the velocities
+    state: Array
+    covariance: Array
     refused: int = 0
 
 
@@ -50,12 +73,18 @@ class _State:
 class PlaceFilter:
     """Smooths the positions of one camera's tracks; used from one thread.
 
+    Most of a measurement's error is the same in every image: the border that is not looked at, the calibration. It is
+    no noise, and no number of images takes it away: that share of the newest covariance stays in what is told. (The
+    rest is told as of a thing with so much less acceleration.)
+
     Args:
         tuning: How.
+        counters: What was odd.
     """
 
     tuning: SmoothingTuning = field(default_factory=SmoothingTuning)
-    _states: dict[int, _State] = field(default_factory=dict, init=False)
+    counters: SmoothingCounters = field(default_factory=SmoothingCounters)
+    _tracks: dict[int, _Track] = field(default_factory=dict, init=False)
 
     def update(
         self, stamp_ns: int, track_ids: Sequence[int], positions_m: Array, covariances_m2: Array
@@ -63,83 +92,101 @@ class PlaceFilter:
         """Take the measurements of one image.
 
         Args:
-            stamp_ns: Of the image [ns].
+            stamp_ns: Of the image [ns]; one that came before is not taken again.
             track_ids: N different ones. What is not among them for a while is forgotten.
             positions_m: float64 (N, 3) [m].
             covariances_m2: float64 (N, 3, 3) [m^2].
 
         Returns:
-            The smoothed positions and their covariances, of the same shapes.
+            The smoothed positions and their covariances, of the same shapes. What is no measurement comes back as it
+            is, and its track begins anew.
         """
         self._forget_old(stamp_ns)
-        states = [
-            self._states.get(track_id) or self._begin(stamp_ns, position, covariance)
-            for track_id, position, covariance in zip(track_ids, positions_m, covariances_m2, strict=True)
-        ]
-        if not states:
-            return positions_m, covariances_m2
-        positions, velocities, blocks = self._predict(stamp_ns, states)
-        self._correct(states, positions, velocities, blocks, positions_m, covariances_m2)
-        for row, (track_id, state) in enumerate(zip(track_ids, states, strict=True)):
-            self._states[track_id] = _State(stamp_ns, positions[row], velocities[row], blocks[:, row], state.refused)
-        return positions.copy(), blocks[0].copy()
+        positions, covariances = positions_m.copy(), covariances_m2.copy()
+        sound = _are_measurements(positions_m, covariances_m2)
+        known = np.array([track_id in self._tracks for track_id in track_ids], np.bool_)
+        for row in np.flatnonzero(~(sound & known)).tolist():
+            self._begin(stamp_ns, track_ids[row], positions_m[row], covariances_m2[row], bool(sound[row]))
+        rows = np.flatnonzero(sound & known)
+        if len(rows):
+            ids = [track_ids[row] for row in rows.tolist()]
+            positions[rows], followed = self._follow(stamp_ns, ids, positions_m[rows], covariances_m2[rows])
+            share = self.tuning.constant_share
+            covariances[rows] = (1 - share) * followed + share * covariances_m2[rows]
+        return positions, covariances
 
     def clear(self) -> None:
         """Forget all: time jumped, or the frame is another one."""
-        self._states.clear()
+        self._tracks.clear()
 
     def _forget_old(self, stamp_ns: int) -> None:
         gap_ns = self.tuning.gap_s * 1e9
-        self._states = {i: s for i, s in self._states.items() if 0 <= stamp_ns - s.stamp_ns <= gap_ns}
+        self._tracks = {i: t for i, t in self._tracks.items() if 0 <= stamp_ns - t.stamp_ns <= gap_ns}
 
-    def _begin(self, stamp_ns: int, position: Array, covariance: Array) -> _State:
+    def _begin(self, stamp_ns: int, track_id: int, position: Array, noise: Array, is_sound: bool = True) -> None:
         """The first measurement decides alone."""
-        blocks = np.stack([covariance * 1e6, np.zeros((3, 3)), _EYE * self.tuning.speed_m_s**2])
-        return _State(stamp_ns, position, np.zeros(3), blocks)
+        self._tracks.pop(track_id, None)
+        if not is_sound:
+            self.counters.unsound += 1
+            return
+        covariance = np.zeros((6, 6))
+        covariance[:3, :3] = (noise + noise.T) / 2
+        covariance[3:, 3:] = _EYE3 * self.tuning.speed_m_s**2
+        self._tracks[track_id] = _Track(stamp_ns, np.concatenate([position, np.zeros(3)]), covariance)
 
-    def _predict(self, stamp_ns: int, states: Sequence[_State]) -> tuple[Array, Array, Array]:
-        """Positions and velocities, (N, 3), and blocks of the covariances, (3, N, 3, 3), at the time of the image."""
-        dt = np.array([(stamp_ns - s.stamp_ns) / 1e9 for s in states])[:, None]
-        positions, velocities = np.array([s.position for s in states]), np.array([s.velocity for s in states])
-        of_positions, across, of_velocities = np.array([s.blocks for s in states]).transpose(1, 0, 2, 3)
-        step, drive = dt[:, None], self.tuning.acceleration_m_s2**2 * _EYE
-        blocks = np.stack(
-            [
-                of_positions + step * (across + across.transpose(0, 2, 1) + step * of_velocities) + step**4 / 4 * drive,
-                across + step * of_velocities + step**3 / 2 * drive,
-                of_velocities + step**2 * drive,
-            ]
-        )
-        return positions + dt * velocities, velocities, blocks
+    def _follow(self, stamp_ns: int, track_ids: Sequence[int], measured: Array, noise: Array) -> tuple[Array, Array]:
+        """Predict known tracks, bring in what was measured, keep them; their positions and covariances."""
+        tracks = [self._tracks[track_id] for track_id in track_ids]
+        dt = np.array([(stamp_ns - track.stamp_ns) / 1e9 for track in tracks])
+        states, covariances = self._predict(dt, tracks)
+        innovations = measured - states[:, :3]
+        inverse = np.linalg.inv(covariances[:, :3, :3] + noise)
+        distances = np.einsum("ni,nij,nj->n", innovations, inverse, innovations)
+        far = ~(distances <= self.tuning.gate)
+        believed = ~far & (dt > 0)
+        gains = covariances[:, :, :3] @ inverse * believed[:, None, None]
+        states += np.einsum("nij,nj->ni", gains, innovations)
+        covariances = _joseph(covariances, gains, noise)
+        fails = ~(distances >= 0) | ~_are_measurements(states, covariances)
+        self.counters.unsound += int(fails.sum())
+        self.counters.disbelieved += int(far.sum())
+        for row, (track_id, track) in enumerate(zip(track_ids, tracks, strict=True)):
+            refused = track.refused + 1 if far[row] else 0
+            if fails[row] or refused > self.tuning.refused_most:
+                self.counters.restarts += not fails[row]
+                self._begin(stamp_ns, track_id, measured[row], noise[row])  # it is there, whatever it seemed before
+            else:
+                self._tracks[track_id] = _Track(stamp_ns, states[row], covariances[row], refused)
+        kept = [self._tracks[track_id] for track_id in track_ids]
+        return np.array([t.state[:3] for t in kept]), np.array([t.covariance[:3, :3] for t in kept])
 
-    def _correct(
-        self,
-        states: Sequence[_State],
-        positions: Array,
-        velocities: Array,
-        blocks: Array,
-        positions_m: Array,
-        covariances_m2: Array,
-    ) -> None:
-        """Bring in the measurements; what was predicted is written over."""
-        innovation = (positions_m - positions)[:, :, None]
-        inverse = np.linalg.inv(blocks[0] + covariances_m2)
-        distance = (innovation.transpose(0, 2, 1) @ inverse @ innovation)[:, 0, 0]
-        for row in np.flatnonzero(distance > self.tuning.gate).tolist():
-            if states[row].refused < self.tuning.refused_most:
-                states[row].refused += 1
-                inverse[row] = 0  # it is not believed
-                continue
-            begun = self._begin(0, positions_m[row], covariances_m2[row])  # it is there, whatever it seemed before
-            positions[row], velocities[row], blocks[:, row] = begun.position, begun.velocity, begun.blocks
-            innovation[row], states[row].refused = 0, 0
-            inverse[row] = np.linalg.inv(blocks[0, row] + covariances_m2[row])
-        for row in np.flatnonzero(distance <= self.tuning.gate).tolist():
-            states[row].refused = 0
-        of_positions, across = blocks[0].copy(), blocks[1].copy()
-        gain, velocity_gain = of_positions @ inverse, across.transpose(0, 2, 1) @ inverse
-        positions += (gain @ innovation)[:, :, 0]
-        velocities += (velocity_gain @ innovation)[:, :, 0]
-        blocks[0] -= gain @ of_positions
-        blocks[1] -= gain @ across
-        blocks[2] -= velocity_gain @ across
+    def _predict(self, dt: Array, tracks: Sequence[_Track]) -> tuple[Array, Array]:
+        """States, (N, 6), and covariances, (N, 6, 6), so much later [s]."""
+        step = dt[:, None, None]
+        ahead = np.tile(_EYE6, (len(dt), 1, 1))
+        ahead[:, :3, 3:] = step * _EYE3
+        push = np.concatenate([step**2 / 2 * _EYE3, step * _EYE3], 1) * self.tuning.acceleration_m_s2
+        states = np.einsum("nij,nj->ni", ahead, np.array([t.state for t in tracks]))
+        covariances = np.array([t.covariance for t in tracks])
+        return states, ahead @ covariances @ _turned(ahead) + push @ _turned(push)
+
+
+def _joseph(covariances: Array, gains: Array, noise: Array) -> Array:
+    """(N, 6, 6), symmetric and positive whatever the gains: of a sum of squares."""
+    kept = np.tile(_EYE6, (len(gains), 1, 1))
+    kept[:, :, :3] -= gains
+    corrected = kept @ covariances @ _turned(kept) + gains @ noise @ _turned(gains)
+    return np.asarray((corrected + _turned(corrected)) / 2)
+
+
+def _turned(matrices: Array) -> Array:
+    return matrices.transpose(0, 2, 1)
+
+
+def _are_measurements(values: Array, covariances: Array) -> Flags:
+    """bool (N,): finite, and the variances of the position are positive, neither too small nor too large to reckon."""
+    finite: Flags = np.asarray(np.isfinite(values).all(1) & np.isfinite(covariances).all((1, 2)))
+    of_positions = np.where(finite[:, None, None], covariances[:, :3, :3], _EYE3)
+    variances = np.linalg.eigvalsh((of_positions + _turned(of_positions)) / 2)
+    least, greatest = variances[:, 0], variances[:, -1]
+    return np.asarray(finite & (least >= SOUND_M2[0]) & (greatest <= SOUND_M2[1]) & (least >= SOUND_RATIO * greatest))

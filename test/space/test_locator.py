@@ -77,7 +77,7 @@ def test_a_track_is_smoothed_and_what_has_none_is_not() -> None:
     for index in range(20):
         seen = frame(index)
         tracked, alone = locator.locate(answer(seen, (3, MASK), (0, MASK)), seen).places
-    assert np.trace(tracked.covariance_m2) < 0.7 * np.trace(tracked.measured_covariance_m2)
+    assert 0.75 < np.trace(tracked.covariance_m2) / np.trace(tracked.measured_covariance_m2) < 0.95
     assert alone.position_m is alone.measured_m
 
 
