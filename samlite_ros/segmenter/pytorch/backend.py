@@ -74,7 +74,8 @@ class TorchBackend:
 
     @property
     def computes(self) -> str:
-        return self.checkpoint.computes
+        computes = self.checkpoint.computes
+        return computes if self._tokens is None else f"{computes}; {self._tokens.in_words}"
 
     @property
     def image_size(self) -> int:

@@ -61,6 +61,15 @@ class TokenReuse:
         """Memory that is taken, over all cameras."""
         return sum(camera.tokens.size_bytes for camera in self._cameras.values())
 
+    @property
+    def in_words(self) -> str:
+        """Of how many cameras tokens can be kept."""
+        each = self._encoder.kept_bytes
+        cameras = self._most_bytes // each
+        if not cameras:
+            return f"no tokens reused: one camera takes {each / 1e6:.0f} MB of reuse_memory"
+        return f"tokens reused of {cameras} camera{'s' * (cameras > 1)} at most"
+
     def forget(self, camera: str) -> None:
         """Give back what is kept of a camera."""
         self._cameras.pop(camera, None)

@@ -128,3 +128,10 @@ def test_an_older_image_is_still_what_it_was():
     kept = [m.clone() for m in old.features.maps]
     network.embed_image(frame(scene(20), 2))
     assert all(torch.equal(a, b) for a, b in zip(old.features.maps, kept, strict=True))
+
+
+def test_it_says_of_how_many_cameras_there_is_memory_for_tokens():
+    one = segmenter().backend.image_encoder.kept_bytes
+    assert segmenter(2 * one).computes.endswith("; tokens reused of 2 cameras at most")
+    assert segmenter(one - 1).computes.endswith("; no tokens reused: one camera takes 0 MB of reuse_memory")
+    assert "tokens" not in make_segmenter(Shape(SIZE)).computes
