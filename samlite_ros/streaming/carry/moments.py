@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from samlite_ros.streaming.carry.reference import Moment, camera_between, unit_of
 from samlite_ros.streaming.carry.ways import Claim, paste
 from samlite_ros.streaming.image.frame_images import FrameImages
-from samlite_ros.streaming.image.point_pool import CORNER_SHRINK, PointPool
+from samlite_ros.streaming.image.point_pool import CORNER_SHRINK, NO_POINTS, Mark, PointPool
 from samlite_ros.streaming.tuning import ShapeTuning
 
 
@@ -22,10 +22,12 @@ class Seeding:
     Args:
         every: Frames between two looks for them.
         most: Points in all; what is beyond is dropped.
+        least: Where fewer are wanted, none are looked for.
     """
 
     every: int
     most: int
+    least: int = 1
 
 
 class Moments:
@@ -40,6 +42,7 @@ class Moments:
         self._pool = PointPool(tuning)
         self._newest: tuple[FrameImages, int] | None = None
         self._last: Moment | None = None
+        self._promised: Moment | None = None
         self._seeded = -tuning.seed_every
         self._owner: NDArray[np.uint8] | None = None
         self._kept: list[Moment] = []
@@ -81,28 +84,61 @@ class Moments:
         Raises:
             ValueError: There is no frame yet.
         """
-        if self._newest is None:
-            raise ValueError("no frame yet: call advance() first")
+        needed = list(needed)
         if self.followed is None:
-            self._last = self._follow(*self._newest, needed, seeding)
-            if not self._beats or self.number - self._beats[-1].number >= self._tuning.remember_every:
-                self._beats.append(self._last)
+            self.keep_promise(needed)
+            self._move_to(self._unmarked(), needed, seeding)
         assert self._last is not None
         return self._last
 
-    def _follow(self, images: FrameImages, stamp_ns: int, needed: Iterable[Moment], seeding: Seeding) -> Moment:
-        self._pool.thin(seeding.most)
+    @property
+    def promised_ago(self) -> int | None:
+        """Frames since the one to which points are still to be moved; None = there is none."""
+        return None if self._promised is None else self.number - self._promised.number
+
+    def promise(self) -> Moment:
+        """The newest frame; points are moved to it later, by `keep_promise` or by the next `follow`.
+
+        Raises:
+            ValueError: There is no frame yet.
+        """
+        self._promised = self._unmarked()
+        return self._promised
+
+    def keep_promise(self, needed: Iterable[Moment]) -> None:
+        """Move the points to the frame for which that was put off, if there is one; `needed` as in `follow`."""
+        promised, self._promised = self._promised, None
+        if promised is not None:
+            self._move_to(promised, needed, None)
+
+    def _unmarked(self) -> Moment:
+        """The newest frame, to which no points were moved yet."""
+        if self._newest is None:
+            raise ValueError("no frame yet: call advance() first")
+        images, stamp_ns = self._newest
+        return Moment(self.number, stamp_ns, images, Mark(NO_POINTS))
+
+    def _move_to(self, moment: Moment, needed: Iterable[Moment], seeding: Seeding | None) -> None:
+        """Move the points to a frame and mark it."""
+        gray = moment.images.gray
+        if seeding is not None:
+            self._pool.thin(seeding.most)
         if self._last is not None:
-            self._pool.follow(self._last.images.gray, images.gray)
-            self._pace_px = self._pool.moved_px / self.waited
-        if self._owner is None:
-            h, w = images.size
-            self._owner = np.zeros((h // CORNER_SHRINK, w // CORNER_SHRINK), np.uint8)
-        if self.number - self._seeded >= seeding.every:
-            self._pool.seed(images.gray, self._owner, seeding.most)
-            self._seeded = self.number
+            self._pool.follow(self._last.images.gray, gray)
+            self._pace_px = self._pool.moved_px / (moment.number - self._last.number)
+        if seeding is not None and moment.number - self._seeded >= seeding.every:
+            self._seed(moment, seeding)
         self._pool.keep_only([m.mark for m in (*self._kept, *self._beats, *needed)])
-        return Moment(self.number, stamp_ns, images, self._pool.mark())
+        moment.mark, self._last = self._pool.mark(), moment
+        if not self._beats or moment.number - self._beats[-1].number >= self._tuning.remember_every:
+            self._beats.append(moment)
+
+    def _seed(self, moment: Moment, seeding: Seeding) -> None:
+        if self._owner is None:
+            h, w = moment.images.size
+            self._owner = np.zeros((h // CORNER_SHRINK, w // CORNER_SHRINK), np.uint8)
+        self._pool.seed(moment.images.gray, self._owner, seeding.most, seeding.least)
+        self._seeded = moment.number
 
     def keep(self, moment: Moment) -> None:
         """Keep a frame that the network looks at."""

@@ -29,8 +29,13 @@ from samlite_ros.streaming.tuning import Tuning
 UNSEEN = np.inf
 LOOK, TAKE_IN, LEARNING = 1.0, 0.5, 1.0
 """Work, in looks: at one thing in one frame; to take in a keyframe's mask; of the templates learnt in a frame."""
-RARER = 3
+RARER = 4
 """What has rested for long is looked at so many times more seldom."""
+PUT_OFF = 2
+"""Where all rest, points are moved to a keyframe so many frames later at the earliest: the first of them takes over the
+keyframe before it."""
+WANTED_RESTING = 0.2
+"""... and new points are looked for only where this share of them is wanted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +65,7 @@ class ShapeCarrier:
         self._unasked: list[_Unasked] = []
         self._alone_again = 0
         self._left = 0.0
-        self._idle = self._busy = self._answered = self._put_off = False
+        self._idle = self._busy = self._answered = self._put_off = self._can_wait = False
         self._idle_for = 0
         self.things: dict[int, CarriedThing] = {}
 
@@ -69,14 +74,25 @@ class ShapeCarrier:
         self._frames.take(images, stamp_ns)
         self._left = float(self._tuning.looks_per_frame)
         self._busy, self._answered = self._answered, False
-        can_wait = self._idle and (self._rests or self._frames.is_calm)
-        if not can_wait or self._frames.waited >= self._tuning.follow_resting_every:
+        self._can_wait = self._idle and (self._rests or self._frames.is_calm)
+        put_off = self._frames.promised_ago
+        waited = self._frames.waited if put_off is None else put_off - PUT_OFF
+        if not self._can_wait or waited >= self._tuning.follow_resting_every:
             self._follow()
 
+    def _catch_up(self) -> None:
+        """Move points to the last keyframe, where that was put off and this frame has no other work."""
+        put_off, is_free = self._frames.promised_ago, self._left >= self._tuning.looks_per_frame
+        if put_off is not None and put_off >= PUT_OFF and self._can_wait and is_free:
+            self._frames.keep_promise(self._needed())
+
     def _follow(self) -> Moment:
+        return self._frames.follow(self._needed(), self._seeding)
+
+    def _needed(self) -> list[Moment]:
+        """Frames whose points are still needed."""
         needed = [m for thing in self.things.values() for m in thing.moments()]
-        needed += [m for x in self._unasked for m in (x.moment, x.source.key.moment)]
-        return self._frames.follow(needed, self._seeding)
+        return needed + [m for x in self._unasked for m in (x.moment, x.source.key.moment)]
 
     @property
     def _seeding(self) -> Seeding:
@@ -86,7 +102,7 @@ class ShapeCarrier:
         if not self._rests:
             return Seeding(t.seed_every_resting, t.most_points)
         most = min(t.most_points, t.points_resting * (len(self.things) + 1))
-        return Seeding(t.seed_every_resting * (2 if self._busy else 1), most)
+        return Seeding(t.seed_every_resting * (2 if self._busy else 1), most, int(most * WANTED_RESTING))
 
     @property
     def _rests(self) -> bool:
@@ -99,7 +115,7 @@ class ShapeCarrier:
         Raises:
             ValueError: There is no frame yet.
         """
-        now = self._follow()
+        now = self._frames.promise() if self._may_put_off() else self._follow()
         self._frames.keep(now)
         room = self._tuning.foreseen_alone if now.number >= self._alone_again else 0
         for thing in self.things.values():
@@ -112,6 +128,13 @@ class ShapeCarrier:
                 self._unasked.append(_Unasked(thing, source, now))
                 self._alone_again = now.number + self._tuning.foreseen_alone_every
         return now
+
+    def _may_put_off(self) -> bool:
+        """Whether points may be moved to the newest frame later: all things rest, and none was looked at lately."""
+        if not self._can_wait or self._frames.followed is not None or self._frames.promised_ago is not None:
+            return False
+        looked = (t.drawn.moment.number for t in self.things.values() if t.drawn is not None)
+        return all(self._frames.number - n > self._tuning.foreseen_from for n in looked)
 
     def _foreseen(self, thing: CarriedThing, now: Moment) -> Foreseen | None:
         """What was drawn of a thing, or was a few frames ago and moved since; None = it was not looked at lately."""
@@ -192,6 +215,7 @@ class ShapeCarrier:
         resting = {i for i, t in self.things.items() if i in resting and t.is_settled}
         self._idle = len(resting) == len(self.things)
         self._idle_for = self._idle_for + 1 if self._idle else 0
+        self._catch_up()
         now = self._frames.followed
         if now is None and not self._idle:
             now = self._follow()

@@ -103,20 +103,21 @@ class PointPool:
             kept[group] = np.arange(np.count_nonzero(group)) * most % len(self.now) < most
         self._keep(kept)
 
-    def seed(self, gray: NDArray[np.uint8], owner: NDArray[np.uint8], most: int | None = None) -> None:
+    def seed(self, gray: NDArray[np.uint8], owner: NDArray[np.uint8], most: int | None = None, least: int = 1) -> None:
         """Fill up with new points, on things first.
 
         Args:
             gray: (H, W): the image in which the points are.
             owner: (H / 2, W / 2): number of the thing at each place, 0 = none.
             most: Points in all; None = as tuned.
+            least: Where fewer are wanted, none are looked for.
         """
         t = self._tuning
         most = t.most_points if most is None else most
         x, y = self._cells(owner.shape)
         self.on_thing = owner[y, x] > 0
         room = most - len(self.now)
-        if room <= 0 or not owner.size:  # an image of a single row or column has no smaller one
+        if room < max(least, 1) or not owner.size:  # an image of a single row or column has no smaller one
             return
         rows, columns, strength = _corners(gray, owner.shape, (x, y), t.least_corner)
         numbers = owner[rows, columns]

@@ -62,7 +62,7 @@ class PaddedKeyframe:
         self.labels = paint_labels(masks, image.size)
         outside = cv2.copyMakeBorder(self.labels, *pad, cv2.BORDER_CONSTANT, value=(-1,))
         self._padded_labels = np.asarray(outside, np.int16)
-        self.background = histogram(image.color_index[self.labels == 0][::4])
+        self.background = histogram(image.color_index[::2, ::2][self.labels[::2, ::2] == 0])
 
     def crop(self, box_xyxy: tuple[int, int, int, int]) -> tuple[slice, slice]:
         """Index of a box [work px] in the padded arrays."""

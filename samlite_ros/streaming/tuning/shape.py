@@ -18,7 +18,7 @@ class ShapeTuning(TuningGroup):
     Args:
         enabled: Carry shapes: half the error on real footage, up to twice the work per frame. False: templates, colours
             and poses alone, as where the refiner's weights are missing.
-        most_points: Corner points followed in the whole image. Up: dearer; beyond 400 no better.
+        most_points: Corner points followed in the whole image. Up: dearer; beyond 800 no better.
         most_points_thing: ... and of these on one object.
         points_on_things: Share of the points kept for objects, where there are any. Up: the camera's motion is told
             less well.
@@ -70,7 +70,7 @@ class ShapeTuning(TuningGroup):
             ones, while all objects are drawn by their templates.
         calm_px: ... and nine in ten points move no farther than this a frame [ref px]. Up: cheaper; what turns away is
             lost.
-        long_rest: After so many frames in which all were drawn so, looks are a third as frequent, points are moved at
+        long_rest: After so many frames in which all were drawn so, looks are a quarter as frequent, points are moved at
             every `follow_resting_every`-th however fast, and are fewer. Down: what bends is taken for rigid.
         points_resting: ... namely so many for each object, and as many for all else. Up: dearer.
         foreseen_alone, foreseen_alone_every: Objects that are carried without the chain, too, for the record, in a
@@ -90,8 +90,8 @@ class ShapeTuning(TuningGroup):
     """
 
     enabled: bool = bounded(True)
-    most_points: int = bounded(400, 0, 10_000)
-    most_points_thing: int = bounded(250, 0, 10_000)
+    most_points: int = bounded(600, 0, 10_000)
+    most_points_thing: int = bounded(400, 0, 10_000)
     points_on_things: float = bounded(0.7, 0, 1)
     seed_every: int = bounded(2, 1, 100)
     least_corner: float = bounded(0.002, 0, 1)
@@ -109,7 +109,7 @@ class ShapeTuning(TuningGroup):
     bend_reach: float = bounded(0.12, 0.001, 100)
     least_bend_reach_px: float = bounded(6.0, 0.1, 1000)
     most_bend: float = bounded(0.25, 0, 10)
-    bend_prior: float = bounded(0.3, 1e-6)
+    bend_prior: float = bounded(0.1, 1e-6)
     bend_points: int = bounded(80, 0, 10_000)
     bend_step: int = bounded(8, 1, 96)
     behind_px: float = bounded(1.5, 0, 100)
@@ -138,13 +138,13 @@ class ShapeTuning(TuningGroup):
     seed_every_resting: int = bounded(8, 1, 1000)
     calm_px: float = bounded(1.0, 0, 1000)
     long_rest: int = bounded(12, 1, 1000)
-    points_resting: int = bounded(60, 0, 10_000)
+    points_resting: int = bounded(40, 0, 10_000)
     foreseen_alone: int = bounded(1, 0, 1000)
     foreseen_alone_every: int = bounded(10, 1, 1000)
     foreseen_from: int = bounded(3, 0, 1000)
     least_link_area_px: float = bounded(60.0)
     record_keep: float = bounded(0.7, 0, 1)
-    record_bonus: float = bounded(0.2, 0, 1)
+    record_bonus: float = bounded(0.1, 0, 1)
     no_surety: float = bounded(0.1, 0, 1)
     least_surety: float = bounded(0.35, 0, 1)
     fitting_share: float = bounded(0.6, 0, 1)

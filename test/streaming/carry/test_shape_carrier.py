@@ -263,3 +263,28 @@ def test_a_thing_that_ended_is_not_shown():
 def test_there_is_no_keyframe_before_the_first_frame():
     with pytest.raises(ValueError, match="no frame yet"):
         ShapeCarrier(no_correction, TUNING).submit()
+
+
+def test_points_are_moved_to_a_keyframe_later_where_all_rest_and_it_can_be_answered_nevertheless(monkeypatch):
+    followed = []
+    follow = PointPool.follow
+    monkeypatch.setattr(PointPool, "follow", lambda pool, *images: (followed.append(1), follow(pool, *images)))
+    carrier, t = ShapeCarrier(no_correction, TUNING), TUNING.shapes
+    last = 3 * t.long_rest
+    for number in range(last + 4):
+        image, mask = frame(min(number, 20))
+        carrier.advance(FrameImages(image), number * PERIOD_NS)
+        if number == last:
+            assert carrier._frames.followed is None
+            before, moment = len(followed), carrier.submit()
+            assert len(followed) == before
+            assert not len(moment.mark.places)
+        elif number == 0:
+            carrier.deliver(0, mask, carrier.submit())
+        carrier.claims([0])
+    assert len(moment.mark.places)
+    carrier.deliver(0, mask, moment)
+    for number in range(last + 4, last + 8):
+        carrier.advance(FrameImages(image), number * PERIOD_NS)
+        found = drawn(carrier, 0)
+    assert overlap(found, mask) > 0.85
