@@ -79,6 +79,10 @@ class ParameterError(SamliteError):
     """A parameter's value is of the wrong type or out of its range."""
 
 
+class RosError(SamliteError):
+    """ROS cannot be started: its log cannot be written, its middleware not loaded."""
+
+
 class BagError(SamliteError):
     """A bag cannot be read, or lacks what was asked for."""
 

@@ -65,7 +65,7 @@ class Deployment:
         peers: Full names of the other roles' nodes; one that is not given is called as its role.
 
     Raises:
-        ParameterError: A name is none, or a peer of no role.
+        ParameterError: A name is none, or that of two roles; or a peer is of no role.
     """
 
     parameters: Parameters = field(default_factory=Parameters)
@@ -80,6 +80,10 @@ class Deployment:
                 raise ParameterError(f"{name[:80]!r} is no full name, expected e.g. /robot1/samlite")
         if unknown := sorted(set(self.peers) - set(ROLES[1:])):
             raise ParameterError(f"there is no role {unknown[0][:80]!r}: {', '.join(ROLES[1:])}")
+        taken: dict[str, str] = {}
+        for role in ROLES:  # an enclave each: of two of one name the keys would be the same
+            if (other := taken.setdefault(self.name_of(role), role)) != role:
+                raise ParameterError(f"{other} and {role} are both named {self.name_of(role)[:80]!r}: each is a node")
 
     @property
     def namespace(self) -> str:

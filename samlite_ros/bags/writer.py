@@ -28,6 +28,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from samlite_ros.bags.message_types import serialize, typestore
 from samlite_ros.bags.storage import STORAGE_SUFFIXES
 from samlite_ros.errors import BagError
+from samlite_ros.foreign.files import writing
 
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 METADATA_VERSION: Literal[8] = 8  # the newest whose QoS text Humble reads too
@@ -57,16 +58,16 @@ class BagWriter:
             mode = CompressionMode.STORAGE if plugin is StoragePlugin.MCAP else CompressionMode.MESSAGE
             self._writer.set_compression(mode, CompressionFormat.ZSTD)
         try:
-            with _as_disk_errors():
+            with _writing(self.folder):
                 self._writer.open()
         except OSError as error:
             shutil.rmtree(self._unfinished, ignore_errors=True)
-            raise BagError(f"{self.folder} cannot be written: {error.strerror or error}") from error
+            raise BagError(str(error)) from error
         self._connections: dict[str, Connection] = {}
 
     def add_topic(self, topic: str, type_name: str, latched: bool = False) -> None:
         """Declare a topic; `latched` offers transient local durability."""
-        with _as_disk_errors():
+        with _writing(self.folder):
             self._connections[topic] = self._writer.add_connection(
                 topic, type_name, typestore=typestore(), offered_qos_profiles=[_offered_qos(latched)]
             )
@@ -77,13 +78,13 @@ class BagWriter:
 
     def write_raw(self, topic: str, log_time_ns: int, data: bytes) -> None:
         """Write a message that is serialised already."""
-        with _as_disk_errors():
+        with _writing(self.folder):
             self._writer.write(self._connections[topic], log_time_ns, data)
 
     def close(self) -> None:
         """Write the index and the metadata; the bag is whole then."""
         try:
-            with _as_disk_errors():
+            with _writing(self.folder):
                 self._writer.close()
         finally:  # also where the disk is full: what was written is found where one looks for it
             for path in self._unfinished.iterdir():
@@ -100,12 +101,13 @@ class BagWriter:
 
 
 @contextmanager
-def _as_disk_errors() -> Iterator[None]:
-    """What SQLite raises where the disk is full is an OSError as any other storage's."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise OSError(f"SQLite: {error}") from error
+def _writing(folder: Path) -> Iterator[None]:
+    """What SQLite raises where the disk is full is an OSError as any other storage's, and names the folder."""
+    with writing(folder):
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise OSError(f"SQLite: {error}") from error
 
 
 def check_free(folder: Path) -> None:

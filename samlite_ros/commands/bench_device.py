@@ -11,6 +11,7 @@ from typing import Any
 
 from samlite_ros.commands.number_arguments import number
 from samlite_ros.errors import SamliteError
+from samlite_ros.foreign.files import make_folder, write_text
 
 HELP = "every backend of this device: parts, memory, power mode, temperature, the stream beside it; one file"
 
@@ -35,8 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     chosen = {name: getattr(arguments, name) for name in ("model", "export", "device", "threads", "rounds")}
     report = device.run(device.DeviceOptions(**chosen), lambda line: print(line, file=sys.stderr, flush=True))
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps({"machine": describe(), "options": chosen} | report, indent=1) + "\n", "utf-8")
+    make_folder(arguments.out.parent)
+    write_text(arguments.out, json.dumps({"machine": describe(), "options": chosen} | report, indent=1) + "\n")
     _show(report)
     print(f"{arguments.out} is the whole of it: send it back")
     return 0 if report["backends"] else 1

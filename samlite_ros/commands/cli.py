@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +15,8 @@ from typing import NamedTuple
 
 from samlite_ros import __version__
 from samlite_ros.errors import SamliteError
+from samlite_ros.foreign.files import reason
+from samlite_ros.foreign.words import printable
 
 INTERRUPTED = 130
 
@@ -56,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in words if not word.startswith("-")), "")
+    _prepare_streams()
     try:
         parser, chosen, command = _build_parser(name)
         arguments = _parse(parser, chosen, words)
@@ -63,16 +68,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except SamliteError as error:
-        print(f"samlite {name}: {error}", file=sys.stderr)
+        print(f"samlite {name}: {printable(str(error))}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader, `head` for example, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:  # a file or folder of the arguments; its name is in the words
-        print(f"samlite {name}: {error}", file=sys.stderr)
+    except OSError as error:  # a file or folder of the arguments, or what was printed
+        file = f"{error.filename}: " if error.filename is not None else _unprinted(error)
+        print(f"samlite {name}: {printable(file + reason(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _prepare_streams() -> None:
+    """What is printed ends nothing: neither where a stream is closed, nor where its encoding lacks a character."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _unprinted(error: OSError) -> str:
+    """Standard output, where it takes nothing; its errors do not name it, and it has forgotten what it was to write."""
+    if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EDQUOT):
+        try:
+            print(flush=True)
+        except OSError:
+            return "standard output cannot be written: "
+    return ""
 
 
 def _parse(

@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from samlite_ros.commands.number_arguments import number
+from samlite_ros.foreign.words import printable
 
 
 def add_parser(parser: ArgumentParser) -> None:
@@ -35,5 +36,5 @@ def run(args: Namespace) -> int:
         if blank:
             print(f"{blank} frames are drawn on grey, their images are not there: --images BAG names the recording")
     for fault in comparison.faults:
-        print(f"fault: {fault}", file=sys.stderr)
+        print(f"fault: {printable(fault)}", file=sys.stderr)
     return 1 if comparison.faults else 0

@@ -10,6 +10,7 @@ from samlite_ros.commands.number_arguments import number
 from samlite_ros.doctor import Finding, Level, Rounds, examine
 from samlite_ros.doctor.finding import worst
 from samlite_ros.doctor.rounds import line, report
+from samlite_ros.foreign.files import write_text, writing
 
 DESCRIPTION = """Look at everything that the node needs, and say what to do where something is not right: Python,
 packages, ROS, memory, disk, shared memory, socket buffers, clock, model, network, middleware (images are sent through
@@ -38,10 +39,13 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the rounds, print each finding as it is made; returns 1 where one is an error."""
+    if arguments.report:  # asked before the rounds, which take their time
+        with writing(arguments.report):
+            arguments.report.open("a").close()
     rounds = Rounds(arguments.params_file, arguments.model, arguments.load, arguments.listen)
     findings = examine(rounds, _print)
     if arguments.report:
-        arguments.report.write_text(report(findings), encoding="utf-8")
+        write_text(arguments.report, report(findings))
         print(f"report: {arguments.report}")
     counts = {level: sum(finding.level is level for finding in findings) for level in Level}
     print(f"{counts[Level.ERROR]} errors, {counts[Level.WARN]} warnings")

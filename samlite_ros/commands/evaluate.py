@@ -14,6 +14,8 @@ from tqdm import tqdm
 from samlite_ros.commands.backend_arguments import add_backend_arguments
 from samlite_ros.commands.number_arguments import number
 from samlite_ros.errors import SamliteError
+from samlite_ros.foreign.files import write_text
+from samlite_ros.foreign.words import printable
 
 _SHOWN = (
     "recall",
@@ -115,7 +117,7 @@ def _run_bag(args: Namespace) -> int:
     if verdict.folder:
         print(f"report and pictures: {verdict.folder}")
     for line in (*(f"failed: {f}" for f in verdict.failures), *(f"fault: {f}" for f in verdict.faults)):
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
     return 1 if verdict.failures or verdict.faults else 0
 
 
@@ -141,7 +143,7 @@ def _run_scenes(args: Namespace) -> int:
 def _write(args: Namespace, measures: dict[str, Any]) -> None:
     if args.json:
         settings = {name: getattr(args, name) for name in ("scenes", "seed", "model", "threads", "backend")}
-        args.json.write_text(json.dumps(measures | {"settings": settings}, indent=2) + "\n", encoding="utf-8")
+        write_text(args.json, json.dumps(measures | {"settings": settings}, indent=2) + "\n")
     if args.picture:
         from samlite_ros.training.size_curve import draw_size_curve
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samlite_ros.errors import ModelLoadError
+from samlite_ros.foreign.words import printable
 from samlite_ros.segmenter import SegmenterOptions, load_segmenter
 from samlite_ros.segmenter.exported.manifest import check_files, is_export, read_manifest
 
@@ -37,12 +38,16 @@ def run(arguments: argparse.Namespace) -> int:
     from samlite_ros.segmenter.pytorch.dependencies import check_dependencies
 
     check_dependencies()
+    from samlite_ros.segmenter.pytorch.checkpoint import as_load_errors, no_network
     from samlite_ros.segmenter.pytorch.parts import find_config, part_sizes
     from samlite_ros.segmenter.pytorch.precision import choose_device, choose_precision, in_words
 
-    config, device = find_config(arguments.model), choose_device("auto")
-    print("\n".join(_table(arguments.model, part_sizes(config))))
-    print(f"here it computes on {in_words(device, choose_precision('auto', device, config))}")
+    device = choose_device("auto")
+    with as_load_errors(no_network(arguments.model)):
+        config = find_config(arguments.model)
+        sizes, precision = part_sizes(config), choose_precision("auto", device, config)
+    print(printable("\n".join(_table(arguments.model, sizes))))
+    print(f"here it computes on {in_words(device, precision)}")
     return 0
 
 

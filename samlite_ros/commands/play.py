@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from samlite_ros.commands.number_arguments import number
+from samlite_ros.foreign.words import printable
 
 ONLY_WITH_ROS = "samlite play publishes on a ROS 2 graph, and there is no {}: source a ROS 2 installation"
 
@@ -59,5 +60,5 @@ def run(args: Namespace) -> int:
         faults = reader.faults
     print(f"{published} messages published")
     for fault in faults:
-        print(f"fault: {fault}", file=sys.stderr)
+        print(f"fault: {printable(fault)}", file=sys.stderr)
     return 1 if faults else 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from samlite_ros.access import Deployment, render_policy
 from samlite_ros.errors import ParameterError
+from samlite_ros.foreign.files import write_text
 from samlite_ros.parameters.file import read_parameter_file
 from samlite_ros.parameters.table import Parameters
 
@@ -24,10 +25,20 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--node", default="/samlite", metavar="NAME", help="full name of the node (default: /samlite)")
     parser.add_argument(
-        "--remap", nargs="+", default=[], metavar="FROM:=TO", help="as the node is started: image:=/camera/image_raw"
+        "--remap",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FROM:=TO",
+        help="as the node is started: image:=/camera/image_raw",
     )
     parser.add_argument(
-        "--peer", nargs="+", default=[], metavar="ROLE:=NAME", help="full names of the others: planner:=/task_planner"
+        "--peer",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="ROLE:=NAME",
+        help="full names of the others: planner:=/task_planner",
     )
     parser.add_argument("--use-sim-time", action="store_true", help="the node reads /clock")
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="where to write it (default: standard output)")
@@ -38,16 +49,25 @@ def run(arguments: argparse.Namespace) -> int:
     deployment = Deployment(
         read_parameter_file(arguments.params_file) if arguments.params_file else Parameters(),
         arguments.node,
-        dict(_pair(word) for word in arguments.remap),
+        _pairs(arguments.remap),
         arguments.use_sim_time,
-        dict(_pair(word) for word in arguments.peer),
+        _pairs(arguments.peer),
     )
     policy = render_policy(deployment)
     if arguments.out:
-        arguments.out.write_text(policy, encoding="utf-8")
+        write_text(arguments.out, policy)
     else:
         print(policy, end="")
     return 0
+
+
+def _pairs(words: list[str]) -> dict[str, str]:
+    """By the first of each pair, which is given once."""
+    pairs: dict[str, str] = {}
+    for name, value in map(_pair, words):
+        if pairs.setdefault(name, value) != value:
+            raise ParameterError(f"{name[:80]!r} is given twice, as {pairs[name][:80]!r} and {value[:80]!r}")
+    return pairs
 
 
 def _pair(word: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from samlite_ros.commands.backend_arguments import add_backend_arguments
+from samlite_ros.foreign.words import printable
 from samlite_ros.virtual.latency import PROFILES_MS
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def run(args: Namespace) -> int:
     for phrase, values in summary["phrases"].items():
         print(f"  {phrase}: in {values['seen_in']} of {values['answers']} answers")
     for fault in outcome.faults:
-        print(f"fault: {fault}", file=sys.stderr)
+        print(f"fault: {printable(fault)}", file=sys.stderr)
     return FAULTY if outcome.faults else DONE
 
 

@@ -18,6 +18,9 @@ from samlite_ros.commands.backend_arguments import add_backend_arguments
 from samlite_ros.commands.image_arguments import STDIN, split_arguments
 from samlite_ros.commands.number_arguments import number
 from samlite_ros.errors import ImageDecodeError
+from samlite_ros.foreign.files import make_folder, read_bounded, read_stream, reason, writing
+from samlite_ros.foreign.limits import IMAGE_BYTES
+from samlite_ros.foreign.words import printable
 from samlite_ros.pixels.codecs import check_size, codec_of, other_size, read_header
 from samlite_ros.pixels.masks import encode_rle
 from samlite_ros.types import DecodeOptions, Frame, Instance, Prompt, PromptResult, Query, QueryKey, QueryMatch
@@ -32,6 +35,8 @@ or the model could not be loaded, 2 = wrong usage."""
 
 DEMO_KNOWS = "model demo knows rendered balls, boxes, cones and cylinders, and no photographs; others: --model"
 
+PLAIN_CODECS = ("JPEG", "PNG")
+"""Those that an image is best saved as."""
 MAX_NAME_BYTES = 80
 """Of an image's name and of a phrase in the names of pictures; file systems take 255 in all."""
 
@@ -72,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             image = read_image(path)
         except ImageDecodeError as error:
-            print(f"samlite segment: {error}", file=sys.stderr)
+            print(f"samlite segment: {printable(str(error))}", file=sys.stderr)
             failed = True
             continue
         results = segmenter.segment(segmenter.embed_image(Frame(image, 0)), prompts, options)
@@ -81,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
             print("\n".join(_table(path, results)))
         if arguments.out:
             count = _write_pictures(arguments.out, names[path], image, results)
-            print(f"{path}: {count} pictures written to {arguments.out}", file=sys.stderr)
+            print(printable(f"{path}: {count} pictures written to {arguments.out}"), file=sys.stderr)
     if arguments.json:
         print(json.dumps(entries))
     if entries and arguments.model == "demo":
@@ -96,9 +101,9 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         ImageDecodeError: It cannot be read, or is no image.
     """
     try:
-        data = sys.stdin.buffer.read() if str(path) == STDIN else path.read_bytes()
+        data = _read(path)
     except OSError as error:
-        raise ImageDecodeError(f"{path} cannot be read: {error.strerror}") from error
+        raise ImageDecodeError(f"{path} cannot be read: {reason(error)}") from error
     try:
         if read_header(data) is None:
             check_size(*(other_size(data) or (1, 1)))
@@ -112,8 +117,17 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     if image is None:
         codec = codec_of(data)
         remedy = f"it holds {codec}: save it as JPEG or PNG" if codec else "it is damaged, or of an unknown format"
+        remedy = f"the {codec} is damaged, or of a kind that nobody writes" if codec in PLAIN_CODECS else remedy
         raise ImageDecodeError(f"{path} is not an image that can be read: {remedy}")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _read(path: Path) -> bytes:
+    if str(path) != STDIN:
+        return read_bounded(path, IMAGE_BYTES)
+    if sys.stdin is None:
+        raise OSError("there is no standard input")
+    return read_stream(sys.stdin.buffer, "standard input", IMAGE_BYTES)
 
 
 def _load(arguments: argparse.Namespace) -> Segmenter:
@@ -153,7 +167,7 @@ def _entry(path: Path, result: PromptResult) -> dict[str, Any]:
 def _table(path: Path, results: Sequence[PromptResult]) -> Iterator[str]:
     """One line per instance, and one for each phrase that was not found."""
     width = max(len("label"), *(len(r.prompt.display) for r in results))
-    yield f"{path}"
+    yield printable(str(path))
     yield f"  {'label':{width}}  score  {'box x0 y0 x1 y1 [px]':>23}  area [px]"
     for result in results:
         if not len(result.scores):
@@ -183,7 +197,7 @@ def _write_pictures(folder: Path, name: str, image: NDArray[np.uint8], results: 
     """NAME_overlay.png, and NAME_PHRASE_NUMBER.png for each mask: 255 inside; returns how many that are."""
     from samlite_ros.pixels.overlay import draw_overlay
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     pictures = {"overlay": cv2.cvtColor(draw_overlay(image, _instances(results)), cv2.COLOR_RGB2BGR)}
     words = ["-".join("".join(c if c.isalnum() else " " for c in r.prompt.display).split()) for r in results]
     for word, result in zip(_all_different(words), results, strict=True):
@@ -196,7 +210,8 @@ def _write_pictures(folder: Path, name: str, image: NDArray[np.uint8], results: 
 
 def _write_png(path: Path, image: NDArray[Any]) -> None:
     _, data = cv2.imencode(".png", image)
-    data.tofile(path)
+    with writing(path):
+        path.write_bytes(data.tobytes())
 
 
 def _instances(results: Sequence[PromptResult]) -> list[Instance]:

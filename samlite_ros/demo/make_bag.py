@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from samlite_ros.bags.message_types import BAG_MESSAGES, CAMERA_INFO, COMPRESSED_IMAGE, IMAGE
 from samlite_ros.bags.writer import BagWriter
+from samlite_ros.foreign.files import write_text
 from samlite_ros.messages.fill import header_message, image_message
 from samlite_ros.pixels.masks import encode_rle, mask_from_array
 from samlite_ros.scenes import COLOURS, SHAPES, Scene, SequenceOptions, matches
@@ -79,7 +80,7 @@ def make_bag(folder: Path, made: MadeBag) -> Path:
                 _write_depth(bag, made, scene, depth)
             truth.add(scene, depth)
     path = folder / TRUTH_NAME
-    path.write_text(json.dumps(truth.content, separators=(",", ":")), encoding="utf-8")
+    write_text(path, json.dumps(truth.content, separators=(",", ":")))
     return path
 
 

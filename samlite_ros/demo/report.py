@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from samlite_ros.demo.observer import Arrival
 from samlite_ros.demo.run import DemoResult, bar_interval_s
+from samlite_ros.foreign.files import write_text
 from samlite_ros.messages.fill import stamp_ns
 from samlite_ros.messages.read import read_segmentation
 from samlite_ros.pixels.overlay import draw_overlay
@@ -30,7 +31,7 @@ def report(result: DemoResult, folder: Path, *, video: bool) -> str:
         The table, for people.
     """
     figures = to_figures(result)
-    (folder / "demo.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    write_text(folder / "demo.json", json.dumps(figures, indent=2) + "\n")
     written = ["demo.json", _write_sheet(result, folder)]
     if video:
         written.append(_write_video(result, folder))

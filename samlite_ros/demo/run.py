@@ -24,6 +24,7 @@ from samlite_ros.demo.scene_camera import SceneDescription
 from samlite_ros.demo.score import score_frame
 from samlite_ros.errors import SamliteError
 from samlite_ros.evaluation.measures.detection import DetectionCounts, pooled
+from samlite_ros.foreign.files import make_folder
 from samlite_ros.messages.fill import stamp_ns
 from samlite_ros.messages.read import read_mask
 from samlite_ros.node.processes import private_graph, running
@@ -130,7 +131,7 @@ def run_demo(options: DemoOptions) -> DemoResult:
     Raises:
         SamliteError: Something did not start, did not answer, or did not end well.
     """
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_folder(options.out)
     sequence = options.scene.sequence()
     phrase, absent_phrase = choose_phrases(sequence)
     load_before = load_average()

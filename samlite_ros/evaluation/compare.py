@@ -17,6 +17,7 @@ from samlite_ros.errors import BagError
 from samlite_ros.evaluation.measures.matching import assign, iou_matrix
 from samlite_ros.evaluation.pictures import Tile, draw_answer, find_images, save, sheet
 from samlite_ros.evaluation.worst import spread
+from samlite_ros.foreign.files import make_folder, write_text
 from samlite_ros.pixels.masks import decode_rle, encode_rle, mask_from_array
 from samlite_ros.types import NO_STAMP, Mask, Segmentation
 
@@ -215,9 +216,9 @@ def write_comparison(
     Returns:
         Number of frames on the sheet whose image no bag holds.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     content = json.dumps(to_json(comparison), indent=1, allow_nan=False)
-    (folder / REPORT_NAME).write_text(content + "\n", encoding="utf-8")
+    write_text(folder / REPORT_NAME, content + "\n")
     ranked = comparison.worst_apart(worst)
     if not ranked:
         return 0

@@ -25,6 +25,7 @@ from samlite_ros.evaluation.report import (
 from samlite_ros.evaluation.truth.track_ids import WHERE_TRACK_IDS_ARE
 from samlite_ros.evaluation.truth.truth import Truth, read_truth
 from samlite_ros.evaluation.worst import spread
+from samlite_ros.foreign.files import make_folder, write_text
 
 REPORT_NAME, MEASURES_NAME, WORST_NAME = "evaluation.json", "measures.png", "worst_frames.jpg"
 
@@ -101,12 +102,13 @@ def evaluate_bag(result: Path, truth_path: Path, options: EvaluateOptions) -> Ev
     if baseline is not None:
         failures += check_drop(content, baseline, options.fail_drop)
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-    if options.report is not None:
-        options.report.write_text(text, encoding="utf-8")
     folder = options.folder or (options.failure_folder if failures else None)
+    if folder is not None:  # first: the other report may be meant to lie in it
+        make_folder(folder)
+        write_text(folder / REPORT_NAME, text)
+    if options.report is not None:
+        write_text(options.report, text)
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / REPORT_NAME).write_text(text, encoding="utf-8")
         _draw(result, truth, content, baseline, options, folder)
     return Evaluated(content, tuple(failures), folder, tuple(changes(content, baseline)) if baseline else ())
 

@@ -104,9 +104,8 @@ def read_baseline(path: Path) -> dict[str, Any]:
             _check_numbers([frame["error"], frame["stamp_ns"]])
             str(frame["camera"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
-        raise BagError(
-            f"baseline {path}: not an evaluation written by samlite evaluate: {one_line(repr(error))}"
-        ) from error
+        words = one_line(error if isinstance(error, OSError) else repr(error))
+        raise BagError(f"baseline {path}: not an evaluation written by samlite evaluate: {words}") from error
     return dict(content)
 
 

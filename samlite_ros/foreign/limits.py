@@ -26,6 +26,8 @@ IMAGE_PIXELS = 100_000_000
 """Of one image, where no parameter says otherwise."""
 PIXEL_BYTES = 8
 """Of an image in the codec's own memory: four channels of 16 bits."""
+IMAGE_BYTES = 512 * MIB
+"""Of an image in a file, or on standard input."""
 JPEG_SCANS = 100
 """Of one JPEG: each costs a pass over the whole image, and takes a few bytes in the file."""
 

@@ -42,9 +42,15 @@ def cut(text: str, most: int = KEPT_TEXT_CHARACTERS) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
+def printable(text: str) -> str:
+    """The text with what a terminal does not show escaped: controls, and marks that turn the direction of writing."""
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+
+
 def one_line(error: object, most: int = 300) -> str:
     """What a library says of its failure: one line, without control characters, cut."""
-    words = " ".join(str(error).split()) or type(error).__name__
+    said = error.strerror if isinstance(error, OSError) and error.strerror else error
+    words = " ".join(str(said).split()) or type(error).__name__
     return cut("".join(c if c.isprintable() else "?" for c in words), most)
 
 

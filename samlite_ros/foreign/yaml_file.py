@@ -15,8 +15,24 @@ from samlite_ros.foreign.files import read_bounded
 from samlite_ros.foreign.limits import YAML_BYTES, YAML_DEPTH, YAML_NODES, YAML_NUMBER_CHARACTERS
 from samlite_ros.foreign.words import one_line
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+
+
+class _Misplaced(ValueError):
+    """A value is not what its form says; names the line."""
+
+
+class _Loader(_SAFE):  # type: ignore[misc]
+    """Plain values only; of one that is none, a date in month 99, it says where it stands."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (yaml.YAMLError, _Misplaced, RecursionError):  # say it themselves
+            raise
+        except Exception as error:  # of values that are not what their tag says it raises what it happens to meet
+            raise _Misplaced(f"line {node.start_mark.line + 1}: {one_line(error)}") from error
 
 
 def load_yaml(path: Path) -> Any:
@@ -34,7 +50,7 @@ def parse_yaml(data: bytes) -> Any:
     try:
         text = data.decode("utf-8-sig")
         _check_events(text)
-        loader = _LOADER(text)
+        loader = _Loader(text)
         try:
             node = loader.get_single_node()
             if node is None:
@@ -52,7 +68,7 @@ def parse_yaml(data: bytes) -> Any:
 def _check_events(text: str) -> None:
     """Stop where it becomes too deep or too long: a parser's own time grows with the square of the depth."""
     depth = count = 0
-    for event in yaml.parse(text, _LOADER):
+    for event in yaml.parse(text, _Loader):
         count += isinstance(event, yaml.NodeEvent)
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)

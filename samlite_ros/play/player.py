@@ -18,7 +18,7 @@ from rosgraph_msgs.msg import Clock
 from samlite_ros.bags.prefetch import Prefetch
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import Topic
-from samlite_ros.errors import BagError
+from samlite_ros.errors import BagError, RosError
 from samlite_ros.foreign.words import one_line, quoted
 from samlite_ros.messages.fill import RCLPY, time_message
 from samlite_ros.play.message_types import installed_class
@@ -43,10 +43,9 @@ def play(reader: BagReader, options: PlayOptions) -> int:
 
     Raises:
         BagError: There is nothing to play.
+        RosError: ROS cannot be started.
     """
-    context = Context()
-    rclpy.init(context=context)
-    node = rclpy.create_node("samlite_play", context=context)
+    context, node = _start()
     try:
         player = _Player(node, reader, options)
         player.wait_for_subscribers()
@@ -56,6 +55,16 @@ def play(reader: BagReader, options: PlayOptions) -> int:
     finally:
         node.destroy_node()
         rclpy.shutdown(context=context)
+
+
+def _start() -> tuple[Context, Node]:
+    context = Context()
+    try:
+        rclpy.init(context=context)
+        return context, rclpy.create_node("samlite_play", context=context)
+    except RuntimeError as error:  # RCLError is one
+        advice = "ROS_LOG_DIR names a folder for its log; `samlite doctor` looks at the rest"
+        raise RosError(f"ROS cannot be started here: {one_line(error)}: {advice}") from error
 
 
 class _Player:

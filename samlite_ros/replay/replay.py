@@ -21,6 +21,7 @@ from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.storage import RawMessage
 from samlite_ros.bags.writer import check_free
 from samlite_ros.errors import ParameterError, SamliteError
+from samlite_ros.foreign.files import write_text
 from samlite_ros.messages.companion_topics import CompanionTopics, find_companions, is_rectified
 from samlite_ros.parameters.table import Parameters
 from samlite_ros.queries import PARAMETER_CLIENT, Asked
@@ -184,7 +185,7 @@ class Replay:
             ):
                 run.feed(frames, sink)
         except OSError as error:
-            reader.add_fault(f"{folder}: {error}")
+            reader.add_fault(str(error))
         summary = self._write_summary(run)
         if run.record.answers and result.timeline:
             draw_timeline(run.record.answers, node.passes, folder / TIMELINE_NAME)
@@ -214,7 +215,7 @@ class Replay:
             }
             summary["places"] = {name: asdict(counters) for name, counters in run.node.place_counters.items()}
         text = json.dumps(summary, indent=1, allow_nan=False) + "\n"
-        (self.folder / SUMMARY_NAME).write_text(text, encoding="utf-8")
+        write_text(self.folder / SUMMARY_NAME, text)
         return summary
 
 

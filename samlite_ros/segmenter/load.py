@@ -13,6 +13,8 @@ from samlite_ros.segmenter.choose import choose_backend
 from samlite_ros.segmenter.contract import Segmenter
 from samlite_ros.segmenter.options import SegmenterOptions
 
+_SHORT_OF_MEMORY = ("failed to map segment", "annot allocate memory", "cannot create shared object")
+"""What the dynamic linker says of a library that is there and whole."""
 SegmenterFactory = Callable[[SegmenterOptions], Segmenter]
 """Builds a segmenter; raises ModelLoadError where it cannot."""
 
@@ -49,7 +51,9 @@ def _words(error: ImportError) -> str:
     package = told[1] if told else (error.name or "").partition(".")[0]
     if isinstance(error, ModuleNotFoundError) or told:
         return f"{reason}. Type: {sys.executable} -m pip install {package}"
-    broken = package or "torch transformers"
+    if any(words in reason for words in _SHORT_OF_MEMORY):
+        return f"memory is too short for its libraries: {reason}. Free some, or raise the limit (ulimit -v)"
+    broken = package if package and not package.startswith("_") else "torch transformers"
     return f"a library is missing or broken: {reason}. Type: {sys.executable} -m pip install --force-reinstall {broken}"
 
 

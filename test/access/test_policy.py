@@ -110,3 +110,26 @@ def test_the_command(tmp_path, capsys):
 def test_the_command_refuses_in_a_line(words, capsys):
     assert cli.main(["policy", *words]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--peer", "camera:=/samlite"], "samlite and camera are both named '/samlite'"),
+        (["--peer", "camera:=/samlite", "--peer", "planner:=/task"], "samlite and camera"),
+        (["--node", "/viewer"], "samlite and viewer"),
+        (["--peer", "camera:=/a", "planner:=/a"], "planner and camera are both named '/a'"),
+        (["--peer", "planner:=/a", "--peer", "planner:=/b"], "'planner' is given twice, as '/a' and '/b'"),
+        (["--remap", "image:=/a", "--remap", "image:=/b"], "'image' is given twice"),
+    ],
+)
+def test_no_two_roles_have_one_enclave(words, told, capsys):
+    assert cli.main(["policy", *words]) == 1
+    assert told in capsys.readouterr().err
+
+
+def test_options_that_are_given_again_all_count(capsys):
+    assert cli.main(["policy", "--peer", "camera:=/cam", "--peer", "planner:=/task", "--remap", "image:=/i"]) == 0
+    assert {name for name, _, _ in rules_of(capsys.readouterr().out)} == {
+        *("/samlite", "/cam", "/task", "/viewer", "/operator")
+    }

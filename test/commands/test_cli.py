@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -179,3 +182,78 @@ def test_info_of_an_export_tells_what_is_in_it_and_what_computes_it(demo_export,
     told = capsys.readouterr().out
     assert "demo exported as fp32 for 192 px, opset 20" in told and "at most 16 phrases at once" in told
     assert "features float32 nx32x64" in told and "here it computes on cpu, fp32, ONNX Runtime" in told
+
+
+CONFIGS = {
+    "negative": lambda value: -value,
+    "zero": lambda value: 0,
+    "lists": lambda value: [None],
+}
+
+
+def _numbers_changed(content, change):
+    if isinstance(content, dict):
+        return {key: _numbers_changed(value, change) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_numbers_changed(value, change) for value in content]
+    is_number = isinstance(content, int | float) and not isinstance(content, bool)
+    return change(content) if is_number else content
+
+
+def _without_patches(content):
+    if not isinstance(content, dict):
+        return content
+    return {key: 0 if key == "patch_size" else _without_patches(value) for key, value in content.items()}
+
+
+@pytest.mark.parametrize("name", [*CONFIGS, "no patches"])
+def test_info_of_a_configuration_that_is_no_network(tmp_path, capsys, name):
+    content = json.loads((DEMO_FOLDER / "config.json").read_text())
+    changed = _without_patches(content) if name not in CONFIGS else _numbers_changed(content, CONFIGS[name])
+    (tmp_path / "config.json").write_text(json.dumps(changed))
+    assert cli.main(["info", str(tmp_path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"samlite info: no network can be made of the configuration of '{tmp_path}'")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("policy -o /dev/full", "samlite policy: /dev/full cannot be written: No space left on device"),
+        ("policy -o /proc/x", "samlite policy: /proc/x cannot be written: No such file or directory"),
+        ("doctor --report /", "samlite doctor: / cannot be written: Is a directory"),
+        ("policy --params-file /no/file", "/no/file"),
+    ],
+)
+def test_files_that_fail_are_named_without_numbers(capsys, words, told):
+    assert cli.main(words.split()) == 1
+    out = capsys.readouterr()
+    assert told in out.err and "Errno" not in out.err and not out.out
+
+
+@pytest.mark.parametrize(
+    ("shell", "told"),
+    [
+        ("samlite policy >&-", ""),
+        ("samlite policy 2>&- >&-", ""),
+        ("samlite policy >/dev/full", "samlite policy: standard output cannot be written: No space left on device"),
+        ("samlite policy --node /rød", "is no full name"),
+    ],
+)
+def test_a_stream_that_takes_nothing_or_not_everything_ends_nothing(shell, told):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    code = f"{sys.executable} -m samlite_ros.commands.cli{shell.removeprefix('samlite')}"
+    done = subprocess.run(
+        ["bash", "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "Traceback" not in done.stderr and told in done.stderr
+    assert done.returncode == bool(told)
+
+
+def test_a_character_that_the_output_cannot_show_is_escaped(monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    assert cli.main(["policy"]) == 0
+    sys.stdout.write("røde ball\n")
+    out.flush()
+    assert out.buffer.getvalue().endswith(b"r\\xf8de ball\n")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import re
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -281,3 +283,46 @@ def test_interrupted(network, images, monkeypatch):
 
     monkeypatch.setattr(segment, "read_image", interrupt)
     assert run(images[0], "object") == 130
+
+
+def test_more_on_standard_input_than_is_read(network, capsys, monkeypatch):
+    monkeypatch.setattr("samlite_ros.commands.segment.IMAGE_BYTES", 1000)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(bytes(5000))))
+    assert run("-", "object") == 1
+    assert "standard input has more bytes than are read, at most 1,000" in capsys.readouterr().err
+
+
+def test_a_file_that_is_larger_than_any_image(network, folder, capsys):
+    with open("sparse.png", "wb") as file:
+        file.truncate(1 << 40)
+    assert run("sparse.png", "object") == 1
+    assert "at most 536,870,912 are read" in capsys.readouterr().err
+
+
+def test_a_name_that_turns_the_direction_of_writing_is_escaped(network, images, capsys):
+    name = images[0].with_name("im_\u202egpj.png")
+    name.write_bytes(images[0].read_bytes())
+    damaged = images[0].with_name("damaged_\u202e.png")
+    damaged.write_bytes(images[0].read_bytes()[:300])
+    assert run(name, damaged, "object", "-o", images[0].parent / "out\u202e") == 1
+    told = capsys.readouterr()
+    assert r"im_\u202egpj.png" in told.out and r"damaged_\u202e.png" in told.err
+    assert "\u202e" not in told.out + told.err
+
+
+def test_a_png_of_a_depth_that_is_none_is_not_advised_to_be_one(network, images, capsys):
+    data = bytearray(images[0].read_bytes())
+    data[24] = 17  # bits of a sample
+    bent = images[0].with_name("bent.png")
+    bent.write_bytes(data)
+    assert run(bent, "object") == 1
+    assert "the PNG is damaged" in capsys.readouterr().err
+
+
+def test_pictures_on_a_full_disk_are_named(network, images, capsys, monkeypatch):
+    def full(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert run(images[0], "object", "-o", images[0].parent / "out") == 1
+    assert "_overlay.png cannot be written: No space left on device" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from bounds import bounds, refusal
 from samlite_ros.errors import ModelLoadError, ParameterError
 from samlite_ros.parameters.file import check_parameter_file, read_parameter_file
 from samlite_ros.replay.script import read_script
+from samlite_ros.segmenter import SegmenterOptions, load_segmenter
 from samlite_ros.segmenter.files import check_folder
 from samlite_ros.segmenter.sources import DEMO_FOLDER
 
@@ -28,6 +29,7 @@ YAML = {
     "an integer that is none": ("- {at: !!int abc}\n", "invalid literal"),
     "a truth that is none": ("- {at: !!bool maybe}\n", "maybe"),
     "a time that is none": ("- {at: !!timestamp nonsense}\n", "NoneType|attribute"),
+    "a month that is none": ("- at: 1\n- at: 2099-99-99\n", "line 2: month must be in 1..12"),
     "Python's own objects": ("- !!python/object/apply:os.system ['true']\n", "could not determine a constructor"),
     "a key that is a list": ("? [a]\n: b\n", "unhashable|key"),
     "five megabytes": ("x: " + "y" * 5_000_000, "at most 4,194,304 are read"),
@@ -161,3 +163,11 @@ def test_a_checkpoint_that_leads_elsewhere_is_refused_before_anything_is_built(t
 def test_a_whole_checkpoint_is_taken(tmp_path):
     with bounds():
         assert check_folder(shutil.copytree(DEMO_FOLDER, tmp_path / "model"))
+
+
+@pytest.mark.parametrize(("text", "words"), [("{}", "KeyError"), ("[" * 100_000, "nested too deeply")])
+def test_a_tokenizer_that_is_none_is_refused_as_one(tmp_path, text, words):
+    folder = shutil.copytree(DEMO_FOLDER, tmp_path / "model")
+    (folder / "tokenizer.json").write_text(text)
+    with pytest.raises(ModelLoadError, match=f"no tokenizer that can be read: .*{words}"):
+        load_segmenter(SegmenterOptions(str(folder), device="cpu"))

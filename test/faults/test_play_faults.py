@@ -1,5 +1,7 @@
 """Types and topics that a bag names: only message packages are imported, whatever they are called."""
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -62,3 +64,13 @@ def test_a_module_that_poses_as_a_message_package_is_looked_through(evil):
 def test_messages_are_found():
     assert installed_class("std_msgs/msg/String").__name__ == "String"
     assert installed_class("samlite_ros/msg/TextQuery").__name__ == "TextQuery"
+
+
+def test_a_log_that_cannot_be_written_is_told_in_a_line(tmp_path):
+    bag = tmp_path / "bag"
+    environment = {**os.environ, "ROS_LOG_DIR": "/proc"}
+    run = [sys.executable, "-m", "samlite_ros.commands.cli"]
+    subprocess.run([*run, "make-bag", bag, "--frames", "2"], check=True, timeout=60)
+    done = subprocess.run([*run, "play", bag], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "samlite play: ROS cannot be started here: Failed opening file /proc/" in done.stderr

@@ -1,12 +1,13 @@
 """Files that are read: regular ones, or what a shell hands over, of a bounded size."""
 
+import io
 import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from samlite_ros.foreign.files import read_bounded
+from samlite_ros.foreign.files import make_folder, read_bounded, read_stream, write_text
 from samlite_ros.foreign.json_file import read_json
 
 
@@ -44,3 +45,38 @@ def test_json_with_a_byte_order_mark_and_in_utf_16(tmp_path):
     for encoding in ("utf-8-sig", "utf-16"):
         (tmp_path / "a.json").write_text('{"a": "é"}', encoding=encoding)
         assert read_json(tmp_path / "a.json", 1000) == {"a": "é"}
+
+
+class Endless(io.RawIOBase):
+    """A stream without an end, such as /dev/zero."""
+
+    taken = 0
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        self.taken += len(buffer)
+        return len(buffer)
+
+
+def test_a_stream_without_an_end_is_read_up_to_the_limit():
+    stream = Endless()
+    with pytest.raises(OSError, match="standard input has more bytes than are read, at most 4,194,304"):
+        read_stream(io.BufferedReader(stream), "standard input", 4 << 20)
+    assert stream.taken < 8 << 20
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (lambda folder: write_text(Path("/dev/full"), "x"), "/dev/full cannot be written: No space left on device"),
+        (lambda folder: write_text(folder, "x"), "cannot be written: Is a directory"),
+        (lambda folder: write_text(folder / "no" / "file", "x"), "no/file cannot be written: No such file"),
+        (lambda folder: make_folder(Path("/dev/null")), "/dev/null cannot be written: it is a file, expected a folder"),
+        (lambda folder: make_folder(Path("/proc/x/y")), "/proc/x/y cannot be written: No such file"),
+    ],
+)
+def test_what_cannot_be_written_is_named_with_the_reason(tmp_path, write, words):
+    with pytest.raises(OSError, match=words):
+        write(tmp_path)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from samlite_ros.foreign.words import cut, named, one_line, quoted, quoted_names
+from samlite_ros.foreign.words import cut, named, one_line, printable, quoted, quoted_names
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,8 @@ def test_cut_and_one_line():
     assert cut("x" * 300) == "x" * 197 + "..."
     assert one_line("a\n  b\x07") == "a b?"
     assert one_line(MemoryError()) == "MemoryError"
+
+
+def test_printable_leaves_letters_and_escapes_what_a_terminal_obeys():
+    assert printable("røde 球\tx\n") == "røde 球\tx\n"
+    assert printable("a\u202egpj.png\x1b[2J\r") == r"a\u202egpj.png\x1b[2J\r"

@@ -81,7 +81,7 @@ HARM = {
     "broken config": (lambda f: (f / "config.json").write_text("{"), "config.json cannot be read"),
     "config is a list": (lambda f: (f / "config.json").write_text("[]"), "holds a list"),
     "another architecture": (lambda f: edit_config(f, model_type="sam3"), "architecture 'sam3', only 'sam3_lite_text'"),
-    "impossible config": (lambda f: edit_config(f, detr_encoder_config={"hidden_size": "x"}), "cannot be loaded"),
+    "impossible config": (lambda f: edit_config(f, detr_encoder_config={"hidden_size": "x"}), "no network can be made"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "no model.safetensors"),
     "a pickle": (lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"), "pickle.*only safetensors"),
     "cut weights": (lambda f: cut(f / "model.safetensors", 0.6), "corrupt or cut off.*fetch it again"),
@@ -104,7 +104,7 @@ HARM = {
         r"text_projection.bias is \(3,\), expected \(64,\)",
     ),
     "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), "no tokenizer"),
-    "broken tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), "cannot be loaded"),
+    "broken tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), "no tokenizer that can be read"),
 }
 
 
@@ -139,6 +139,11 @@ def test_a_quantised_checkpoint_without_its_library_says_what_to_type(folder, me
         (ImportError("acme needs `pip install -U acme-kernels>=2`"), "pip install acme-kernels"),
         (ImportError("cannot import name 'x' from 'tokenizers'", name="tokenizers"), "--force-reinstall tokenizers"),
         (ImportError("libcudart.so.12: cannot open shared object file"), "--force-reinstall torch transformers"),
+        (ImportError("libtorch.so: undefined symbol: x", name="_C"), "--force-reinstall torch transformers"),
+        (
+            ImportError("libtorch_cpu.so: failed to map segment from shared object", name="_C"),
+            "failed to map segment from shared object. Free some, or raise the limit (ulimit -v)",
+        ),
     ],
 )
 def test_whatever_cannot_be_imported_is_a_load_error(monkeypatch, error, line):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from samlite_ros import __version__
 from samlite_ros.errors import ExportError, SamliteError
+from samlite_ros.foreign.files import make_folder
 from samlite_ros.foreign.json_file import read_json
 from samlite_ros.foreign.limits import CHECKPOINT_JSON_BYTES
 from samlite_ros.segmenter.export import LIBRARIES, parity, precision
@@ -103,7 +104,7 @@ class Exporter:
                 what float32 finds.
         """
         folder = self._folder
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         (folder / MANIFEST).unlink(missing_ok=True)  # until all of it is there and agrees
         manifest = self._describe()
         manifest = replace(manifest, graphs=tuple(self._graphs(manifest)))

@@ -76,18 +76,17 @@ def load_checkpoint(options: SegmenterOptions) -> Checkpoint:
     folder = None if is_random else find_checkpoint(options.model)
     if folder is not None:
         weights_bytes = sum(path.stat().st_size for path in check_folder(folder))
-    with _as_load_errors(options.model), _quiet():
-        config = _config(options, folder, device)
-        precision = choose_precision(options.dtype, device, config)
+    with as_load_errors(f"model {options.model!r} cannot be loaded"), _quiet():
+        with as_load_errors(no_network(options.model)):
+            config = _config(options, folder, device)
+            precision = choose_precision(options.dtype, device, config)
+            if folder is not None:
+                _check_need(folder, config, weights_bytes)
         dtype = precision.dtype
-        if folder is None:
-            model = random_model(config, dtype)
-        else:
-            _check_need(folder, config, weights_bytes)
-            model = _pretrained(folder, config, dtype)
+        model = random_model(config, dtype) if folder is None else _pretrained(folder, config, dtype)
         _place_exactly(model)
         # The vocabulary of the published checkpoints is not at hand where only random weights are asked for.
-        tokenizer = AutoTokenizer.from_pretrained(folder or DEMO_FOLDER, local_files_only=True, trust_remote_code=False)
+        tokenizer = _tokenizer(folder or DEMO_FOLDER)
         model = model.to(device).eval().requires_grad_(False)
     return Checkpoint(model, tokenizer, options.model, device, precision, int(config.image_size), folder)
 
@@ -131,6 +130,11 @@ def _config(options: SegmenterOptions, folder: Path | None, device: torch.device
         config.image_size = options.image_size  # tables of positions are built to it
     config._attn_implementation = choose_attention(options.attention, device, _image_tokens(config))
     return config
+
+
+def _tokenizer(folder: Path) -> Any:
+    with as_load_errors(f"{folder}: tokenizer.json, or vocab.json and merges.txt, are no tokenizer that can be read"):
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def _patch_size(config: Any) -> int:
@@ -189,16 +193,20 @@ def _pretrained(folder: Path, config: Any, dtype: torch.dtype) -> Any:
 
 
 @contextmanager
-def _as_load_errors(name: str) -> Iterator[None]:
-    """Whatever the libraries raise while loading becomes one line that names the model."""
+def as_load_errors(what: str) -> Iterator[None]:
+    """Whatever the libraries raise while loading becomes one line that says what is the matter."""
     try:
         yield
     except (SamliteError, ImportError):
         raise
     except Exception as error:  # of a strange configuration they raise what they happen to meet
-        raise ModelLoadError(
-            f"model {name!r} cannot be loaded: {type(error).__name__}: {one_line(error, 400)}"
-        ) from error
+        words = "it is nested too deeply" if isinstance(error, RecursionError) else one_line(error, 400)
+        raise ModelLoadError(f"{what}: {type(error).__name__}: {words}") from error
+
+
+def no_network(model: str) -> str:
+    """For `as_load_errors`, around what is made of a configuration alone."""
+    return f"no network can be made of the configuration of {model!r}"
 
 
 @contextmanager
