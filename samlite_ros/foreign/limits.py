@@ -59,3 +59,5 @@ CHECKPOINT_LAYERS = 1000
 """Of any part of a network."""
 BANK_ENTRY_BYTES = 4 * MIB
 """Of one prompt's features on disk."""
+FOCAL_PX = (1.0, 1e6)
+"""Focal length of a camera [px]."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.errors import CalibrationError, ImageDecodeError, StampError
-from samlite_ros.foreign.limits import DISTORTION_NUMBERS, IMAGE_PIXELS, NAME_CHARACTERS
+from samlite_ros.foreign.limits import DISTORTION_NUMBERS, FOCAL_PX, IMAGE_PIXELS, NAME_CHARACTERS
 from samlite_ros.foreign.stamps import NS_PER_S, read_stamp_ns
 from samlite_ros.foreign.words import quoted
 from samlite_ros.pixels.codecs import check_size
@@ -180,7 +180,7 @@ def read_companion(message: Any) -> DepthImage | CameraCalibration:
 
     Raises:
         ImageDecodeError: The depth image is impossible, damaged or of an unknown encoding.
-        CalibrationError: The camera is not calibrated, or its matrix is not finite.
+        CalibrationError: The camera is not calibrated, or its matrix is not finite or none of a camera.
     """
     return _read_depth(message) if hasattr(message, "data") else _read_calibration(message)
 
@@ -206,6 +206,8 @@ def _read_calibration(message: Any) -> CameraCalibration:
         raise CalibrationError(f"{who}: its calibration is not finite: K {matrix.ravel().tolist()}")
     if matrix[0, 0] <= 0 or matrix[1, 1] <= 0:  # drivers send zeros where a camera is not calibrated
         raise CalibrationError(f"{who} is not calibrated: K {matrix.ravel().tolist()}")
+    if not all(FOCAL_PX[0] <= f <= FOCAL_PX[1] for f in (matrix[0, 0], matrix[1, 1])):
+        raise CalibrationError(f"{who}: no camera has such a focal length: K {matrix.ravel().tolist()}")
     rectified = np.array(message.p, np.float64).reshape(3, 4)[:, :3]
     roi, bins = message.roi, (max(int(message.binning_x), 1), max(int(message.binning_y), 1))
     height, width = int(roi.height) or int(message.height), int(roi.width) or int(message.width)

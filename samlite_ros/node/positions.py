@@ -12,6 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from samlite_ros.errors import ParameterError
+from samlite_ros.live.depth_health import DepthHealth
 from samlite_ros.live.locating import Locating, Target
 from samlite_ros.messages.companion_topics import NONE, CompanionTopics, depth_candidates, find_companions, is_rectified
 from samlite_ros.messages.read import read_companion
@@ -78,6 +79,20 @@ def make_positions(
     return made, fault
 
 
+@dataclass
+class _Aged:
+    """What happened last, and how long ago."""
+
+    count: int = 0
+    since_s: float = 0.0
+
+    def told(self, count: int, words: str) -> str:
+        """In words; empty = it never happened."""
+        if count != self.count:
+            self.count, self.since_s = count, time.monotonic()
+        return f"{words} ({time.monotonic() - self.since_s:.0f} s ago)" if words else ""
+
+
 class Positions:
     """Listens to depth and calibration while somebody wants places; used from the executor's thread.
 
@@ -101,11 +116,13 @@ class Positions:
         tolerance_ns = round(options.tolerance_s * 1e9)
         self.companions = Companions(read_companion, depth=StampBuffer(tolerance_ns), expected=False)
         self.locating = Locating(self.companions, Locator(), publishers, on_places, options.target)
+        self._health = DepthHealth(self.locating)
+        self._rejection, self._refusal = _Aged(), _Aged()
         self._image_topic = ""
         self._put: Callable[[Any], None] = self.companions.put
         self._subscriptions: dict[str, Any] = {}
         self._topics = CompanionTopics()
-        self._received, self._received_s, self._refused = 0, time.monotonic(), 0
+        self._received, self._received_s = 0, time.monotonic()
 
     @property
     def name(self) -> str:
@@ -145,18 +162,18 @@ class Positions:
                 "images with depth": found.matched,
                 "images without depth": found.missed,
                 "depth images that came late": found.late,
-                "stamps apart [ms]": found.apart_ns / 1e6,
+                "stamps apart [ms]": self._health.stamps_apart_ns / 1e6,
                 "stamps apart at most [ms]": found.apart_max_ns / 1e6,
             }
         return values | {
             "messages rejected": self.companions.rejected,
-            "last rejection": self.companions.last_rejection,
+            "last rejection": self._rejection.told(self.companions.rejected, self.companions.last_rejection),
             "answers located": counters.located,
             "things located": counters.things,
             "things without enough depth": counters.unmeasured,
             "answers without depth": counters.without_depth,
             "answers refused": counters.refused,
-            "last refusal": counters.last_refusal,
+            "last refusal": self._refusal.told(counters.refused, counters.last_refusal),
             "answers without transform": counters.untransformed,
             "positions not believed": smoothing.disbelieved,
             "tracks smoothed anew": smoothing.restarts,
@@ -210,35 +227,36 @@ class Positions:
         self._subscriptions.clear()
         self._topics = CompanionTopics()
         self._received_s = time.monotonic()
+        self._health.restart()
 
     def _take(self, message: Any) -> None:
         self._put(message)
 
     def _judge(self) -> tuple[str, str]:
         """A word for what is odd, empty = nothing; and the state in words."""
-        counters, calibration = self.locating.counters, self.companions.calibration
-        refused, self._refused = counters.refused - self._refused, counters.refused
+        calibration = self.companions.calibration
         silent_s = self._silent_s()
-        odd = ""
+        odd, line = self._health.judge()
         if not self._topics.depth:
             odd = "no depth" if self._publishers.shows_places() else ""
             line = f"no depth image is published; looked for {self._looked_for()}; name it with depth_topics"
         elif not self._topics.camera_info:
             odd, line = "no calibration", f"no camera_info is published beside {self._image_topic}: camera_info_topics"
+        elif odd == "rejected":
+            line = f"{self._topics.depth}: {line}"
         elif silent_s > SILENT_S:
             odd = "silent"
             line = f"no depth image for {silent_s:.1f} s on {self._topics.depth}: masks go on without places"
-        elif refused:
-            odd, line = "refused", counters.last_refusal
         elif calibration is not None and not calibration.counters.received:
             odd = "no calibration"
-            line = f"{self._topics.camera_info}: {self.companions.last_rejection or 'none has come yet'}"
-        else:
+            line = f"{self._topics.camera_info}: {self.companions.rejected_calibrations.last or 'none has come yet'}"
+        elif not odd:
             line = f"from {self._topics.depth}"
         return odd, line
 
     def _silent_s(self) -> float:
         received = self.companions.depth.counters.received if self.companions.depth else 0
+        received += self.companions.rejected_depth.count
         if received != self._received:
             self._received, self._received_s = received, time.monotonic()
         return time.monotonic() - self._received_s

@@ -13,6 +13,8 @@ from samlite_ros.types import DepthImage
 Field = NDArray[np.float32]
 RANGE_M = (0.001, 1000.0)
 """What a depth camera may measure [m]; all else was not measured."""
+BLIND_SHARE, BLIND_STRIDE = 0.005, 4
+"""A depth image of which no more was measured, of every so many pixels, says nothing."""
 _SATURATED_MM = np.iinfo(np.uint16).max
 
 
@@ -51,6 +53,12 @@ class DepthGrid:
         """
         left, top = x0 + (1 + dx) * self.reach_px, y0 + (1 + dy) * self.reach_px
         return np.asarray(self._padded[top : top + y1 - y0 : stride, left : left + x1 - x0 : stride], np.float32)
+
+    @property
+    def measures_nothing(self) -> bool:
+        """Next to no pixel was measured."""
+        looked_at = self._padded[::BLIND_STRIDE, ::BLIND_STRIDE]
+        return bool(np.count_nonzero(looked_at) <= BLIND_SHARE * looked_at.size)
 
 
 def _in_metres(values: NDArray[np.float32] | NDArray[np.uint16]) -> Field:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from samlite_ros.errors import PlaceError
+from samlite_ros.foreign.words import quoted
 from samlite_ros.space.depth_grid import DepthGrid
 from samlite_ros.space.frames import IDENTITY, Transform
 from samlite_ros.space.measurement import Measurement, measure
@@ -25,11 +26,13 @@ class Located:
         answer: The answer.
         frame_id: Frame of all places.
         places: One for each instance of the answer; None = too little of it was measured.
+        is_blind: The depth image measured nothing anywhere.
     """
 
     answer: Segmentation
     frame_id: str
     places: tuple[Place | None, ...]
+    is_blind: bool = False
 
 
 @dataclass
@@ -40,6 +43,7 @@ class PlaceCounters:
         located: Answers whose places were found.
         things: Things in them whose place is known.
         unmeasured: Things in them of which too little was measured.
+        blind: Answers whose depth image measured nothing anywhere.
         refused: Answers whose depth or calibration does not belong to them.
         last_refusal: Why, the last of them.
     """
@@ -47,6 +51,7 @@ class PlaceCounters:
     located: int = 0
     things: int = 0
     unmeasured: int = 0
+    blind: int = 0
     refused: int = 0
     last_refusal: str = ""
 
@@ -56,6 +61,7 @@ class PlaceCounters:
         self.located += 1
         self.things += known
         self.unmeasured += len(located.places) - known
+        self.blind += located.is_blind
 
     def refuse(self, error: Exception) -> None:
         """One that cannot be located."""
@@ -80,9 +86,11 @@ class Locator:
 
     Args:
         options: How.
+        doubt: What is odd with the calibration in use, which is used all the same; empty = nothing.
     """
 
     options: LocatorOptions = field(default_factory=LocatorOptions)
+    doubt: str = field(default="", init=False)
     _filter: PlaceFilter = field(default_factory=PlaceFilter, init=False)
     _filter_frame: str = field(default="", init=False)
     _rays: tuple[CameraCalibration, Rays] | None = field(default=None, init=False)
@@ -104,7 +112,8 @@ class Locator:
         frame_id, transform = target or (frame.frame_id, IDENTITY)
         grid = DepthGrid(depth, frame.size)
         measured = [_measured(instance, grid, rays, transform) for instance in answer.instances]
-        return Located(answer, frame_id, self._smoothed(answer, frame_id, measured))
+        is_blind = not any(measured) and grid.measures_nothing
+        return Located(answer, frame_id, self._smoothed(answer, frame_id, measured), is_blind)
 
     @property
     def smoothing(self) -> SmoothingCounters:
@@ -130,6 +139,7 @@ class Locator:
         calibration = frame.calibration
         if calibration is None:
             raise PlaceError("no calibration came for the camera")
+        self.doubt = _doubt(calibration, frame)
         known = self._rays
         if known is None or known[1].size != frame.size or not _is_same(known[0], calibration):
             effective = calibration.rectified() if self.options.rectified else calibration
@@ -154,6 +164,16 @@ class Locator:
             None if m is None else _place(answer.stamp_ns, frame_id, m, smoothed.get(instance.track_id))
             for instance, m in zip(answer.instances, measured, strict=True)
         )
+
+
+def _doubt(calibration: CameraCalibration, frame: Frame) -> str:
+    """Names of frames differ by mistake more often than cameras do: it is used, and said."""
+    if not calibration.frame_id or not frame.frame_id or calibration.frame_id == frame.frame_id:
+        return ""
+    return (
+        f"the calibration is of {quoted(calibration.frame_id)}, the image of {quoted(frame.frame_id)}: it is used, but "
+        "positions are wrong if that is another camera"
+    )
 
 
 def _is_same(one: CameraCalibration, other: CameraCalibration) -> bool:

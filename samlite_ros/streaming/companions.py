@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from samlite_ros.errors import SamliteError
+from samlite_ros.errors import CalibrationError, SamliteError
 from samlite_ros.types import CameraCalibration, DepthImage, Frame
 
 T = TypeVar("T", DepthImage, CameraCalibration)
@@ -32,6 +32,7 @@ class CompanionCounters:
         late: Of these, frames whose companion came after them.
         apart_ns: Between the stamps of the newest match [ns].
         apart_max_ns: Between those of the worst [ns].
+        missed_apart_ns: Between the newest frame that got none and what had come last then [ns]; 0 = nothing had.
     """
 
     received: int = 0
@@ -40,6 +41,7 @@ class CompanionCounters:
     late: int = 0
     apart_ns: int = 0
     apart_max_ns: int = 0
+    missed_apart_ns: int = 0
 
 
 class StampBuffer(Generic[T]):
@@ -70,6 +72,7 @@ class StampBuffer(Generic[T]):
         apart_ns = 0 if nearest is None else abs(nearest.stamp_ns - stamp_ns)
         if nearest is None or not self._fits(apart_ns):
             self.counters.missed += 1
+            self.counters.missed_apart_ns = abs(self._kept[-1].stamp_ns - stamp_ns) if self._kept else 0
             self._missed.append(stamp_ns)
             return None
         self.counters.matched += 1
@@ -103,6 +106,24 @@ class StampBuffer(Generic[T]):
 
 
 @dataclass
+class Rejections:
+    """Messages of one kind of companion that could not be read.
+
+    Args:
+        count: So many.
+        last: Why, the last of them.
+    """
+
+    count: int = 0
+    last: str = ""
+
+    def add(self, error: Exception) -> None:
+        """One more."""
+        self.count += 1
+        self.last = str(error)
+
+
+@dataclass
 class Companions:
     """The companions of one camera's frames. `put` may be called from any thread, all else from one.
 
@@ -111,8 +132,7 @@ class Companions:
         depth: Finds depth images; None = none are expected.
         calibration: Finds calibrations; None = none are expected.
         expected: Somebody sends them: frames without them are counted.
-        rejected: Messages that could not be read.
-        last_rejection: Why, the last of them.
+        rejected_depth, rejected_calibrations: Messages that could not be read.
     """
 
     read: Callable[[Any], DepthImage | CameraCalibration]
@@ -121,9 +141,15 @@ class Companions:
         default_factory=lambda: StampBuffer[CameraCalibration](None)
     )
     expected: bool = True
-    rejected: int = 0
-    last_rejection: str = ""
+    rejected_depth: Rejections = field(default_factory=Rejections)
+    rejected_calibrations: Rejections = field(default_factory=Rejections)
+    last_rejection: str = field(default="", init=False)
     _arrived: deque[Any] = field(default_factory=lambda: deque(maxlen=2 * KEPT), init=False, repr=False)
+
+    @property
+    def rejected(self) -> int:
+        """Messages that could not be read."""
+        return self.rejected_depth.count + self.rejected_calibrations.count
 
     def put(self, message: Any) -> None:
         """Leave a message of a companion; never waits. While no frame is looked at only the newest are kept."""
@@ -174,7 +200,8 @@ class Companions:
         try:
             companion = self.read(message)
         except SamliteError as error:
-            self.rejected += 1
+            is_calibration = isinstance(error, CalibrationError)
+            (self.rejected_calibrations if is_calibration else self.rejected_depth).add(error)
             self.last_rejection = str(error)
             return
         if isinstance(companion, DepthImage):

@@ -138,6 +138,7 @@ def test_the_matrix_of_the_rectified_image_is_kept():
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
+        ({"k": (1e-300, 0, 320, 0, 1e-300, 240, 0, 0, 1)}, "no camera has such a focal length"),
         ({"k": np.zeros(9)}, "not calibrated"),
         ({"k": np.full(9, np.nan)}, "not finite"),
         ({"d": [np.inf]}, "not finite"),

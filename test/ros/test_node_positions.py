@@ -188,7 +188,8 @@ def test_depth_that_does_not_belong_is_refused_in_words(located, camera, depth, 
 def test_an_unknown_encoding_is_counted_and_named(located, camera) -> None:
     grey = np.zeros(SIZE, np.uint8)
     camera.depth = lambda stamp_ns: depth_message(stamp_ns, grey, "mono8")
-    camera.until_told(lambda _, values: "mono8" in values["last rejection"])
+    camera.until_told(lambda status, _: status.level == WARN and "rejected" in status.message)
+    camera.until_told(lambda _, values: "mono8" in values["last rejection"] and "s ago" in values["last rejection"])
 
 
 def test_depth_full_of_nan_gives_no_place_and_breaks_nothing(located, camera) -> None:
@@ -197,6 +198,7 @@ def test_depth_full_of_nan_gives_no_place_and_breaks_nothing(located, camera) ->
     located[1].clear()
     camera.until(lambda: located[1] and not located[1][-1].detections, "empty detections")
     camera.until_told(lambda _, values: int(values["things without enough depth"]) > 0)
+    camera.until_told(lambda status, _: status.level == WARN and "measures nothing" in status.message)
     camera.depth = lambda stamp_ns: depth_message(stamp_ns, depth_of_scene(), "32FC1")
     comes_anew(camera, located[1])
 
@@ -208,6 +210,8 @@ def test_stamps_that_drift_apart_are_counted(located, camera) -> None:
     camera.depth = lambda stamp_ns: depth_message(stamp_ns + 10**10, depth_of_scene(), "32FC1")
     before = int(camera.until_told(lambda *_: True).values[5].value)
     camera.until_told(lambda _, values: int(values["images without depth"]) > before)
+    camera.until_told(lambda status, _: status.level == WARN and "stamps 10.0 s apart" in status.message)
+    camera.until_told(lambda _, values: float(values["stamps apart [ms]"]) == pytest.approx(10_000, abs=200))
 
 
 def test_a_depth_camera_that_dies_leaves_masks_and_says_so(located, camera) -> None:

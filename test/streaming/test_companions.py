@@ -151,3 +151,10 @@ def test_messages_may_come_from_another_thread(companions):
 def test_a_depth_image_is_metres_or_millimetres_of_each_pixel(values):
     with pytest.raises(ValueError, match="depth must be"):
         DepthImage(values, 1)
+
+
+def test_how_far_apart_depth_is_that_never_fits(companions):
+    for index in range(3 * KEPT):
+        companions.put(depth(10**12 + index * PERIOD_NS))
+        companions.attach(frame(2 * 10**12 + index * PERIOD_NS))
+    assert companions.depth.counters.missed_apart_ns == 10**12
