@@ -31,7 +31,7 @@ def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]
         seconds = options.seconds * (LONGER if model == SLOW else 1)
         seen: dict[str, list[Measurement]] = {WITHOUT: [], WITH: []}
         for number in range(min(options.rounds or ROUNDS, ROUNDS)):
-            for side, found in seen.items():
+            for side, found in list(seen.items())[:: -1 if number % 2 else 1]:
                 on_step(f"node: {model} {side}, round {number + 1}")
                 setting = setting_of(MODELS[model], side == WITH, options.rate_hz)
                 found.append(in_new_process(measure_node, setting, seconds))
@@ -52,13 +52,18 @@ def setting_of(model: SegmenterOptions, reuse: bool, rate_hz: float) -> Setting:
 
 
 def figures_of(model: str, seen: dict[str, list[Measurement]]) -> list[Figure]:
-    """One row: passes a second and time of the network a pass of both sides, passes times more, tokens computed."""
+    """One row: passes a second and time of the network a pass of both sides, passes times more, tokens computed.
+
+    Where a pass is shorter than a frame's time, passes come with frames, whatever they take.
+    """
     name = f"node with reuse_tokens/{model}"
     figures = []
     for side, found in seen.items():
         figures.append(figure(f"{name}/passes a second, {side}", "Hz", [passes_a_s(m) for m in found]))
         passes_s = [t.wall_s for m in found for t in watched(m)]
         figures.append(figure(f"{name}/a pass, {side}", "s", passes_s))
+        cpu_s = [t.cpu_s for m in found for t in watched(m)]
+        figures.append(derived(f"{name}/CPU time of its thread a pass, {side}", "s", float(np.mean(cpu_s))))
         figures.append(derived(f"{name}/frames answered, {side}", "%", float(np.mean([answered(m) for m in found]))))
     pairs = zip(seen[WITHOUT], seen[WITH], strict=True)
     figures.append(figure(f"{name}/passes", "times more", [passes_a_s(b) / passes_a_s(a) for a, b in pairs]))
