@@ -14,6 +14,7 @@ from pathlib import Path
 from samlite_ros import __version__
 from samlite_ros.doctor import machine, middleware, software
 from samlite_ros.doctor.finding import Finding, Level, guarded, ok, worst
+from samlite_ros.doctor.trial import failed_start
 
 ENVIRONMENT = (
     "ROS_DISTRO",
@@ -71,7 +72,8 @@ def examine(rounds: Rounds, on_finding: Callable[[Finding], object] = lambda _: 
 def _checks(rounds: Rounds) -> Iterator[tuple[str, Callable[[], Finding | Iterable[Finding]]]]:
     yield "python", software.check_python
     yield "packages", software.check_packages
-    yield "ros", software.check_ros
+    failure = failed_start()
+    yield "ros", software.check_ros if failure is None else lambda: failure
     yield "memory", machine.check_memory
     yield "disk", lambda: machine.check_disk(_folders())
     yield "shared memory", machine.check_shared_memory
@@ -79,7 +81,9 @@ def _checks(rounds: Rounds) -> Iterator[tuple[str, Callable[[], Finding | Iterab
     yield "clock", machine.check_clock
     yield "model", lambda: _check_model(rounds)
     yield "middleware", middleware.check_environment
-    if rounds.listen_s > 0:
+    if failure is not None:  # to import rclpy would end this process
+        yield "graph", lambda: ok("graph", "not looked at: ROS does not start")
+    elif rounds.listen_s > 0:
         yield "middleware", _check_passage
         yield "graph", lambda: _check_graph(rounds.listen_s)
 

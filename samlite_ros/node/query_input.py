@@ -24,7 +24,7 @@ class QueryInput:
         registry: Where queries stand.
         now_ns: Tells the time [ns].
         on_change: Called after each message.
-        tell: Writes a line about a subject into the log, or keeps quiet; see `live.failure_log`.
+        tell: Writes a line about a subject, of a client, into the log, or keeps quiet; see `live.failure_log`.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class QueryInput:
         registry: QueryRegistry,
         now_ns: Callable[[], int],
         on_change: Callable[[], None],
-        tell: Callable[[str, str], None],
+        tell: Callable[[str, str, str], None],
     ) -> None:
         self._registry, self._now_ns, self._on_change, self._log = registry, now_ns, on_change, tell
         self.callbacks: dict[Topic, Callable[[bytes], None]] = {
@@ -45,7 +45,7 @@ class QueryInput:
         try:
             self._tell(read(data))
         except Exception as error:  # of bytes that are no such message, in whichever library meets it
-            self._log(topic.name, f"a message on {topic.name} cannot be read: {one_line(error)}")
+            self._log(topic.name, f"a message on {topic.name} cannot be read: {one_line(error)}", "")
         self._on_change()
 
     def _on_query(self, data: bytes) -> list[QueryStatus]:
@@ -83,8 +83,8 @@ class QueryInput:
     def _tell(self, refused: Sequence[QueryStatus]) -> None:
         for status in refused:
             who = f"query {quoted(status.key.id)} of client {quoted(status.key.client)}"
-            subject = f"queries of {quoted(status.key.client)}: {status.reason.name}"
-            self._log(subject, f"{who} is refused: {cut(status.message)}")
+            subject = f"queries refused, {status.reason.name}"
+            self._log(subject, f"{who} is refused: {cut(status.message)}", status.key.client)
 
 
 def _unpacked(data: bytes, topic: Topic) -> Any:

@@ -49,6 +49,24 @@ def test_subjects_without_end_are_forgotten():
     assert len(told) == 3 * MOST_SUBJECTS and len(log._told) == MOST_SUBJECTS
 
 
+def test_clients_without_end_share_a_subjects_lines():
+    told, now = [], [0.0]
+    log = FailureLog(told.append, lambda: now[0])
+    for i in range(500):
+        now[0] = i / 16
+        log.tell("refused", f"client {'abcdefghij'[i % 10]}{i} asks too much", f"c{i}")
+    now[0] += 10.0
+    log.tell_rest()
+    assert len(told) <= 32 + 1
+    assert told[1] == "client g16 asks too much (15 lines of 15 clients were left out)"
+    assert told[-1].startswith("refused: no more of this (") and "clients were left out" in told[-1]
+    for i in range(3 * MOST_SUBJECTS):
+        log.tell("refused", "x", f"{i}")
+    now[0] += 10.0
+    log.tell_rest()
+    assert told[-1].endswith(f"lines of {MOST_SUBJECTS} or more clients were left out)")
+
+
 def test_an_error_is_described_in_one_short_line_that_says_where():
     try:
         raise ValueError("no\nsuch " + "thing " * 1000)
