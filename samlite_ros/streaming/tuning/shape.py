@@ -90,8 +90,8 @@ class ShapeTuning(TuningGroup):
     """
 
     enabled: bool = bounded(True)
-    most_points: int = bounded(600, 0, 10_000)
-    most_points_thing: int = bounded(400, 0, 10_000)
+    most_points: int = bounded(550, 0, 10_000)
+    most_points_thing: int = bounded(350, 0, 10_000)
     points_on_things: float = bounded(0.7, 0, 1)
     seed_every: int = bounded(2, 1, 100)
     least_corner: float = bounded(0.002, 0, 1)
