@@ -56,6 +56,10 @@ def check_architecture(folder: Path) -> None:
     path = folder / "config.json"
     if (folder / "export.json").exists():
         raise ModelLoadError(f"{folder} is an export, not a checkpoint: backend 'auto', 'onnx' or 'tensorrt' runs it")
+    if (folder / "export.partial.json").exists():
+        raise ModelLoadError(
+            f"{folder} is an export that was interrupted: the same `samlite export` again goes on with it"
+        )
     if not path.exists():
         raise ModelLoadError(f"{folder} has no config.json: it is not a checkpoint's folder")
     found = _read_json(path).get("model_type")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -28,6 +29,7 @@ from samlite_ros.segmenter.exported.backend import ExportedBackend
 from samlite_ros.segmenter.exported.manifest import (
     MANIFEST,
     TOKENIZER,
+    UNFINISHED,
     Graph,
     Manifest,
     sha256_of,
@@ -39,9 +41,6 @@ from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.segmenter.pytorch.backend import TorchBackend
 from samlite_ros.segmenter.pytorch.checkpoint import Checkpoint
 from samlite_ros.types import Prompt
-
-RECORD = "export.partial.json"
-"""What is done already, beside the graphs, until the manifest is written."""
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float32}
 _VERSIONS = ("torch", "transformers", *LIBRARIES)
@@ -101,8 +100,14 @@ class Exporter:
 
         Raises:
             ExportError: A graph cannot be exported, or does not compute what the checkpoint does; int8 does not find
-                what float32 finds.
+                what float32 finds, or the folder cannot be written.
         """
+        try:
+            return self._export()
+        except OSError as error:
+            raise ExportError(_unwritten(self._folder, error)) from error
+
+    def _export(self) -> Manifest:
         folder = self._folder
         make_folder(folder)
         (folder / MANIFEST).unlink(missing_ok=True)  # until all of it is there and agrees
@@ -113,7 +118,7 @@ class Exporter:
         if self._calibration is not None:
             manifest = in_int8(folder, manifest, self._calibration, self._tell)
         write_manifest(folder, manifest)
-        (folder / RECORD).unlink(missing_ok=True)
+        (folder / UNFINISHED).unlink(missing_ok=True)
         return manifest
 
     def _checkpoint(self) -> TorchBackend:
@@ -124,7 +129,8 @@ class Exporter:
     def _describe(self) -> Manifest:
         """All but the graphs; writes the tokenizer."""
         checkpoint = self._checkpoint().checkpoint
-        checkpoint.tokenizer.backend_tokenizer.save(str(self._folder / TOKENIZER))
+        tokenizer = checkpoint.tokenizer.backend_tokenizer.to_str(pretty=True)
+        (self._folder / TOKENIZER).write_text(tokenizer, encoding="utf-8")
         return Manifest(
             source=checkpoint.model_id,
             source_sha256=checkpoint_digest(checkpoint.folder) if checkpoint.folder else "",
@@ -160,9 +166,18 @@ class Exporter:
             found = reference.compare(_onnx_backend(self._folder, manifest))
             parity.check(found, manifest.precision)
         except SamliteError:
-            (self._folder / RECORD).unlink()  # or the next run would take these graphs for good
+            (self._folder / UNFINISHED).unlink()  # or the next run would take these graphs for good
             raise
         return found
+
+
+def _unwritten(folder: Path, error: OSError) -> str:
+    there = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    free = shutil.disk_usage(there).free / 1e6
+    return (
+        f"{error.filename or folder} cannot be written: {error.strerror or error}; {free:.0f} MB are free there."
+        " Graphs that are whole are kept: the same command goes on after them"
+    )
 
 
 def _image_tokens(checkpoint: Checkpoint) -> int:
@@ -183,15 +198,15 @@ def _key(manifest: Manifest) -> dict[str, Any]:
 
 def _write_record(folder: Path, manifest: Manifest, done: dict[str, Graph]) -> None:
     content = {"key": _key(manifest), "graphs": [asdict(graph) for graph in done.values()]}
-    partial = folder / f"{RECORD}.new"
+    partial = folder / f"{UNFINISHED}.new"
     partial.write_text(json.dumps(content), encoding="utf-8")
-    partial.replace(folder / RECORD)
+    partial.replace(folder / UNFINISHED)
 
 
 def _read_record(folder: Path, manifest: Manifest) -> dict[str, Graph]:
     """Graphs that an interrupted run has left, if it exported the same and the files are still what they were."""
     try:
-        content = read_json(folder / RECORD, CHECKPOINT_JSON_BYTES)
+        content = read_json(folder / UNFINISHED, CHECKPOINT_JSON_BYTES)
         if content["key"] != _key(manifest):
             return {}
         graphs = [to_graph(graph) for graph in content["graphs"]]

@@ -27,20 +27,24 @@ def write_graph(part: Part, folder: Path) -> Graph:
 
     Raises:
         ExportError: torch cannot export it, or it needs what TensorRT lacks.
+        OSError: It cannot be written.
     """
     import onnx
 
     path = folder / f"{part.name}.onnx"
     partial = path.with_suffix(".partial")
-    with _quiet():
-        _trace(part, partial)
-        model = _folded(onnx.load(str(partial)))
-    check_operators(model, part.name)
-    inputs, outputs = _tensors(model.graph.input), _tensors(model.graph.output)
-    if tuple(inputs) != part.input_names or tuple(outputs) != part.output_names:
-        raise ExportError(f"graph {part.name} takes {', '.join(inputs)} and gives {', '.join(outputs)}")
-    onnx.save(model, str(partial))
-    partial.replace(path)
+    try:
+        with _quiet():
+            _trace(part, partial)
+            model = _folded(onnx.load(str(partial)))
+        check_operators(model, part.name)
+        inputs, outputs = _tensors(model.graph.input), _tensors(model.graph.output)
+        if tuple(inputs) != part.input_names or tuple(outputs) != part.output_names:
+            raise ExportError(f"graph {part.name} takes {', '.join(inputs)} and gives {', '.join(outputs)}")
+        onnx.save(model, str(partial))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)  # gigabytes, where the disk is full
     return Graph(part.name, {path.name: sha256_of(path)}, inputs, outputs)
 
 

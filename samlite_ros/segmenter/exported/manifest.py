@@ -14,6 +14,8 @@ from samlite_ros.foreign.json_file import read_json
 from samlite_ros.foreign.limits import CHECKPOINT_JSON_BYTES
 
 MANIFEST = "export.json"
+UNFINISHED = "export.partial.json"
+"""There instead while the export is being made: what is done already."""
 TOKENIZER = "tokenizer.json"
 FORMAT = 1
 """Of the folder: raised when an older program could misread it."""

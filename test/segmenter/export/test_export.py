@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from pathlib import Path
 
 import onnx
 import pytest
@@ -10,11 +12,20 @@ from exports import PHRASES, export_small
 from prompts import prompts
 from small_networks import Shape, make_checkpoint, make_frame
 
-from samlite_ros.errors import ExportError
+from samlite_ros.errors import ExportError, ModelLoadError
+from samlite_ros.segmenter import SegmenterOptions, load_segmenter
 from samlite_ros.segmenter.export import export, parity
-from samlite_ros.segmenter.export.export import RECORD, Exporter
+from samlite_ros.segmenter.export.export import Exporter
 from samlite_ros.segmenter.export.options import ExportOptions
-from samlite_ros.segmenter.exported.manifest import MANIFEST, Graph, is_export, read_manifest, sha256_of
+from samlite_ros.segmenter.exported.manifest import (
+    MANIFEST,
+    TOKENIZER,
+    UNFINISHED,
+    Graph,
+    is_export,
+    read_manifest,
+    sha256_of,
+)
 from samlite_ros.segmenter.pytorch.backend import TorchBackend
 
 WHOLE = {
@@ -38,7 +49,7 @@ def test_parity_holds_for_every_number_of_phrases(name, tmp_path):
     assert list(manifest.parity) == ["1", "2", "3", "4"]
     for found in manifest.parity.values():
         assert found["score"] < 1e-4 and found["any_box_px"] < 0.05 and found["any_mask_iou"] > 0.999
-    assert read_manifest(tmp_path) == manifest and not (tmp_path / RECORD).exists()
+    assert read_manifest(tmp_path) == manifest and not (tmp_path / UNFINISHED).exists()
 
 
 def test_in_float16_islands_stay_float32(tmp_path):
@@ -88,6 +99,31 @@ def test_an_interrupted_export_goes_on_where_it_was(tmp_path, monkeypatch):
     assert is_export(tmp_path)
 
 
+def test_a_full_disk_is_told_and_leaves_whole_graphs_alone(tmp_path, monkeypatch):
+    def write_half(model, path):
+        Path(path).write_bytes(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as full:
+        full.setattr(onnx, "save", write_half)
+        with pytest.raises(ExportError, match=r"image_0.partial cannot be written: No space left.* MB are free"):
+            exporter(tmp_path)[0].export()
+    assert not list(tmp_path.glob("*.partial")) and not is_export(tmp_path)
+
+
+def test_a_tokenizer_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / TOKENIZER).mkdir()
+    with pytest.raises(ExportError, match=r"tokenizer\.json cannot be written"):
+        exporter(tmp_path)[0].export()
+
+
+@pytest.mark.parametrize("backend", ["auto", "onnx"])
+def test_an_interrupted_export_is_no_model_yet(backend, tmp_path):
+    (tmp_path / UNFINISHED).write_text("{}")
+    with pytest.raises(ModelLoadError, match=r"was interrupted: the same `samlite export` again"):
+        load_segmenter(SegmenterOptions(str(tmp_path), backend=backend, device="cpu"))
+
+
 def test_what_another_export_has_left_is_not_taken(tmp_path, monkeypatch):
     writer = Writer("text")
     monkeypatch.setattr(export, "write_graph", writer)
@@ -108,7 +144,7 @@ def test_an_export_that_is_not_the_checkpoint_is_refused_and_not_left(tmp_path, 
     broken.ask([make_frame().image], prompts(*PHRASES))
     with pytest.raises(ExportError, match=r"not the checkpoint: with 3 phrases score 0\.0002 \(at most 0\.0001\)$"):
         broken.export()
-    assert not is_export(tmp_path) and not (tmp_path / RECORD).exists()
+    assert not is_export(tmp_path) and not (tmp_path / UNFINISHED).exists()
 
 
 @pytest.mark.parametrize("name", WHOLE)
