@@ -247,6 +247,8 @@ def _look_up(content: Mapping[str, Any], gate: Gate, whose: str = "evaluation") 
     if values is None:
         there = ", ".join(content["phrases"])
         raise BagError(f"limit {gate.name}: the {whose} knows no phrase {gate.phrase!r}, but {there}")
+    if gate.metric.startswith(PLACES) and "places" not in content:
+        raise BagError(f"limit {gate.name}: truth or result of the {whose} tells no places (see docs/space.md)")
     if gate.metric not in values:
         raise BagError(f"limit {gate.name}: the {whose} knows no metric {gate.metric!r}, but {', '.join(values)}")
     value: float | None = values[gate.metric]

@@ -12,6 +12,8 @@ import numpy as np
 
 from samlite_ros.types import NO_STAMP, Place, Turn
 
+PLACES_KEPT = 256
+"""Places that no search has confirmed yet: 8 s at 30 Hz."""
 RATE_OVER = 10
 """The rate of searches is that of so many of the last ones."""
 
@@ -110,6 +112,8 @@ class SearchHistory:
     last_seen_ns: int = NO_STAMP
     last_seen_camera: str = ""
     last_place: LastPlace | None = None
+    _places: deque[LastPlace] = field(default_factory=lambda: deque(maxlen=PLACES_KEPT))
+    _is_seen: bool = True  # by the newest search of the camera that saw it last
     _by_camera: dict[str, _CameraHistory] = field(default_factory=dict)
     _turns: dict[str, Turn] = field(default_factory=dict)
     _searches_ns: deque[int] = field(default_factory=lambda: deque(maxlen=RATE_OVER + 1))
@@ -132,7 +136,29 @@ class SearchHistory:
             self._searches_ns.append(finding.stamp_ns)
         if finding.seen:  # also where only a later answer from the same search shows it
             self.last_seen_ns, self.last_seen_camera = finding.stamp_ns, camera
+        if finding.seen or camera == self.last_seen_camera:
+            self._is_seen = finding.seen
+        self._choose_place()
         known.settle(answer_ns, hysteresis)
+
+    def note_place(self, place: LastPlace) -> None:
+        """Where it is in a newer image, by its mask; whether it was still there the next search tells."""
+        self._places.append(place)
+        self._choose_place()
+
+    def _choose_place(self) -> None:
+        """The newest; what masks showed after it was seen last is no place of it once a search finds it gone."""
+        if not self._places:
+            return
+        if self._is_seen:
+            while len(self._places) > 1 and self._places[1].stamp_ns <= self.last_seen_ns:
+                self._places.popleft()
+            self.last_place = self._places[-1]
+        else:
+            nearest = min(self._places, key=lambda place: abs(place.stamp_ns - self.last_seen_ns))
+            self._places.clear()
+            self._places.append(nearest)
+            self.last_place = nearest
 
     def note_recall(self, camera: str, stamp_ns: int) -> bool:
         """It was found in an older image [ns]; returns whether that is the newest in which it was."""

@@ -218,7 +218,7 @@ class QueryRegistry:
         for key, place in found.items():
             if (standing := self._standing.get(key)) is not None:
                 self.revision += standing.history.last_place is None
-                standing.history.last_place = LastPlace.of(place)
+                standing.history.note_place(LastPlace.of(place))
 
     def statuses(self) -> list[QueryStatus]:
         """Of every standing query in the order of acceptance, then of those ended in the last 10 s."""

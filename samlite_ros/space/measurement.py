@@ -16,6 +16,8 @@ MASK_ERROR_PX = 1.5
 """Standard deviation of a carried mask's middle [px]."""
 BIAS_SHARE = 0.5
 """So much of a pixel's noise is common to all pixels of a thing, and stays in the median."""
+BORDER_ERROR = 1.5
+"""Standard deviation of the depth that the border would add, which is not looked at: of the spread, for all of it."""
 LEAST_SIGMA_M = 1e-4
 """No depth camera knows better [m]."""
 _EYE = np.eye(3)
@@ -69,5 +71,7 @@ def _covariance(middle: Array, surface: Surface, focal_px: float) -> Array:
     along = middle[:, None] * middle / (middle @ middle)
     noise_m = TUNING.noise_per_m * middle[2] ** 2
     depth_m2 = (BIAS_SHARE * noise_m) ** 2 + 1.57 * surface.spread_m**2 / surface.core.shape[1]  # of a median
+    border_share = max(1 - surface.core.shape[1] / surface.outline.shape[1], 0.0)
+    depth_m2 += (BORDER_ERROR * surface.spread_m * border_share) ** 2
     across_m2 = (MASK_ERROR_PX * middle[2] / focal_px) ** 2
     return np.asarray(depth_m2 * along + across_m2 * (_EYE - along) + LEAST_SIGMA_M**2 * _EYE)

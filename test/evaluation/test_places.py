@@ -17,6 +17,7 @@ from samlite_ros.errors import BagError
 from samlite_ros.evaluation.evaluate import EvaluateOptions, evaluate_bag
 from samlite_ros.evaluation.evaluation import EvaluationOptions
 from samlite_ros.evaluation.places import box_iou, places_line
+from samlite_ros.evaluation.report import check_below, parse_gate
 from samlite_ros.parameters.table import Parameters
 from samlite_ros.pixels.masks import mask_from_array
 from samlite_ros.replay.replay import ReplayOptions, replay
@@ -127,6 +128,8 @@ def test_without_depth_there_is_nothing_to_say(bag, phrases, tmp_path) -> None:
     replay(bag, tmp_path / "out", options, oracle())
     content = evaluate_bag(tmp_path / "out", bag / TRUTH_NAME, EvaluateOptions()).content
     assert "places" not in content
+    with pytest.raises(BagError, match="truth or result of the evaluation tells no places"):
+        check_below(content, [parse_gate("places.found=0.5")])
 
 
 @pytest.mark.parametrize("wrong", [[1.0, 2.0], [1.0, 2.0, "x"], [1.0, 2.0, float("inf")], 3])
@@ -135,6 +138,15 @@ def test_a_place_that_is_none_is_refused(bag, tmp_path, wrong) -> None:
     truth["annotations"][0]["position_m"] = wrong
     (tmp_path / "truth.json").write_text(json.dumps(truth))
     with pytest.raises(BagError, match="truth"):
+        evaluate_bag(bag, tmp_path / "truth.json", EvaluateOptions())
+
+
+@pytest.mark.parametrize("size", [[-1.0, -1.0, -1.0], [1e308, 1e308, 1e308], [1.0, 1.0, 1e7]])
+def test_a_box_that_is_none_is_refused_in_words(bag, tmp_path, size) -> None:
+    truth = json.loads((bag / TRUTH_NAME).read_text())
+    truth["annotations"][0]["box_size_m"] = size
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    with pytest.raises(BagError, match="sizes are 0 or more"):
         evaluate_bag(bag, tmp_path / "truth.json", EvaluateOptions())
 
 

@@ -140,3 +140,16 @@ def test_a_new_calibration_is_used_at_once() -> None:
     )
     (place,) = locator.locate(answer(wide), wide).places
     assert place.box_size_m[0] == pytest.approx(0.4, rel=0.05)
+
+
+def test_what_a_border_hides_of_a_round_thing_is_in_its_covariance() -> None:
+    """The median of what is looked at lies before that of the whole: as far as the covariance says."""
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    away = ((x - 130.0) ** 2 + (y - 100.0) ** 2) / 14**2
+    ball, depth = away < 1, background()
+    depth[ball] = 1.0 + 0.12 * (1 - np.sqrt(1 - away[ball]))
+    seen = frame(depth=DepthImage(depth, 10**9, "optical"))
+    (place,) = Locator().locate(answer(seen, (3, ball)), seen).places
+    error = place.position_m - true_middle(ball, depth)
+    assert error[2] < -0.002
+    assert error @ np.linalg.inv(place.covariance_m2) @ error < 6

@@ -27,6 +27,9 @@ from samlite_ros.pixels.decode import decode_labels
 from samlite_ros.pixels.masks import NOTHING, encode_rle, mask_from_array
 from samlite_ros.queries import normalise_phrase
 
+FARTHEST_M = 1e6
+"""No true thing is farther, or larger [m]."""
+
 
 @dataclass(frozen=True, eq=False)
 class PlacedThing:
@@ -185,6 +188,12 @@ def _place(annotation: dict[str, Any]) -> PlacedThing | None:
     values = [np.array(annotation[name], np.float64) for name in names]
     if any(value.shape != (3,) or not np.isfinite(value).all() for value in values):
         raise ValueError(f"annotation {quoted(annotation.get('id'))}: {', '.join(names)} must be three numbers each")
+    if any(np.abs(value).max() > FARTHEST_M for value in values) or (values[2] < 0).any():
+        told = quoted([value.tolist() for value in values])
+        raise ValueError(
+            f"annotation {quoted(annotation.get('id'))}: {', '.join(names)} are {told}: sizes are 0 or more, and "
+            f"nothing is farther than {FARTHEST_M:g} m"
+        )
     return PlacedThing(*values)
 
 
