@@ -13,7 +13,8 @@ from mcap.opcode import Opcode
 from samlite_ros.bags.unpacking import promised_size
 from samlite_ros.foreign.limits import CHUNK_BYTES, RECORD_BYTES
 
-_MAGIC_SIZE = 8
+_MAGIC = b"\x89MCAP0\r\n"
+_NO_OPCODE = 0  # zeros would be a record every nine bytes
 _HEAD = struct.Struct("<BQ")  # opcode and length of a record
 _INDEX_HEAD = struct.Struct("<HI")  # of a message index: channel and bytes that follow
 _INDEX_ENTRY_SIZE = 16
@@ -38,7 +39,8 @@ def index_of_mcap(path: Path) -> Counter[int] | None:
         path: An mcap file.
 
     Returns:
-        Messages by channel; None = some lie outside chunks, or in chunks whose messages no index names, or in chunks
+        Messages by channel; None = it is no mcap file, or some lie outside chunks, or in chunks whose messages no index
+        names, or in chunks
         that the summary does not name: only reading all of it tells what is in it. Also where a record is larger than
         any that is taken, or a chunk may become so.
 
@@ -49,8 +51,10 @@ def index_of_mcap(path: Path) -> Counter[int] | None:
     summary: dict[int, set[int]] = {}
     chunk = -1
     with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            return None
         for opcode, start, length in _records(file, path.stat().st_size):
-            if opcode == Opcode.MESSAGE or (opcode in _SMALL and length > RECORD_BYTES):
+            if opcode in (_NO_OPCODE, Opcode.MESSAGE) or (opcode in _SMALL and length > RECORD_BYTES):
                 return None
             if opcode == Opcode.CHUNK:
                 if not _is_bounded(file, length):
@@ -84,7 +88,7 @@ def _is_bounded(file: BinaryIO, length: int) -> bool:
 
 def _records(file: BinaryIO, size: int) -> Iterator[_Record]:
     """Records one after the other, the file standing behind the head of each; up to the footer."""
-    at = _MAGIC_SIZE
+    at = len(_MAGIC)
     while at + _HEAD.size <= size:
         file.seek(at)
         opcode, length = _HEAD.unpack(file.read(_HEAD.size))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -198,5 +199,7 @@ def _other_files(path: Path) -> str:
 
 
 def _words(error: Exception) -> str:
-    """An error in words; some carry none."""
+    """An error in words; some carry none, or those of a library's innards."""
+    if isinstance(error, struct.error):
+        return "a record is shorter than it must be: overwritten, or cut off"
     return str(error) or type(error).__name__

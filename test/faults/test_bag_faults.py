@@ -15,7 +15,7 @@ from bounds import bounds, refusal
 
 from samlite_ros.bags.index import index_bag
 from samlite_ros.bags.message_types import IMAGE, QUERY_SET, SEGMENTATION, STRING, TEXT_QUERY, deserialize
-from samlite_ros.bags.reader import BagReader
+from samlite_ros.bags.reader import BagReader, _words
 from samlite_ros.bags.unpacking import unpacked
 from samlite_ros.errors import BagError
 
@@ -266,3 +266,14 @@ def test_a_message_whose_lengths_lie_is_refused_before_memory_is_taken(name):
         assert kind in refusal(lambda: deserialize(data, kind), BagError, memory_mib=64)
     except AssertionError as error:
         assert "not refused" in str(error)
+
+
+def test_zeros_are_not_walked_over(tmp_path):
+    path = tmp_path / "bag.mcap"
+    with path.open("wb") as file:
+        file.truncate(1024 * MIB)  # sparse; a record of no opcode and no length every nine bytes
+    assert "mcap file" in refusal(lambda: BagReader(path), BagError)
+
+
+def test_a_record_that_is_too_short_is_told_in_words():
+    assert _words(struct.error("unpack requires a buffer of 8 bytes")).startswith("a record is shorter than it must be")

@@ -1,5 +1,7 @@
 """`make soak MINUTES=60`: the node under changing queries, sizes, cameras, listeners and kills; fails on a leak.
 
+The growth of memory is judged in runs of 25 minutes and more, all else in any.
+
 Half of the time masks are carried, half of it they are not. Every ten seconds what the node holds is read from /proc;
 at the end slopes, counts and the accounting of images are printed, and the exit status is 1 where one is not as it
 should be.
@@ -27,6 +29,8 @@ from samlite_ros.msg import Segmentation, TextQuery  # noqa: E402
 
 SAMPLE_S, KILL_S, SIZE_S = 10.0, 47.0, 23.0
 CAMERAS = ("left", "right")
+WARM_UP_S, JUDGED_S = 600.0, 900.0
+"""Memory grows until every size and kind of pass has come several times; the slope of less time behind it is noise."""
 FATES = (
     *("answered", "dropped for newer ones", "not wanted", "rejected", "repeated", "deactivated", "failed"),
     *("superseded", "forgotten", "unanswered"),
@@ -123,17 +127,32 @@ class Soak:
             self.kills += 1
 
 
-def verdict(soak: Soak, counts: dict[str, dict[str, int]], warm_up_s: float) -> dict[str, object]:
+def warm_up_s(share: float, seconds: float) -> tuple[float, bool]:
+    """Until when samples do not count, and whether what is left is long enough to judge the growth of memory.
+
+    Args:
+        share: Of the time, at least; a run that is long enough warms up for `WARM_UP_S` in any case.
+        seconds: Of the whole run.
+    """
+    long_s = max(share * seconds, WARM_UP_S)
+    return (long_s, True) if seconds - long_s >= JUDGED_S else (share * seconds, False)
+
+
+def verdict(soak: Soak, counts: dict[str, dict[str, int]]) -> dict[str, object]:
     """Figures, and under `faults` what is not as it should be."""
     faults = []
-    warm = [(at_s, held) for at_s, held in soak.samples if at_s >= warm_up_s]
+    until_s, is_judged = warm_up_s(soak.options.warm_up, 60 * soak.options.minutes)
+    warm = [(at_s, held) for at_s, held in soak.samples if at_s >= until_s] or soak.samples
     times_s = [at_s for at_s, _ in warm]
     figures: dict[str, object] = {"samples": len(warm), "kills": soak.kills}
     for name in ("rss_mib", "anonymous_mib"):
         values = [getattr(held, name) for _, held in warm]
         figures[f"{name} per 10 min"] = round(slope_per_10_minutes(times_s, values), 2)
         figures[name] = f"{values[0]:.1f} to {values[-1]:.1f}"
-    if figures["anonymous_mib per 10 min"] > soak.options.slope:
+    if not is_judged:
+        least = (WARM_UP_S + JUDGED_S) / 60
+        figures["growth of memory"] = f"not judged: the warm-up is not over; a run of {least:.0f} minutes tells it"
+    elif figures["anonymous_mib per 10 min"] > soak.options.slope:
         faults.append(f"memory grows by {figures['anonymous_mib per 10 min']} MiB in 10 minutes")
     third = max(1, len(warm) // 3)
     for name in ("threads", "descriptors", "images"):
@@ -168,7 +187,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--hz", type=float, default=30.0, help="of each of two cameras")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--warm-up", type=float, default=0.2, help="share of the time that does not count for slopes")
+    parser.add_argument("--warm-up", type=float, default=0.2, help="share of the time without slopes, 10 min at least")
     parser.add_argument("--slope", type=float, default=1.0, help="most growth of memory allowed [MiB in 10 min]")
     parser.add_argument("--no-kills", action="store_true")
     parser.add_argument("--real", action="store_true", help="the demo checkpoint, not a fake network")
@@ -183,7 +202,7 @@ def main() -> int:
         client.diagnostic("node", lambda *_: True)
         soak = Soak(client, node, options)
         soak.run()
-        figures = verdict(soak, soak.counts(), options.warm_up * 60 * options.minutes)
+        figures = verdict(soak, soak.counts())
         if options.log:
             options.log.write_text("\n".join(f"{at_s:.0f} {held}" for at_s, held in soak.samples) + "\n" + node.log())
         status = node.interrupt(10.0)
