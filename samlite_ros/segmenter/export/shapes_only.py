@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_map
 
-PRODUCTS = ("mm", "bmm", "addmm", "baddbmm", "_convolution")
-"""Of torch's operators, those that take the time; the tracer records them, or what they are called for, before."""
+PRODUCTS = ("mm", "bmm", "addmm", "baddbmm")
+"""Of torch's operators, those that take the time, and `_convolution`; the tracer records them, or what they are called
+for, before."""
 
 
 @contextmanager
@@ -24,9 +25,15 @@ def shapes_only() -> Iterator[None]:
     try:
         for name in PRODUCTS:
             library.impl(name, _zeros_of(getattr(torch.ops.aten, name).default))
+        library.impl("_convolution", _zeros_of(_convolution))
         yield
     finally:
         library._destroy()
+
+
+def _convolution(*args: Any) -> torch.Tensor:
+    """By the public operator, which has the first nine of its arguments and knows shapes since torch 2.4."""
+    return torch.as_tensor(torch.ops.aten.convolution.default(*args[:9]))
 
 
 def _zeros_of(operator: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
