@@ -117,7 +117,7 @@ def _nearest(parser: argparse.ArgumentParser, words: Sequence[str]) -> str:
     """The option that may have been meant, in words; empty = none is alike."""
     options = [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
     slips = [word.partition("=")[0] for word in words if word.startswith("--")]
-    alike = [found for word in slips for found in get_close_matches(word, options, 1, 0.6)]
+    alike = [found for word in slips for found in get_close_matches(word, options, 1, 0.6) if found != word]
     return f"; did you mean {', '.join(alike)}?" if alike else ""
 
 

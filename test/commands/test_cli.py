@@ -56,6 +56,13 @@ def test_a_slip_is_answered_by_its_own_command(capsys):
     assert "usage: samlite segment" in told and "--modle demo; did you mean --model?" in told
 
 
+def test_an_option_in_the_wrong_place_is_no_slip(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["bench", "streaming", "--out", "here"])
+    told = capsys.readouterr().err
+    assert "unrecognized arguments: --out here" in told and "did you mean" not in told
+
+
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_command_explains_itself(name, capsys):
     with pytest.raises(SystemExit) as caught:

@@ -4,6 +4,9 @@ import argparse
 from types import SimpleNamespace
 
 import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
 from probes import Held
 from soak import verdict
 
