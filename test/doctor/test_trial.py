@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
 from samlite_ros.doctor import Level
 from samlite_ros.doctor.trial import failed_start
 

@@ -122,8 +122,7 @@ def test_a_new_image_and_a_late_query_end_a_look_which_is_begun_anew(make_bench)
     bench.worker.poke()
     bench.wait_for(lambda: looks)
     late, following = source.add(2 * S, "cone", late=True), source.add(3 * S)
-    bench.run(late)
-    assert source.done == []
+    bench.run(late)  # the look may be begun anew and end before the image comes
     bench.run(following)
     bench.wait_for(lambda: source.done)
     assert source.done == [(1 * S, [0])] and looks == [1 * S] * 2
