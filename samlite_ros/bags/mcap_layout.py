@@ -40,9 +40,8 @@ def index_of_mcap(path: Path) -> Counter[int] | None:
 
     Returns:
         Messages by channel; None = it is no mcap file, or some lie outside chunks, or in chunks whose messages no index
-        names, or in chunks
-        that the summary does not name: only reading all of it tells what is in it. Also where a record is larger than
-        any that is taken, or a chunk may become so.
+        names, or in chunks that the summary does not name: only reading all of it tells what is in it. Also where a
+        record is larger than any that is taken, or a chunk may become so.
 
     Source: mcap.dev/spec: a chunk is followed by its message indexes; the summary has a chunk index for each.
     """

@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 from samlite_ros import __version__
 from samlite_ros.errors import SamliteError
-from samlite_ros.foreign.files import reason
-from samlite_ros.foreign.words import printable
+from samlite_ros.foreign.words import printable, reason
 
 INTERRUPTED = 130
 

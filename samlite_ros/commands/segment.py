@@ -18,9 +18,9 @@ from samlite_ros.commands.backend_arguments import add_backend_arguments
 from samlite_ros.commands.image_arguments import STDIN, split_arguments
 from samlite_ros.commands.number_arguments import number
 from samlite_ros.errors import ImageDecodeError
-from samlite_ros.foreign.files import make_folder, read_bounded, read_stream, reason, writing
+from samlite_ros.foreign.files import make_folder, read_bounded, read_stream, write_bytes
 from samlite_ros.foreign.limits import IMAGE_BYTES
-from samlite_ros.foreign.words import printable
+from samlite_ros.foreign.words import printable, reason
 from samlite_ros.pixels.codecs import check_size, codec_of, other_size, read_header
 from samlite_ros.pixels.masks import encode_rle
 from samlite_ros.types import DecodeOptions, Frame, Instance, Prompt, PromptResult, Query, QueryKey, QueryMatch
@@ -210,8 +210,7 @@ def _write_pictures(folder: Path, name: str, image: NDArray[np.uint8], results: 
 
 def _write_png(path: Path, image: NDArray[Any]) -> None:
     _, data = cv2.imencode(".png", image)
-    with writing(path):
-        path.write_bytes(data.tobytes())
+    write_bytes(path, data.tobytes())
 
 
 def _instances(results: Sequence[PromptResult]) -> list[Instance]:

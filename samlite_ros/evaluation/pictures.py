@@ -15,7 +15,7 @@ from samlite_ros.bags.index import frame_stamp_ns
 from samlite_ros.bags.reader import BagReader
 from samlite_ros.bags.results import FrameKey
 from samlite_ros.errors import BagError, StampError
-from samlite_ros.foreign.files import writing
+from samlite_ros.foreign.files import write_bytes
 from samlite_ros.messages.outputs import CAMERA_OUTPUTS
 from samlite_ros.pixels.overlay import draw_overlay
 from samlite_ros.types import Mask, Segmentation
@@ -145,5 +145,4 @@ def _cell(tile: Tile, width_px: int) -> NDArray[np.uint8]:
 def save(path: Path, picture: NDArray[np.uint8]) -> None:
     """Write an RGB picture as PNG or JPEG, by its name."""
     _, data = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    with writing(path):  # of a disk that is full OpenCV says nothing
-        path.write_bytes(data.tobytes())
+    write_bytes(path, data.tobytes())  # of a disk that is full OpenCV says nothing

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from samlite_ros.foreign.words import reason
+
 _STREAMS = "/proc/"
 """What /dev/stdin and <(...) of a shell lead to."""
 _PIECE = 1 << 20
@@ -71,11 +73,6 @@ def read_stream(file: BinaryIO, name: str, most_bytes: int) -> bytes:
     return b"".join(pieces)
 
 
-def reason(error: OSError) -> str:
-    """Why, in the system's words without its number."""
-    return error.strerror or str(error)
-
-
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """What fails in here is told with the path, which the system leaves out where a disk is full.
@@ -95,6 +92,12 @@ def write_text(path: Path, text: str) -> None:
     """Write a file in UTF-8; raises as `writing` does."""
     with writing(path):
         path.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file; raises as `writing` does."""
+    with writing(path):
+        path.write_bytes(data)
 
 
 def make_folder(path: Path) -> None:

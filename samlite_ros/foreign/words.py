@@ -47,9 +47,14 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 
+def reason(error: OSError) -> str:
+    """Why, in the system's words without its number."""
+    return error.strerror or str(error)
+
+
 def one_line(error: object, most: int = 300) -> str:
     """What a library says of its failure: one line, without control characters, cut."""
-    said = error.strerror if isinstance(error, OSError) and error.strerror else error
+    said = reason(error) if isinstance(error, OSError) else error
     words = " ".join(str(said).split()) or type(error).__name__
     return cut("".join(c if c.isprintable() else "?" for c in words), most)
 

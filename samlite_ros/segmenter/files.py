@@ -12,6 +12,7 @@ from samlite_ros.foreign.files import check_regular
 from samlite_ros.foreign.json_file import read_json
 from samlite_ros.foreign.limits import CHECKPOINT_JSON_BYTES, CHECKPOINT_LAYERS
 from samlite_ros.foreign.words import one_line, quoted, quoted_names
+from samlite_ros.segmenter.exported.manifest import check_finished, is_export
 
 ARCHITECTURE = "sam3_lite_text"
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
@@ -54,12 +55,9 @@ def check_architecture(folder: Path) -> None:
         ModelLoadError: It is missing, unreadable, or of another architecture.
     """
     path = folder / "config.json"
-    if (folder / "export.json").exists():
+    if is_export(folder):
         raise ModelLoadError(f"{folder} is an export, not a checkpoint: backend 'auto', 'onnx' or 'tensorrt' runs it")
-    if (folder / "export.partial.json").exists():
-        raise ModelLoadError(
-            f"{folder} is an export that was interrupted: the same `samlite export` again goes on with it"
-        )
+    check_finished(folder)
     if not path.exists():
         raise ModelLoadError(f"{folder} has no config.json: it is not a checkpoint's folder")
     found = _read_json(path).get("model_type")

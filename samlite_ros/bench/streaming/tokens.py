@@ -12,6 +12,7 @@ from samlite_ros.bench.streaming.both_ways import Network, carried, mean_iou, un
 from samlite_ros.bench.streaming.network import VOCABULARY
 from samlite_ros.bench.streaming.options import Progress, StreamingBenchOptions
 from samlite_ros.bench.streaming.oracle import OracleSegmenter, oracle_vocabulary
+from samlite_ros.bench.wrapped_segmenter import WrappedSegmenter
 from samlite_ros.evaluation.measures.streaming_accuracy import StreamScore, score_run
 from samlite_ros.scenes.hard_sequences import TruthFrame
 from samlite_ros.scenes.sequence import OneMoves, SequenceOptions
@@ -75,8 +76,8 @@ class OracleWithTokens(OracleSegmenter):
         self._network.forget(camera)
 
 
-class Watched:
-    """A segmenter that notes the share of tokens of each pass. Implements `samlite_ros.segmenter.contract.Segmenter`.
+class Watched(WrappedSegmenter):
+    """A segmenter that notes the share of tokens of each pass.
 
     Args:
         inner: Does the work.
@@ -84,9 +85,8 @@ class Watched:
     """
 
     def __init__(self, inner: Segmenter, computed: list[float]) -> None:
-        self._inner, self._computed = inner, computed
-        self.model_id, self.computes, self.interruptible = inner.model_id, inner.computes, inner.interruptible
-        self.embed_prompts, self.segment, self.forget = inner.embed_prompts, inner.segment, inner.forget
+        super().__init__(inner)
+        self._computed, self.segment = computed, inner.segment
 
     def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
         """As the inner one."""

@@ -19,6 +19,7 @@ from samlite_ros.errors import ExportError, SamliteError
 from samlite_ros.foreign.files import make_folder
 from samlite_ros.foreign.json_file import read_json
 from samlite_ros.foreign.limits import CHECKPOINT_JSON_BYTES
+from samlite_ros.foreign.words import reason
 from samlite_ros.segmenter.export import LIBRARIES, parity, precision
 from samlite_ros.segmenter.export.int8 import Calibration, in_int8
 from samlite_ros.segmenter.export.operators import OPSET
@@ -175,7 +176,7 @@ def _unwritten(folder: Path, error: OSError) -> str:
     there = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
     free = shutil.disk_usage(there).free / 1e6
     return (
-        f"{error.filename or folder} cannot be written: {error.strerror or error}; {free:.0f} MB are free there."
+        f"{error.filename or folder} cannot be written: {reason(error)}; {free:.0f} MB are free there."
         " Graphs that are whole are kept: the same command goes on after them"
     )
 

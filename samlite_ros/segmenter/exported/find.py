@@ -6,7 +6,7 @@ from pathlib import Path
 
 from samlite_ros.errors import ModelLoadError
 from samlite_ros.segmenter.exported.cache import cache_folder
-from samlite_ros.segmenter.exported.manifest import UNFINISHED, Manifest, check_files, is_export, read_manifest
+from samlite_ros.segmenter.exported.manifest import Manifest, check_files, check_finished, is_export, read_manifest
 from samlite_ros.segmenter.exported.source import checkpoint_digest
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.segmenter.sources import DEMO_FOLDER
@@ -20,10 +20,7 @@ def find_export(options: SegmenterOptions) -> tuple[Path, Manifest]:
     """
     folder = export_of(options.model)
     if folder is None:
-        if (Path(options.model).expanduser() / UNFINISHED).is_file():
-            raise ModelLoadError(
-                f"{options.model} is an export that was interrupted: the same `samlite export` again goes on with it"
-            )
+        check_finished(Path(options.model).expanduser())
         raise ModelLoadError(
             f"model {options.model!r} is no export, which backend {options.backend!r} needs: `samlite export"
             f" {options.model}` makes one in {default_folder(options.model)}, with -o wherever you like"

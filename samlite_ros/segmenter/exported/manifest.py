@@ -126,6 +126,18 @@ def is_export(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
+def check_finished(folder: Path) -> None:
+    """Refuse an export that is not whole yet.
+
+    Raises:
+        ModelLoadError: It was interrupted; says how to go on.
+    """
+    if (folder / UNFINISHED).is_file():
+        raise ModelLoadError(
+            f"{folder} is an export that was interrupted: the same `samlite export` again goes on with it"
+        )
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Readers see the old manifest or the new one, never half of one."""
     partial = folder / f"{MANIFEST}.partial"
