@@ -2,8 +2,9 @@
 
 The numbers are those of `pytorch.image_encoder`, to rounding. What is different, since a graph is fixed:
 
-- One product gives queries, keys and values. Their scale is in the weights, and the order of each head's numbers is
-  such that a rotation turns halves, not neighbours: scores do not see the order.
+- One product gives queries and keys. Their scale is in the weights, and their numbers are in such an order that a
+  rotation turns halves of it, not neighbours: scores do not see the order. They are turned head by head, where the
+  tables need not be repeated.
 - Attention does not see the order of keys either: padding's constant keys stand behind those of an incomplete window.
 - Softmax and rotation are float32, whatever the rest is.
 """
@@ -16,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from samlite_ros.segmenter.export.rows import join
 from samlite_ros.segmenter.pytorch.image_encoder import rotation_of
 from samlite_ros.segmenter.pytorch.windows import WindowGroup, WindowLayout, lay_out
 
@@ -94,68 +96,72 @@ class _Attention(nn.Module):
         super().__init__()
         attention = layer.attention
         self.heads = int(attention.num_attention_heads)
+        self.width = attention.q_proj.weight.shape[0] // self.heads
         self.dtype = attention.q_proj.weight.dtype
-        self.projection = _joint_projection(attention, self.heads)
+        self.turned, self.value = _by_halves(attention, self.heads).to(self.dtype), attention.v_proj
         windowed = bool(layer.window_size)
         tables = [table[:, 0] for table in rotation_of(layer)]  # (places, d / 2) each
         at = layout.places if windowed else layout.order
         for name, table in zip(("cos", "sin"), tables, strict=True):
-            self.register_buffer(name, table[at][:, None, None].clone(), persistent=False)  # (n, 1, 1, d / 2)
+            self.register_buffer(name, table[at].clone(), persistent=False)  # (n, d / 2)
         everything = WindowGroup(slice(0, len(layout.order)), 1, len(layout.order), None)
         self.groups = layout.groups if windowed else (everything,)
         for number, group in enumerate(self.groups):
             if group.keys is not None:
-                padding = self._padding(tables, group, layout)
+                padding = self._padding(attention, tables, group, layout)
                 self.register_buffer(f"keys_{number}", padding[0], persistent=False)
                 self.register_buffer(f"values_{number}", padding[1], persistent=False)
 
     def forward(self, normed: torch.Tensor) -> torch.Tensor:
-        joint = self.projection(normed).unflatten(1, (3, self.heads, -1))  # (n, 3, heads, d)
-        turned = _rotate(joint[:, :2].float(), self.cos, self.sin).to(self.dtype)
-        query, key, value = turned[:, 0], turned[:, 1], joint[:, 2]
+        turned, value = self._turn(self.turned(normed)), self.value(normed)
+        query, key = turned[: self.heads], turned[self.heads :]  # (heads, n, d) each
         found = [self._attend(i, group, query, key, value) for i, group in enumerate(self.groups)]
         return torch.cat(found) if len(found) > 1 else found[0]
+
+    def _turn(self, rows: torch.Tensor) -> torch.Tensor:
+        """(n, 2 C), first numbers of all pairs, then second, to queries and keys (2 * heads, n, d), halves alike."""
+        halves = rows.view(-1, 2, 2 * self.heads, self.width // 2).permute(1, 2, 0, 3).float()
+        return rotate_halves(halves[0], halves[1], self.cos, self.sin).to(self.dtype)
 
     def _attend(
         self, number: int, group: WindowGroup, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
     ) -> torch.Tensor:
-        """One group of windows: (n, heads, d) each to (B * m, C)."""
-        parts = [part[group.tokens].unflatten(0, (group.count, group.size)) for part in (query, key, value)]
-        query, key, value = (part.transpose(1, 2) for part in parts)  # (B, heads, m, d)
+        """One group of windows: (heads, n, d), (heads, n, d), (n, C) to (B * m, C)."""
+        shape = (self.heads, group.count, group.size, self.width)
+        if len(self.groups) > 1:
+            query, key, value = query[:, group.tokens], key[:, group.tokens], value[group.tokens]
+        query, key = query.reshape(shape), key.reshape(shape)
+        value = value.view(group.count, group.size, self.heads, self.width).permute(2, 0, 1, 3)
         if group.keys is not None:
             key = torch.cat((key, getattr(self, f"keys_{number}")), 2)
             value = torch.cat((value, getattr(self, f"values_{number}")), 2)
         weights = F.softmax((query @ key.transpose(2, 3)).float(), -1).to(self.dtype)
-        return (weights @ value).transpose(1, 2).flatten(2).flatten(0, 1)
+        return (weights @ value).permute(1, 2, 0, 3).reshape(-1, self.heads * self.width)
 
     def _padding(
-        self, tables: list[torch.Tensor], group: WindowGroup, layout: WindowLayout
+        self, attention: Any, tables: list[torch.Tensor], group: WindowGroup, layout: WindowLayout
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keys and values of a group's padding, (B, heads, p, d) each."""
+        """Keys and values of a group's padding, (heads, B, p, d) each."""
         assert group.keys is not None
         missing = group.keys[: len(group.keys) // group.count] - len(layout.order)
         places = layout.padding[missing[missing >= 0]]
-        _, key, value = self.projection.bias.float().unflatten(0, (3, self.heads, -1))  # (heads, d) each
-        key = _rotate(key[None], *(table[places][:, None] for table in tables))  # (p, heads, d)
-        spread = (part.expand(len(places), -1, -1).transpose(0, 1) for part in (key, value))
-        keys, values = (part.expand(group.count, -1, -1, -1).to(self.dtype).clone() for part in spread)
+        halves = self.turned.bias.float().view(2, 2, self.heads, 1, -1)[:, 1]  # of keys, (2, heads, 1, d / 2)
+        key = rotate_halves(halves[0], halves[1], *(table[places] for table in tables))  # (heads, p, d)
+        value = attention.v_proj.bias.view(self.heads, 1, -1).expand(-1, len(places), -1)
+        keys, values = (p[:, None].expand(-1, group.count, -1, -1).to(self.dtype).clone() for p in (key, value))
         return keys, values
 
 
-def _joint_projection(attention: Any, heads: int) -> nn.Linear:
-    """Queries, scaled, keys and values as one product; each head's numbers of queries and keys: evens, then odds."""
-    width, head = attention.q_proj.weight.shape[0], attention.q_proj.weight.shape[0] // heads
-    order = torch.arange(width).view(heads, head // 2, 2).transpose(1, 2).flatten()
-    scale = head**-0.5
-    query, key, value = attention.q_proj, attention.k_proj, attention.v_proj
-    joint = nn.Linear(query.weight.shape[1], 3 * width, dtype=query.weight.dtype)
+def _by_halves(attention: Any, heads: int) -> nn.Linear:
+    """Queries, scaled, and keys as one product: first numbers of all their pairs, then second."""
+    joint = join((attention.q_proj, attention.k_proj), (float(attention.scaling), 1.0))
     with torch.no_grad():
-        joint.weight.copy_(torch.cat((query.weight[order] * scale, key.weight[order], value.weight)))
-        joint.bias.copy_(torch.cat((query.bias[order] * scale, key.bias[order], value.bias)))
-    return joint.requires_grad_(False)
+        for part in (joint.weight, joint.bias):
+            pairs = part.unflatten(0, (2 * heads, -1, 2))  # (2 * heads, d / 2, 2, ...)
+            part.copy_(pairs.movedim(2, 0).flatten(0, 2).clone())
+    return joint
 
 
-def _rotate(values: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Turn (..., d), whose halves are the pairs' first and second numbers."""
-    first, second = values.chunk(2, -1)
+def rotate_halves(first: torch.Tensor, second: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Turn pairs whose numbers stand apart: (..., d / 2) each to (..., d), halves likewise."""
     return torch.cat((first * cos - second * sin, second * cos + first * sin), -1)

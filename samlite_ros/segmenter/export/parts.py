@@ -11,8 +11,11 @@ import torch
 from torch import nn
 
 from samlite_ros.segmenter.backend import CONTEXT_TOKENS
-from samlite_ros.segmenter.export.graphs import ImageFinish, Masks, Proposals, Text, image_stages, position_encoding
+from samlite_ros.segmenter.export.finish import ImageFinish
+from samlite_ros.segmenter.export.graphs import Text, image_stages, position_encoding
 from samlite_ros.segmenter.export.image import ImageStage
+from samlite_ros.segmenter.export.masks import Masks
+from samlite_ros.segmenter.export.proposals import Proposals
 
 EXAMPLE_PROMPTS = 3
 """Any number but 1, which would hide an axis that is not free."""
@@ -88,7 +91,9 @@ class _Shapes:
         return self._zeros(count, self.queries, self.width)
 
     def convolved(self) -> list[torch.Tensor]:
-        return [self._zeros(1, self.width, cells, cells) for cells in self._finer[: len(self.finer_names)]]
+        *others, last = self._finer[: len(self.finer_names)]
+        coarser = [self._zeros(1, self.width, cells, cells) for cells in others]
+        return [*coarser, self._zeros(1, self.width, 4, last // 2, last // 2)]
 
     def _zeros(self, *shape: int) -> torch.Tensor:
         return torch.zeros(*shape, dtype=self._dtype)

@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from samlite_ros.segmenter.backend import Callback, go_on
 from samlite_ros.segmenter.pytorch.decoder import ImageFeatures, TextFeatures
 
-_RPB_SCALE = 8.0
+RPB_SCALE = 8.0
 _SIGMOID_MARGIN = 1e-3
 
 
@@ -99,7 +99,7 @@ class SharedDecoder:
         )  # (1, N, Q, 1)
         presence = presence_logits.float().sigmoid()  # (N, 1)
         scores = logits[0, :, :, 0].float().sigmoid() * presence
-        return ProposalTensors(scores, presence[:, 0], _to_xyxy(boxes).float(), queries, encoded, text)
+        return ProposalTensors(scores, presence[:, 0], to_xyxy(boxes).float(), queries, encoded, text)
 
     def masks(
         self, image: SharedImage, proposals: ProposalTensors, kept: Sequence[torch.Tensor], on_step: Callback = go_on
@@ -161,14 +161,14 @@ class SharedDecoder:
                 vision_cross_attn_mask=self._position_bias(boxes, (grid[0], grid[1])),
             )
             queries = decoder.output_layer_norm(hidden[:, 1:])
-            boxes = (decoder.box_head(queries).float() + _inverse_sigmoid(boxes)).sigmoid()
+            boxes = (decoder.box_head(queries).float() + inverse_sigmoid(boxes)).sigmoid()
         logits = decoder.presence_head(decoder.presence_layer_norm(hidden[:, :1])).squeeze(-1)
         limit = decoder.clamp_presence_logit_max_val
         return queries, boxes, logits.clamp(-limit, limit)
 
     def _position_bias(self, boxes: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
         """Attention bias from each box's edges to each cell, (N, heads, 1 + Q, h * w); none for the presence token."""
-        x0, y0, x1, y1 = _to_xyxy(boxes).unbind(-1)  # (N, Q) each
+        x0, y0, x1, y1 = to_xyxy(boxes).unbind(-1)  # (N, Q) each
         along_y = self._edge_bias(self._model.detr_decoder.box_rpb_embed_y, torch.stack((y0, y1), -1), grid[0])
         along_x = self._edge_bias(self._model.detr_decoder.box_rpb_embed_x, torch.stack((x0, x1), -1), grid[1])
         return (along_y[..., :, None] + along_x[..., None, :]).flatten(-2)
@@ -177,8 +177,8 @@ class SharedDecoder:
     def _edge_bias(embed: Any, edges: torch.Tensor, cells: int) -> torch.Tensor:
         """Bias along one axis, (N, heads, 1 + Q, cells), from the (N, Q, 2) edges of boxes."""
         centres = torch.arange(cells, device=edges.device, dtype=edges.dtype) / cells
-        deltas = (centres[:, None] - edges[:, :, None]) * _RPB_SCALE  # (N, Q, cells, 2)
-        scaled = deltas.sign() * torch.log2(deltas.abs() + 1.0) / math.log2(_RPB_SCALE)
+        deltas = (centres[:, None] - edges[:, :, None]) * RPB_SCALE  # (N, Q, cells, 2)
+        scaled = deltas.sign() * torch.log2(deltas.abs() + 1.0) / math.log2(RPB_SCALE)
         return F.pad(embed(scaled.to(embed.layer1.weight.dtype)).permute(0, 3, 1, 2), (0, 0, 1, 0))
 
     def _embed_pixels(
@@ -257,13 +257,13 @@ def additive_mask(text: TextFeatures) -> torch.Tensor:
     return torch.zeros(padding.shape, dtype=dtype, device=padding.device).masked_fill_(padding, torch.finfo(dtype).min)
 
 
-def _to_xyxy(boxes: torch.Tensor) -> torch.Tensor:
+def to_xyxy(boxes: torch.Tensor) -> torch.Tensor:
     """Centre and size to corners."""
     centre, size = boxes[..., :2], boxes[..., 2:]
     return torch.cat((centre - 0.5 * size, centre + 0.5 * size), -1)
 
 
-def _inverse_sigmoid(values: torch.Tensor) -> torch.Tensor:
+def inverse_sigmoid(values: torch.Tensor) -> torch.Tensor:
     """As the reference's: both ends are clamped."""
     low, high = values.clamp(min=_SIGMOID_MARGIN), (1 - values).clamp(min=_SIGMOID_MARGIN)
     return torch.log(low / high)

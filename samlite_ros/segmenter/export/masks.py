@@ -1,0 +1,151 @@
+"""Masks of the kept queries as they are exported: up-sampling as plain convolutions, the finest map never put together.
+
+The numbers are those of `pytorch.shared_decode`, to rounding. What is different:
+
+- Up-sampling by 2 and a 3x3 kernel is four 2x2 convolutions of the coarse map, one for each quarter of the fine pixels.
+  A transposed convolution does the same and takes a third longer where it is a product and a scattered sum.
+- The finest map stays in quarters: normalisation and the product with the queries do not see the order of pixels, and
+  only the few masks are put in order. The finer map's share comes in quarters from the image's graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from samlite_ros.segmenter.backend import CONTEXT_TOKENS
+from samlite_ros.segmenter.export.attention import padding_bias
+from samlite_ros.segmenter.export.rows import Heads, copy, join
+from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder
+
+QUARTERS = ((0, 0), (0, 1), (1, 0), (1, 1))
+"""Of the fine pixels: row and column, modulo 2."""
+
+
+class Masks(nn.Module):
+    """Mask logits (R, K, h, w), float32, of the queries `kept` (R, K) of the prompts `rows` (R,) among N.
+
+    Args:
+        model: A prepared network.
+        side: Of the coarsest map [cells].
+    """
+
+    def __init__(self, model: Any, side: int) -> None:
+        super().__init__()
+        decoder = model.mask_decoder
+        attention = decoder.prompt_cross_attn
+        self.norm, self.heads = decoder.prompt_cross_attn_norm, Heads.of(attention)
+        self.query = copy(attention.q_proj, float(attention.scaling))
+        self.text, self.output = join((attention.k_proj, attention.v_proj)), copy(attention.o_proj)
+        self.embedder = decoder.mask_embedder
+        projection = decoder.instance_projection
+        self.side, self.width = side, int(projection.weight.shape[1])
+        kernels = SharedDecoder(model).upsampling_kernels
+        norms = list(decoder.pixel_decoder.norms)[: len(kernels)]
+        *pairs, last = zip(kernels, norms, strict=True)
+        self.stages = nn.ModuleList([*(_Stage(*pair) for pair in pairs), _LastStage(*last)])
+        self.fine = side * 2 ** len(kernels)
+        self.register_buffer("weight", projection.weight.detach().flatten(1), persistent=False)
+        self.register_buffer("bias", projection.bias.detach(), persistent=False)
+        for linear in (self.query, self.text, self.output):
+            linear.to(projection.weight.dtype)
+
+    def forward(
+        self,
+        encoded: torch.Tensor,
+        features: torch.Tensor,
+        mask: torch.Tensor,
+        queries: torch.Tensor,
+        rows: torch.Tensor,
+        kept: torch.Tensor,
+        convolved: Sequence[torch.Tensor],
+    ) -> torch.Tensor:
+        pixels = self._attend(encoded.index_select(0, rows), features, mask, rows)
+        for stage, finer in zip(self.stages, convolved, strict=True):
+            pixels = stage(pixels, finer)
+        wanted = queries.index_select(0, rows).gather(1, kept[..., None].expand(-1, -1, self.width))  # (R, K, C)
+        embeddings = self.embedder(wanted)
+        logits = ((embeddings @ self.weight) @ pixels).float() + (embeddings @ self.bias)[..., None].float()
+        return in_order(logits, kept.shape[1], self.fine)
+
+    def _attend(
+        self, encoded: torch.Tensor, features: torch.Tensor, mask: torch.Tensor, rows: torch.Tensor
+    ) -> torch.Tensor:
+        """The image's features after they have read the prompt once more, (R, C, h * w)."""
+        cells = self.side**2
+        text = self.heads.split_parts(self.text(features.index_select(0, rows).flatten(0, 1)), CONTEXT_TOKENS, 2)
+        query = self.heads.split(self.query(self.norm(encoded).flatten(0, 1)), cells)
+        bias = padding_bias(mask.index_select(0, rows), features.dtype)
+        found = self.output(self.heads.attend(query, text[0], text[1], bias))
+        pixels = (encoded + found.view(-1, cells, self.width)).transpose(1, 2)
+        return pixels.reshape(-1, self.width, self.side, self.side)
+
+
+class _Stage(nn.Module):
+    """Up-sampling by 2 with its convolution, the finer map added, normalised: (R, C, h, w) to (R, C, 2 h, 2 w).
+
+    Args:
+        kernel: See `upsampling_kernel`.
+        norm: Of groups of channels.
+    """
+
+    kernel: torch.Tensor
+
+    def __init__(self, kernel: torch.Tensor, norm: nn.GroupNorm) -> None:
+        super().__init__()
+        self.register_buffer("kernel", kernel.contiguous(), persistent=False)
+        self.norm = norm
+
+    def forward(self, coarse: torch.Tensor, finer: torch.Tensor) -> torch.Tensor:
+        upsampled = F.conv_transpose2d(coarse, self.kernel, stride=2, padding=1)
+        return self.norm(upsampled + finer).relu()
+
+
+class _LastStage(nn.Module):
+    """As above, in quarters: (R, C, h, w) to (R, C, 4 * h * w)."""
+
+    def __init__(self, kernel: torch.Tensor, norm: nn.GroupNorm) -> None:
+        super().__init__()
+        for number, (row, column) in enumerate(QUARTERS):
+            taps = kernel[:, :, [3 - row, 1 - row]][..., [3 - column, 1 - column]]  # of the cells before and after
+            self.register_buffer(f"kernel_{number}", taps.transpose(0, 1).contiguous(), persistent=False)
+        self.norm = norm
+
+    def forward(self, coarse: torch.Tensor, finer: torch.Tensor) -> torch.Tensor:
+        quarters = [
+            PaddedConvolution.apply(coarse, getattr(self, f"kernel_{number}"), (1 - row, 1 - column, row, column), 1)
+            for number, (row, column) in enumerate(QUARTERS)
+        ]
+        return self.norm((torch.stack(quarters, 2) + finer).flatten(2)).relu()
+
+
+class PaddedConvolution(torch.autograd.Function):
+    """A convolution with other padding at each side: torch's exporter makes eight operators of it."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, values: torch.Tensor, kernel: torch.Tensor, pads: tuple[int, ...], stride: int
+    ) -> torch.Tensor:
+        """`pads`: rows before, columns before, rows after, columns after."""
+        top, left, bottom, right = pads
+        return F.conv2d(F.pad(values, (left, right, top, bottom)), kernel, stride=stride)
+
+    @staticmethod
+    def symbolic(graph: Any, values: Any, kernel: Any, pads: tuple[int, ...], stride: int) -> Any:
+        return graph.op("Conv", values, kernel, pads_i=list(pads), strides_i=[stride, stride])
+
+
+def in_quarters(fine: torch.Tensor) -> torch.Tensor:
+    """(B, C, 2 h, 2 w) to (B, C, 4, h, w)."""
+    rows, columns = fine.shape[2] // 2, fine.shape[3] // 2
+    return fine.unflatten(2, (rows, 2)).unflatten(4, (columns, 2)).permute(0, 1, 3, 5, 2, 4).flatten(2, 3)
+
+
+def in_order(quarters: torch.Tensor, channels: int, side: int) -> torch.Tensor:
+    """(B, C, 4 * h * w) to (B, C, 2 h, 2 w), where 2 h = 2 w = side."""
+    parts = quarters.view(-1, channels, 2, 2, side // 2, side // 2)
+    return parts.permute(0, 1, 4, 2, 5, 3).reshape(-1, channels, side, side)
