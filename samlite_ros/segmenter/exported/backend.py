@@ -139,8 +139,10 @@ class ExportedBackend:
         if on_step is not None:
             on_step()
         most = max(len(kept[row]) for row in rows)
-        padded = np.stack([np.pad(kept[row], (0, most - len(kept[row]))) for row in rows])  # (R, K)
-        values = {**image, **proposals.rest.inputs, "rows": np.array(rows, np.int64), "kept": padded.astype(np.int64)}
+        padded = np.zeros((len(rows), most), np.int64)  # (R, K)
+        for place, row in enumerate(rows):
+            padded[place, : len(kept[row])] = kept[row]
+        values = {**image, **proposals.rest.inputs, "rows": np.array(rows, np.int64), "kept": padded}
         logits = self.runtime.run("masks", {name: values[name] for name in self._mask_inputs}, ("logits",))["logits"]
         out = [np.zeros((0, *logits.shape[2:]), np.float32) for _ in kept]
         for place, row in enumerate(rows):

@@ -23,9 +23,16 @@ _FLOAT_BITS = 16
 
 
 class _Axis(NamedTuple):
-    """Resizing along one axis: integer weights (target, source), which are `1 << bits` times the real ones."""
+    """Resizing along one axis: weights (target, source), which are `1 << bits` times the real ones.
+
+    Args:
+        weights: float32 with bits = 0, where that holds every sum exactly; else int32.
+        half: What rounds a sum to the nearest when the rest is cut off.
+        bits: See above.
+    """
 
     weights: Any
+    half: Any
     bits: int
 
 
@@ -50,8 +57,10 @@ def _resize_first(image: NDArray[Any], size: int, axis: _Axis) -> NDArray[np.uin
     if source == size:
         return np.asarray(image, np.uint8)
     total = axis.weights @ image.reshape(source, -1).astype(axis.weights.dtype)
-    rounded = (total.astype(np.int32) + (1 << (axis.bits - 1))) >> axis.bits
-    return np.asarray(np.clip(rounded, 0, 255), np.uint8).reshape(size, other, channels)
+    total += axis.half
+    if axis.bits:
+        total = np.clip(total >> axis.bits, 0, 255)
+    return np.asarray(total, np.uint8).reshape(size, other, channels)
 
 
 @lru_cache(maxsize=16)
@@ -63,8 +72,10 @@ def _axis(source: int, target: int) -> _Axis:
     columns = np.concatenate([first + np.arange(len(weights)) for first, weights in rows])
     ends = np.cumsum([0, *(len(weights) for _, weights in rows)])
     values = np.floor(np.concatenate([weights for _, weights in rows]) * (1 << bits) + 0.5)
-    dtype = np.float32 if bits <= _FLOAT_BITS else np.int32
-    return _Axis(csr_matrix((values.astype(dtype), columns, ends), shape=(target, source)), bits)
+    weights = csr_matrix((values.astype(np.int32), columns, ends), shape=(target, source))
+    if bits > _FLOAT_BITS or 255 * int(weights.sum(1).max()) >= (255 << bits) + (1 << (bits - 1)):
+        return _Axis(weights, np.int32(1 << (bits - 1)), bits)
+    return _Axis(weights.astype(np.float32) * np.float32(0.5**bits), np.float32(0.5), 0)
 
 
 def _row(source: int, centre: float, reach: float) -> tuple[int, NDArray[np.float64]]:

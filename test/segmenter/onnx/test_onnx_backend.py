@@ -152,8 +152,10 @@ class Failing:
     def io_binding(self):
         return self._session.io_binding()
 
-    def run_with_iobinding(self, *_):
+    def run(self, *_):
         raise RuntimeError(self._message)
+
+    run_with_iobinding = run
 
 
 @pytest.mark.parametrize(
@@ -171,6 +173,18 @@ def test_lack_of_memory_is_told_from_other_failures(segmenter, message, kind):
     sessions["proposals"] = whole
     segmenter.backend.free_memory()
     assert segmenter.backend.propose(image, features).scores.shape == (1, 16)
+
+
+def test_what_stays_on_a_device_between_graphs_gives_the_same(segmenter, monkeypatch):
+    frame, options = Frame(render_scene(1).image, 0), [DecodeOptions(0.0, 2)] * 2
+    asked = segmenter.embed_prompts(prompts("red ball", "box"))
+    plain = segmenter.segment(segmenter.embed_image(frame), asked, options)
+    monkeypatch.setattr(segmenter.backend.runtime, "_binds", True)
+    image = segmenter.embed_image(frame)
+    assert not any(isinstance(value, np.ndarray) for value in image.features.values())
+    for one, other in zip(plain, segmenter.segment(image, asked, options), strict=True):
+        assert np.array_equal(one.scores, other.scores) and np.array_equal(one.boxes_xyxy, other.boxes_xyxy)
+        assert all(np.array_equal(a.full(), b.full()) for a, b in zip(one.masks, other.masks, strict=True))
 
 
 def test_it_says_where_it_computes(segmenter):
