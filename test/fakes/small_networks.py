@@ -36,6 +36,7 @@ class Shape:
     text_width: int = 32
     text_layers: int = 3
     positions: int = 32
+    stages: int = 2
 
 
 def make_config(shape: Shape) -> Sam3LiteTextConfig:
@@ -79,7 +80,7 @@ def make_config(shape: Shape) -> Sam3LiteTextConfig:
         detr_decoder_config={"num_layers": shape.decoder_layers, "num_queries": shape.queries, **common},
         mask_decoder_config={
             "hidden_size": shape.decoder_width,
-            "num_upsampling_stages": 2,
+            "num_upsampling_stages": shape.stages,
             "num_attention_heads": shape.heads,
         },
     )

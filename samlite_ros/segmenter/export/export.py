@@ -47,6 +47,8 @@ _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float32}
 _VERSIONS = ("torch", "transformers", *LIBRARIES)
 _BASE_GB = 1.0
 """Of the libraries."""
+_FORM = 2
+"""Of the graphs and of what passes between them; raised where it changes: those of two forms are no network."""
 
 
 def load_checkpoint(options: ExportOptions) -> TorchBackend:
@@ -194,7 +196,8 @@ def _onnx_backend(folder: Path, manifest: Manifest) -> ExportedBackend:
 
 def _key(manifest: Manifest) -> dict[str, Any]:
     """What a graph depends on."""
-    return {name: value for name, value in asdict(manifest).items() if name not in ("graphs", "parity")}
+    about = {name: value for name, value in asdict(manifest).items() if name not in ("graphs", "parity")}
+    return {"form": _FORM, **about}
 
 
 def _write_record(folder: Path, manifest: Manifest, done: dict[str, Graph]) -> None:

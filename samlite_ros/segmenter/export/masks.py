@@ -32,9 +32,10 @@ class Masks(nn.Module):
     Args:
         model: A prepared network.
         side: Of the coarsest map [cells].
+        finer: Number of finer maps; of the pixel decoder's stages, those without one are never used.
     """
 
-    def __init__(self, model: Any, side: int) -> None:
+    def __init__(self, model: Any, side: int, finer: int) -> None:
         super().__init__()
         decoder = model.mask_decoder
         attention = decoder.prompt_cross_attn
@@ -44,11 +45,10 @@ class Masks(nn.Module):
         self.embedder = decoder.mask_embedder
         projection = decoder.instance_projection
         self.side, self.width = side, int(projection.weight.shape[1])
-        kernels = SharedDecoder(model).upsampling_kernels
-        norms = list(decoder.pixel_decoder.norms)[: len(kernels)]
-        *pairs, last = zip(kernels, norms, strict=True)
+        kernels, norms = SharedDecoder(model).upsampling_kernels, list(decoder.pixel_decoder.norms)
+        *pairs, last = list(zip(kernels, norms, strict=True))[:finer]
         self.stages = nn.ModuleList([*(_Stage(*pair) for pair in pairs), _LastStage(*last)])
-        self.fine = side * 2 ** len(kernels)
+        self.fine = side * 2**finer
         self.register_buffer("weight", projection.weight.detach().flatten(1), persistent=False)
         self.register_buffer("bias", projection.bias.detach(), persistent=False)
         for linear in (self.query, self.text, self.output):

@@ -127,7 +127,7 @@ def _prompt_parts(model: Any, position: torch.Tensor, shapes: _Shapes) -> list[P
         ),
         Part(
             "masks",
-            partial(Masks, model, position.shape[-1]),
+            partial(Masks, model, position.shape[-1], len(finer)),
             (shapes.cells(count), *prompt, shapes.chosen(count), rows, kept, finer),
             ("encoded", "features", "mask", "queries", "rows", "kept", *shapes.finer_names),
             ("logits",),

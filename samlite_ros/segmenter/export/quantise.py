@@ -9,6 +9,7 @@ that follows are left alone.
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from samlite_ros.errors import ExportError
 from samlite_ros.segmenter.export.operators import check_operators
 from samlite_ros.segmenter.exported.manifest import Graph, sha256_of
 from samlite_ros.segmenter.exported.square import to_square
@@ -52,7 +54,7 @@ def quantise_stages(
         The stages' new graphs, under their old names.
 
     Raises:
-        ExportError: A graph needs what TensorRT lacks.
+        ExportError: A graph needs what TensorRT lacks, or the quantiser fails, as it does where the disk is full.
     """
     inputs: list[NDArray[Any]] = [to_square(frame, size)[None] for frame in frames]
     found = []
@@ -89,8 +91,17 @@ def _quantise(folder: Path, stage: Graph, inputs: Sequence[NDArray[Any]]) -> Gra
             calibrate_method=CalibrationMethod.MinMax,
             extra_options=dict(_OPTIONS),
         )
+    except OSError:
+        raise  # it names what could not be written
+    except (
+        Exception
+    ) as error:  # of many kinds: the quantiser reads what it has written, and does not look whether it has
+        free = shutil.disk_usage(folder).free / 1e6
+        why = " ".join(str(error).split())[:200]
+        raise ExportError(f"{stage.name} cannot be rounded: {why}; {free:.0f} MB are free in {folder}") from error
     finally:
         logging.getLogger().removeFilter(_is_worth_reading)
+        (folder / f"{stage.name}-inferred.onnx").unlink(missing_ok=True)  # the quantiser's, where it failed
     check_operators(onnx.load(str(path)), stage.name)
     return Graph(stage.name, {path.name: sha256_of(path)}, stage.inputs, stage.outputs)
 

@@ -241,6 +241,8 @@ def check_graphs(manifest: Manifest) -> None:
         graph = manifest.graph(name)
         if not set(taken) <= set(graph.inputs) <= {*given, *taken} or set(graph.outputs) != set(made):
             raise ValueError(f"graph {name} takes {', '.join(graph.inputs)} and gives {', '.join(graph.outputs)}")
+        if any(graph.inputs[key] != given[key] for key in graph.inputs.keys() & given.keys()):
+            raise ValueError(f"graph {name} does not take what the image's give")
     attended, scores = manifest.graph("proposals").inputs["attended"], manifest.graph("proposals").outputs["scores"]
     if (attended.dtype == "float16") != (manifest.precision == "fp16") or manifest.queries not in scores.shape:
         raise ValueError(f"its graphs are not of precision {manifest.precision}, {manifest.queries} queries")

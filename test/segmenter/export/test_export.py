@@ -40,6 +40,7 @@ SHAPES = {
     "square windows": Shape(),
     "padded windows": Shape(80, 8, 48, 4, 4, (1, 3), 64, 8, 17, 2, 3, 48, 4, 32),
     "ends with windows, stretched positions": Shape(112, 14, 64, 4, 3, (0, 2), 32, 2, 30, 3, 1, 64, 5, 77),
+    "a stage of the pixel decoder that no map is for": Shape(stages=3),
 }
 
 
@@ -133,6 +134,17 @@ def test_what_another_export_has_left_is_not_taken(tmp_path, monkeypatch):
     other.export()
     assert not any("there already" in line for line in lines)
     assert json.loads((tmp_path / MANIFEST).read_text())["precision"] == "fp16"
+
+
+def test_graphs_of_another_form_are_not_taken(tmp_path, monkeypatch):
+    writer = Writer("text")
+    monkeypatch.setattr(export, "write_graph", writer)
+    with pytest.raises(KeyboardInterrupt):
+        exporter(tmp_path)[0].export()
+    monkeypatch.setattr(export, "_FORM", 0)
+    again, lines = exporter(tmp_path)
+    again.export()
+    assert not any("there already" in line for line in lines)
 
 
 def test_an_export_that_is_not_the_checkpoint_is_refused_and_not_left(tmp_path, monkeypatch):

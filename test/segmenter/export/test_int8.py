@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -62,6 +63,18 @@ def test_only_products_with_weights_are_rounded_and_as_tensorrt_reads_it(folder)
             assert types.get(node.input[0], onnx.TensorProto.INT8) == onnx.TensorProto.INT8
     assert rounded == 10  # of two layers: queries and keys; values; the output; both of the MLP
     assert graph.inputs == manifest.graph("image_0").inputs
+
+
+def test_where_the_quantiser_fails_it_is_told_and_its_files_are_gone(folder, monkeypatch):
+    def fail_half_way(path, *_, **__):
+        Path(path).with_name("image_0-inferred.onnx").write_bytes(b"half of it")
+        raise ValueError("Wire format was corrupt")
+
+    monkeypatch.setattr("onnxruntime.quantization.quantize_static", fail_half_way)
+    before, manifest = files(folder), read_manifest(folder)
+    with pytest.raises(ExportError, match=r"image_0 cannot be rounded: Wire format was corrupt; \d+ MB are free in"):
+        in_int8(folder, manifest, Calibration(images(1, 1), images(2, 1), PHRASES), lambda _: None)
+    assert files(folder) == before
 
 
 def test_a_bias_in_int32_is_none_that_tensorrt_reads():

@@ -40,6 +40,12 @@ def harmed(folder, number, **changes):
     edited(folder, graphs=graphs)
 
 
+def flattened(folder, place):
+    """Inputs of a graph, those of one image as if they were a list of numbers."""
+    inputs = graphs_of(folder)[place]["inputs"]
+    return {name: t | {"shape": [64]} if name.startswith("convolved") else t for name, t in inputs.items()}
+
+
 BROKEN = {
     "no JSON": (lambda f: (f / MANIFEST).write_text("{"), "is broken"),
     "a list": (lambda f: (f / MANIFEST).write_text("[]"), "holds a list"),
@@ -60,6 +66,10 @@ BROKEN = {
     "files in a list": (lambda f: harmed(f, 0, files=["a"]), r"graph 'image_0' has files \['a'\]"),
     "the folder above": (lambda f: harmed(f, 0, files={"..": "0"}), "files of graph"),
     "another input": (lambda f: harmed(f, 3, inputs={}), "graph proposals takes  and gives scores"),
+    "an image of another form": (
+        lambda f: harmed(f, 4, inputs=flattened(f, 4)),
+        "masks does not take what the image's",
+    ),
     "another output": (lambda f: harmed(f, 0, outputs={}), "image_1 does not take what the one before"),
     "no such precision": (lambda f: edited(f, precision="fp7"), "precision is 'fp7'"),
     "without a graph": (lambda f: edited(f, graphs=graphs_of(f)[:4]), "graphs image_0"),

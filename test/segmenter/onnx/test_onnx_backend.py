@@ -127,6 +127,16 @@ def test_another_graph_is_refused_whatever_its_hash(demo_export, tmp_path, one, 
         open_export(folder)
 
 
+def test_a_graph_that_gives_another_shape_than_the_next_one_takes_is_refused(demo_export, tmp_path):
+    folder = shutil.copytree(demo_export, tmp_path / "export")
+    manifest = json.loads((folder / MANIFEST).read_text())
+    for side, graph in (("outputs", manifest["graphs"][2]), ("inputs", manifest["graphs"][4])):
+        graph[side]["convolved_1"]["shape"] = [1, 64, 48, 48]
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ModelLoadError, match=r"image_2\.onnx is not the graph that export\.json describes"):
+        open_export(folder)
+
+
 def test_a_checkpoint_without_an_export_is_told_how_to_make_one():
     with pytest.raises(ModelLoadError, match=r"model 'demo' is no export, .*`samlite export demo`"):
         open_export("demo")
