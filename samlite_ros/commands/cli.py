@@ -16,6 +16,7 @@ from typing import NamedTuple
 from samlite_ros import __version__
 from samlite_ros.errors import SamliteError
 from samlite_ros.foreign.words import printable, reason
+from samlite_ros.live.memory import keep_freed_memory
 
 INTERRUPTED = 130
 
@@ -60,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in words if not word.startswith("-")), "")
     _prepare_streams()
+    keep_freed_memory()
     try:
         parser, chosen, command = _build_parser(name)
         arguments = _parse(parser, chosen, words)

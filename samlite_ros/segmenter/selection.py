@@ -15,6 +15,7 @@ from samlite_ros.segmenter.upsample import Resample, upsample_mask
 from samlite_ros.types import DecodeOptions, Mask, Prompt, PromptResult
 
 _LARGEST_LOGIT = 1e4
+_NONE = np.zeros(0, np.int64)
 
 
 class Wanted(NamedTuple):
@@ -60,27 +61,29 @@ def select_instances(
     proposals = backend.propose(image, prompts, watch.on_step)
     scores, boxes = proposals.scores, proposals.boxes_xyxy
     finite = np.isfinite(scores) & np.isfinite(boxes).all(2)
-    _refuse_nonsense(finite, wanted.prompts)
-    usable = np.where(finite, scores, -1.0)
-    kept = [_best(row, options) for row, options in zip(usable, wanted.options, strict=True)]
+    dropped = finite.size - int(np.count_nonzero(finite))
+    if dropped:
+        _refuse_nonsense(finite, wanted.prompts)
+    kept = _best(np.where(finite, scores, -1.0) if dropped else scores, wanted.options)
     drawn = [row if o.masks else row[:0] for row, o in zip(kept, wanted.options, strict=True)]
     shared_s = watch.lap_s() / len(kept)
     logits = backend.draw_masks(image, proposals, drawn, watch.on_step)
     mask_s = watch.lap_s() / max(sum(map(len, drawn)), 1)
+    boxes = _to_pixels(boxes, wanted.size)
     results = []
     for row, prompt in enumerate(wanted.prompts):
-        masks = _up_sample(logits[row], wanted.size, backend.resample)
+        masks = _up_sample(logits[row], wanted.size, backend.resample) if len(logits[row]) else ()
         results.append(
             PromptResult(
                 prompt,
                 float(proposals.presence[row]),
                 scores[row, kept[row]],
-                _to_pixels(boxes[row, kept[row]], wanted.size),
+                boxes[row, kept[row]],
                 masks,
                 shared_s + mask_s * len(masks) + watch.lap_s(),
             )
         )
-    return Selection(results, int((~finite).sum()))
+    return Selection(results, dropped)
 
 
 class Stopwatch:
@@ -121,10 +124,14 @@ def _refuse_nonsense(finite: NDArray[np.bool_], prompts: Sequence[Prompt]) -> No
             )
 
 
-def _best(scores: NDArray[Any], options: DecodeOptions) -> NDArray[np.int64]:
-    """Indices of what passes, best first."""
-    order = np.argsort(-scores, kind="stable")
-    return order[scores[order] >= max(options.score_threshold, 0.0)][: options.max_instances]
+def _best(scores: NDArray[Any], options: Sequence[DecodeOptions]) -> list[NDArray[np.int64]]:
+    """Of each of N rows the indices of what passes, best first."""
+    least = np.array([[max(o.score_threshold, 0.0)] for o in options])
+    counts = np.count_nonzero(scores >= least, axis=1).tolist()
+    if not any(counts):
+        return [_NONE] * len(counts)
+    order = np.argsort(-scores, axis=1, kind="stable")
+    return [order[row, : min(count, options[row].max_instances)] for row, count in enumerate(counts)]
 
 
 def _up_sample(logits: NDArray[np.float32], size: tuple[int, int], resample: Resample) -> tuple[Mask, ...]:
@@ -134,6 +141,6 @@ def _up_sample(logits: NDArray[np.float32], size: tuple[int, int], resample: Res
 
 
 def _to_pixels(boxes: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """(K, 4) of 0 .. 1 to pixels, clipped to the image."""
+    """(N, Q, 4) of 0 .. 1 to pixels, clipped to the image."""
     scale = np.array([size[1], size[0], size[1], size[0]], np.float32)
     return np.clip(boxes, 0, 1) * scale

@@ -15,7 +15,7 @@ def passes(segmenter):
     watched = {
         "image": model.vision_encoder.neck.fpn_layers[0],
         "text": model.text_encoder,
-        "decode": model.detr_decoder.layers[0],
+        "decode": model.dot_product_scoring,
     }
     hooks = [m.register_forward_pre_hook(lambda *_, n=name: counts.update([n])) for name, m in watched.items()]
     yield counts

@@ -34,6 +34,13 @@ def test_help_lists_every_command_and_imports_none(capsys, monkeypatch):
     assert all(name in out for name in cli.COMMANDS)
 
 
+def test_every_command_keeps_freed_memory(capsys, monkeypatch):
+    told = []
+    monkeypatch.setattr(cli, "keep_freed_memory", lambda: told.append(True))
+    cli.main(["info", "demo"])
+    assert told
+
+
 def test_version(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--version"])

@@ -337,7 +337,7 @@ def prepared():
 def test_lack_of_memory_is_survived_once(prepared):
     segmenter, image, text, options = prepared
     wanted = segmenter.segment(image, text, options)
-    Failing(segmenter.backend.checkpoint.model.detr_decoder.layers[0], 1, out_of_memory)
+    Failing(segmenter.backend.checkpoint.model.dot_product_scoring, 1, out_of_memory)
     found = segmenter.segment(image, text, options)
     assert [r.prompt.display for r in found] == [p.display for p in text.prompts]
     for one, other in zip(found, wanted, strict=True):
@@ -349,7 +349,7 @@ def test_lack_of_memory_is_survived_once(prepared):
 
 def test_lasting_lack_of_memory_is_an_error(prepared):
     segmenter, image, text, options = prepared
-    Failing(segmenter.backend.checkpoint.model.detr_decoder.layers[0], 99, out_of_memory)
+    Failing(segmenter.backend.checkpoint.model.dot_product_scoring, 99, out_of_memory)
     with pytest.raises(InferenceError, match=r"no memory.*decode one phrase"):
         segmenter.segment(image, text, options)
     Failing(segmenter.backend.checkpoint.model.vision_encoder.neck.fpn_layers[0], 99, out_of_memory)

@@ -13,7 +13,7 @@ from torch import nn
 
 from samlite_ros.segmenter.export.attention import CrossAttention, SelfAttention, TextKeys
 from samlite_ros.segmenter.export.rows import Chain, copy, flat
-from samlite_ros.segmenter.pytorch.shared_decode import RPB_SCALE, inverse_sigmoid, to_xyxy
+from samlite_ros.segmenter.pytorch.decoder_layers import RPB_SCALE, inverse_sigmoid, to_xyxy
 
 
 class _Look(NamedTuple):

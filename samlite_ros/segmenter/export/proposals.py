@@ -19,7 +19,7 @@ from samlite_ros.segmenter.backend import CONTEXT_TOKENS
 from samlite_ros.segmenter.export.attention import CrossAttention, SelfAttention, TextKeys, padding_bias
 from samlite_ros.segmenter.export.decoder import Decoder
 from samlite_ros.segmenter.export.rows import Chain, copy, flat
-from samlite_ros.segmenter.pytorch.shared_decode import to_xyxy
+from samlite_ros.segmenter.pytorch.decoder_layers import to_xyxy
 
 
 class Proposals(nn.Module):

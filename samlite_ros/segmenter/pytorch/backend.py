@@ -130,6 +130,8 @@ class TorchBackend:
         on_step: Callback | None = None,
     ) -> list[NDArray[np.float32]]:
         """`on_step` is called before the pixel decoder and each of its convolutions."""
+        if not any(map(len, kept)):
+            return [np.zeros((0, 1, 1), np.float32) for _ in kept]
         chosen = [torch.from_numpy(indices).to(self.checkpoint.device) for indices in kept]
         logits = self._decoder.masks(self._share(image), proposals.rest, chosen, on_step or go_on)
         host = torch.cat(logits).cpu().float()  # once, in the model's dtype: fewer bytes than bits at the camera's size

@@ -85,6 +85,8 @@ def load_checkpoint(options: SegmenterOptions) -> Checkpoint:
         dtype = precision.dtype
         model = random_model(config, dtype) if folder is None else _pretrained(folder, config, dtype)
         _place_exactly(model)
+        if options.attention == "auto":
+            _fuse_decoding(model)
         # The vocabulary of the published checkpoints is not at hand where only random weights are asked for.
         tokenizer = _tokenizer(folder or DEMO_FOLDER)
         model = model.to(device).eval().requires_grad_(False)
@@ -151,6 +153,12 @@ def _place_exactly(model: Any) -> None:
     for layer in backbone.layers:
         if hasattr(layer, "position_ids"):  # since transformers 5.20
             layer.position_ids = layer.precompute_positions(backbone.config, layer.window_size)
+
+
+def _fuse_decoding(model: Any) -> None:
+    """Prompts attend by torch's fused attention, where it does not pay for the image too: they come several at once."""
+    for part in (model.detr_encoder, model.detr_decoder, model.mask_decoder):
+        part.config._attn_implementation = "sdpa"
 
 
 def _check_need(folder: Path, config: Any, weights_bytes: int) -> None:

@@ -10,11 +10,12 @@ The numbers are those of the reference's forward (to rounding); what is saved:
 - The projection of pixels before the product with the mask embeddings is linear too: it is applied to the few
   embeddings, not to all pixels.
 - The decoder's attention bias is summed in the layout in which attention reads it.
+- The decoder's first queries attend to each other before they have read anything: once per network. The query of the
+  encoder's first cross-attention is the image's: projected once for all prompts.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,9 +26,17 @@ import torch.nn.functional as F
 
 from samlite_ros.segmenter.backend import Callback, go_on
 from samlite_ros.segmenter.pytorch.decoder import ImageFeatures, TextFeatures
-
-RPB_SCALE = 8.0
-_SIGMOID_MARGIN = 1e-3
+from samlite_ros.segmenter.pytorch.decoder_layers import (
+    Attention,
+    Boxes,
+    DecoderLayer,
+    EncoderLayer,
+    Queries,
+    Text,
+    norm,
+    perceptron,
+    to_xyxy,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,22 +87,25 @@ class SharedDecoder:
 
     def __init__(self, model: Any) -> None:
         self._model = model
+        decoder = model.detr_decoder
+        self._encoder_layers = [EncoderLayer(layer) for layer in model.detr_encoder.layers]
+        self._decoder_layers = [DecoderLayer(layer) for layer in decoder.layers]
+        self._boxes, self._query_norm = Boxes(decoder), norm(decoder.output_layer_norm)
+        self._presence, self._presence_norm = perceptron(decoder.presence_head), norm(decoder.presence_layer_norm)
+        self._prompt_attention = Attention(model.mask_decoder.prompt_cross_attn)
+        self._first: dict[int, tuple[Queries, torch.Tensor]] = {}
 
     def prepare(self, image: ImageFeatures) -> SharedImage:
         """Compute what all prompts share."""
-        layer = self._model.detr_encoder.layers[0]
-        tokens = _to_tokens(image.maps[-1])
         position = _to_tokens(image.position_encoding)
-        normed = layer.layer_norm1(tokens)
-        with_position = normed + position
-        attention, _ = layer.self_attn(query=with_position, key=with_position, value=normed)
-        return SharedImage(attention + tokens, position, image.maps)
+        attended = self._encoder_layers[0].attend(_to_tokens(image.maps[-1]), position)
+        return SharedImage(attended, position, image.maps)
 
     def propose(self, image: SharedImage, text: TextFeatures, on_step: Callback = go_on) -> ProposalTensors:
         """Scores and boxes of N prompts over one image; `on_step` is called before each layer but the first."""
-        mask = additive_mask(text)
-        encoded = self._encode(image, text, mask, on_step)
-        queries, boxes, presence_logits = self._decode(encoded, image, text, mask, on_step)
+        said = Text(text.features, additive_mask(text))
+        encoded = self._encode(image, said, on_step)
+        queries, boxes, presence_logits = self._decode(encoded, image, said, on_step)
         logits = self._model.dot_product_scoring(
             decoder_hidden_states=queries[None], text_features=text.features, text_mask=text.mask.bool()
         )  # (1, N, Q, 1)
@@ -122,64 +134,52 @@ class SharedDecoder:
             return out
         on_step()
         pixels = self._embed_pixels(image, proposals, rows, on_step)  # (R, C, h, w)
-        for place, row in enumerate(rows):
-            weight, bias = self._mask_weights(proposals.queries[row, kept[row]])
-            out[row] = torch.einsum("kc,chw->khw", weight, pixels[place]) + bias[:, None, None]
+        counts = [len(kept[row]) for row in rows]
+        weights, biases = self._mask_weights(torch.cat([proposals.queries[row, kept[row]] for row in rows]))
+        parts = zip(rows, pixels.flatten(2), weights.split(counts), biases[:, None].split(counts), strict=True)
+        for row, cells, weight, bias in parts:
+            out[row] = torch.addmm(bias, weight, cells).unflatten(1, (height, width))
         return out
 
-    def _encode(self, image: SharedImage, text: TextFeatures, mask: torch.Tensor, on_step: Callback) -> torch.Tensor:
+    def _encode(self, image: SharedImage, text: Text, on_step: Callback) -> torch.Tensor:
         """The encoder from the first layer's cross-attention on; (N, h * w, C)."""
-        first, *others = self._model.detr_encoder.layers
-        count = text.features.shape[0]  # len() would fix it in an export
-        query = first.layer_norm2(image.attended).expand(count, -1, -1)
-        attention, _ = first.cross_attn(query=query, key=text.features, value=text.features, attention_mask=mask)
-        hidden = attention + image.attended
-        hidden = first.mlp(first.layer_norm3(hidden)) + hidden
+        first, *others = self._encoder_layers
+        hidden = first.read(image.attended, text)
         for layer in others:
             on_step()
-            hidden = layer(hidden, text.features, image.position, prompt_cross_attn_mask=mask)
+            hidden = layer.read(layer.attend(hidden, image.position), text)
         return hidden
 
     def _decode(
-        self, encoded: torch.Tensor, image: SharedImage, text: TextFeatures, mask: torch.Tensor, on_step: Callback
+        self, encoded: torch.Tensor, image: SharedImage, text: Text, on_step: Callback
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The decoder: queries (N, Q, C), boxes (N, Q, 4) as centre and size, presence logits (N, 1)."""
-        decoder = self._model.detr_decoder
-        count = text.features.shape[0]  # len() would fix it in an export
-        boxes = decoder.reference_points.weight.float().sigmoid().expand(count, -1, -1)  # half precision is 1 px here
-        hidden = torch.cat([decoder.presence_token.weight, decoder.query_embed.weight]).expand(count, -1, -1)
-        grid = image.maps[-1].shape[-2:]
-        for layer in decoder.layers:
+        side = image.maps[-1].shape[-1]
+        queries, boxes = self._first_queries(side)
+        hidden, placed = queries.hidden, encoded + image.position
+        for number, layer in enumerate(self._decoder_layers):
             on_step()
-            hidden = layer(
-                hidden,
-                query_pos=decoder.ref_point_head(decoder.position_encoding.encode_boxes(boxes).to(hidden.dtype)),
-                text_features=text.features,
-                vision_features=encoded,
-                vision_pos_encoding=image.position,
-                text_cross_attn_mask=mask,
-                vision_cross_attn_mask=self._position_bias(boxes, (grid[0], grid[1])),
-            )
-            queries = decoder.output_layer_norm(hidden[:, 1:])
-            boxes = (decoder.box_head(queries).float() + inverse_sigmoid(boxes)).sigmoid()
-        logits = decoder.presence_head(decoder.presence_layer_norm(hidden[:, :1])).squeeze(-1)
-        limit = decoder.clamp_presence_logit_max_val
-        return queries, boxes, logits.clamp(-limit, limit)
+            if number:
+                position = self._boxes.position(boxes)
+                queries = Queries(layer.attend(hidden, position), position, self._boxes.bias(boxes, side))
+            hidden = layer.read(queries, text, encoded, placed)
+            found = self._query_norm(hidden[:, 1:])
+            boxes = self._boxes.moved(boxes, found)
+        logits = self._presence(self._presence_norm(hidden[:, :1])).squeeze(-1)
+        limit = self._model.detr_decoder.clamp_presence_logit_max_val
+        return found, boxes, logits.clamp(-limit, limit)
 
-    def _position_bias(self, boxes: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-        """Attention bias from each box's edges to each cell, (N, heads, 1 + Q, h * w); none for the presence token."""
-        x0, y0, x1, y1 = to_xyxy(boxes).unbind(-1)  # (N, Q) each
-        along_y = self._edge_bias(self._model.detr_decoder.box_rpb_embed_y, torch.stack((y0, y1), -1), grid[0])
-        along_x = self._edge_bias(self._model.detr_decoder.box_rpb_embed_x, torch.stack((x0, x1), -1), grid[1])
-        return (along_y[..., :, None] + along_x[..., None, :]).flatten(-2)
-
-    @staticmethod
-    def _edge_bias(embed: Any, edges: torch.Tensor, cells: int) -> torch.Tensor:
-        """Bias along one axis, (N, heads, 1 + Q, cells), from the (N, Q, 2) edges of boxes."""
-        centres = torch.arange(cells, device=edges.device, dtype=edges.dtype) / cells
-        deltas = (centres[:, None] - edges[:, :, None]) * RPB_SCALE  # (N, Q, cells, 2)
-        scaled = deltas.sign() * torch.log2(deltas.abs() + 1.0) / math.log2(RPB_SCALE)
-        return F.pad(embed(scaled.to(embed.layer1.weight.dtype)).permute(0, 3, 1, 2), (0, 0, 1, 0))
+    def _first_queries(self, side: int) -> tuple[Queries, torch.Tensor]:
+        """The first layer's queries and their boxes (1, Q, 4), which know neither prompt nor image: computed once."""
+        first = self._first.get(side)
+        if first is None:
+            decoder = self._model.detr_decoder
+            boxes = decoder.reference_points.weight.float().sigmoid()[None]  # half precision is 1 px here
+            position = self._boxes.position(boxes)
+            hidden = torch.cat([decoder.presence_token.weight, decoder.query_embed.weight])[None]
+            hidden = self._decoder_layers[0].attend(hidden, position)
+            first = self._first[side] = Queries(hidden, position, self._boxes.bias(boxes, side)), boxes
+        return first
 
     def _embed_pixels(
         self, image: SharedImage, proposals: ProposalTensors, rows: Sequence[int], on_step: Callback
@@ -190,7 +190,7 @@ class SharedDecoder:
         encoded, text = proposals.encoded[chosen], proposals.text
         prompt, mask = text.features[chosen], additive_mask(text)[chosen]
         query = decoder.prompt_cross_attn_norm(encoded)
-        attention, _ = decoder.prompt_cross_attn(query=query, key=prompt, value=prompt, attention_mask=mask)
+        attention = self._prompt_attention(query, prompt, prompt, mask)
         height, width = image.maps[-1].shape[-2:]
         pixels = (encoded + attention).transpose(1, 2).unflatten(2, (height, width))  # channels last in memory
         for stage, finer in enumerate(self._convolved_maps(image, on_step)):
@@ -255,15 +255,3 @@ def additive_mask(text: TextFeatures) -> torch.Tensor:
     padding = (text.mask == 0)[:, None, None, :]
     dtype = text.features.dtype
     return torch.zeros(padding.shape, dtype=dtype, device=padding.device).masked_fill_(padding, torch.finfo(dtype).min)
-
-
-def to_xyxy(boxes: torch.Tensor) -> torch.Tensor:
-    """Centre and size to corners."""
-    centre, size = boxes[..., :2], boxes[..., 2:]
-    return torch.cat((centre - 0.5 * size, centre + 0.5 * size), -1)
-
-
-def inverse_sigmoid(values: torch.Tensor) -> torch.Tensor:
-    """As the reference's: both ends are clamped."""
-    low, high = values.clamp(min=_SIGMOID_MARGIN), (1 - values).clamp(min=_SIGMOID_MARGIN)
-    return torch.log(low / high)

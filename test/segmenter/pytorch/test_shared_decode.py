@@ -7,6 +7,7 @@ import torch
 from prompts import prompts
 from small_networks import Shape, make_frame, make_segmenter
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from samlite_ros.segmenter.pytorch.decoder import TextFeatures, decode, join
 from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder, upsampling_kernel
@@ -19,9 +20,10 @@ SHAPES = {
 PHRASES = ["red ball", "a blue box", "object"]
 
 
-@pytest.fixture(params=SHAPES, scope="module")
+@pytest.fixture(params=[(shape, way) for shape in SHAPES for way in ("auto", "eager")], scope="module", ids=str)
 def case(request):
-    segmenter = make_segmenter(SHAPES[request.param], seed=3)
+    shape, attention = request.param
+    segmenter = make_segmenter(SHAPES[shape], seed=3, attention=attention)
     model = segmenter.backend.checkpoint.model
     image = segmenter.embed_image(make_frame(5)).features
     text = join(segmenter.embed_prompts(prompts(*PHRASES)).features)
@@ -69,6 +71,21 @@ def test_nothing_is_drawn_where_nothing_is_kept(case):
     found = decoder.masks(shared, decoder.propose(shared, text), [torch.tensor([], dtype=torch.long)] * len(PHRASES))
     assert [m.shape for m in found] == [(0, *wanted.mask_logits.shape[-2:])] * len(PHRASES)
     assert shared.convolved is None
+
+
+def test_what_knows_no_prompt_is_computed_once(case):
+    decoder, image, text, _ = case
+    shared, one = decoder.prepare(image), TextFeatures(text.features[:1], text.mask[:1])
+    decoder = SharedDecoder(decoder._model)
+    first, again, three = (flop(lambda t=t: decoder.propose(shared, t)) for t in (one, one, text))
+    assert again < first, "the first queries attend to each other once"
+    assert three < 3 * again, "the image's query is projected once for all prompts"
+
+
+def flop(call):
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops()
 
 
 def test_upsampling_kernel_equals_upsampling_and_convolution():
