@@ -71,7 +71,13 @@ class Parameters:
         high=4096,
         unit="px",
     )
-    decode_batch: int = _param(4, "Phrases decoded at once; more need more memory.", Change.CONFIGURE, low=1, high=256)
+    decode_batch: int = _param(
+        4,
+        "Phrases decoded at once, up to half as many more where that spares a batch; more need more memory.",
+        Change.CONFIGURE,
+        low=1,
+        high=256,
+    )
     text_bank_size: int = _param(
         1000, "Phrases whose embeddings are kept in memory.", Change.CONFIGURE, low=255, high=100000
     )

@@ -98,6 +98,11 @@ class Backend(Protocol):
         ...
 
     @property
+    def most_prompts(self) -> int | None:
+        """Most prompts that `propose` takes; None = as many as memory allows."""
+        ...
+
+    @property
     def out_of_memory(self) -> type[Exception]:
         """What its library raises where the device's memory is used up."""
         ...

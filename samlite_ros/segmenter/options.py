@@ -21,7 +21,7 @@ class SegmenterOptions:
         image_size: Side of the square network input [px]; None = the checkpoint's own.
         threads: Threads of torch or ONNX Runtime on the CPU; 0 = one for a small network, which more only slow down,
             else as many as there are.
-        decode_batch: Prompts decoded at once.
+        decode_batch: Prompts decoded at once; up to half as many more where that spares a batch.
         text_bank_size: Prompts whose embeddings are kept in memory.
         text_bank_folder: Where embeddings of prompts are kept between runs; None = nowhere.
         keep_text_encoder: False frees the text encoder's memory; it is loaded again when a prompt is new.

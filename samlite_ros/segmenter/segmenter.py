@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -107,11 +108,12 @@ class Sam3LiteTextSegmenter:
         """
         self._check(image, prompts, options)
         results: list[PromptResult] = []
-        batch = self.options.decode_batch
+        batch, most = self.options.decode_batch, self.backend.most_prompts
         while (done := len(results)) < len(prompts.prompts):
-            selection = self._try_decode(image, prompts, options, slice(done, done + batch), on_step)
+            size = next_batch(len(prompts.prompts) - done, batch, most)
+            selection = self._try_decode(image, prompts, options, slice(done, done + size), on_step)
             if selection is None:
-                batch = 1
+                batch = most = 1
                 selection = self._try_decode(image, prompts, options, slice(done, done + 1), on_step)
             if selection is None:
                 raise InferenceError(f"no memory on {self.backend.device} to decode one phrase: lower image_size")
@@ -160,3 +162,17 @@ class Sam3LiteTextSegmenter:
         """Called when the handler has been left: until then the exception's traceback holds the arrays."""
         self.counts.memory_retries += 1
         self.backend.free_memory()
+
+
+def next_batch(left: int, batch: int, most: int | None = None) -> int:
+    """How many prompts to decode at once, so that no small batch remains, which costs nearly as much as a whole one.
+
+    Args:
+        left: Prompts that are not decoded yet.
+        batch: How many to decode at once; up to half as many more where that spares a batch.
+        most: How many can be decoded at once; None = any number.
+    """
+    batches = max(math.ceil(left / batch - 0.5), 1)
+    if most is not None:
+        batches = max(batches, math.ceil(left / most))
+    return math.ceil(left / batches)

@@ -26,11 +26,11 @@ class ColourBackend:
     """Finds everything of a primary colour as one instance; numpy alone."""
 
     model_id, device, image_size, interruptible, out_of_memory = "colours", "nowhere", CELLS, True, MemoryError
-    computes, reuse = "with numpy", Reuse()
+    computes, reuse, most_prompts = "with numpy", Reuse(), None
     resample = staticmethod(resample)
 
     def __init__(self, _options):
-        self.encoded, self.freed, self.failures = [], 0, 0
+        self.encoded, self.batches, self.freed, self.failures = [], [], 0, 0
 
     def free_memory(self):
         self.freed += 1
@@ -49,6 +49,7 @@ class ColourBackend:
         return image[rows][:, columns] / np.float32(255)  # (CELLS, CELLS, 3)
 
     def propose(self, image, prompts, on_step=None):
+        self.batches.append(len(prompts))
         self.failures -= 1
         if self.failures >= 0 and len(prompts) > 1:
             raise MemoryError
@@ -122,6 +123,25 @@ def test_its_features_are_kept_in_memory_and_on_disk(tmp_path):
     find(first, "blue", "red")
     assert first.backend.encoded == ["red", "blue"]
     assert len(find(second, "blue")[0].masks) == 1 and second.backend.encoded == []
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "batches"),
+    [
+        (3, None, [3]),
+        (6, None, [6]),
+        (7, None, [4, 3]),
+        (10, None, [5, 5]),
+        (11, None, [4, 4, 3]),
+        (6, 5, [3, 3]),
+        (16, 4, [4, 4, 4, 4]),
+    ],
+)
+def test_no_small_batch_is_left_over(count, most, batches):
+    segmenter = make(decode_batch=4)
+    segmenter.backend.most_prompts = most
+    found = find(segmenter, *["red", "blue"] * (count // 2), *["green"] * (count % 2))
+    assert len(found) == count and segmenter.backend.batches == batches
 
 
 def test_its_lack_of_memory_is_survived_with_one_prompt_at_a_time():

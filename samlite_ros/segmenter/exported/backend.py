@@ -61,6 +61,7 @@ class ExportedBackend:
     def __init__(self, folder: Path, manifest: Manifest, runtime: Runtime, options: SegmenterOptions) -> None:
         self.model_id = options.model
         self.manifest = manifest
+        self.most_prompts = manifest.max_prompts
         self.runtime = runtime
         self._keep_text_encoder = options.keep_text_encoder
         self._tokenize = PhraseTokenizer(folder / TOKENIZER, manifest.pad_token)

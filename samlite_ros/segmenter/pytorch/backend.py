@@ -38,6 +38,7 @@ class TorchBackend:
     """
 
     interruptible = True
+    most_prompts = None
     out_of_memory = torch.cuda.OutOfMemoryError
     resample = staticmethod(resample)
 
