@@ -136,14 +136,13 @@ class _Boxes(nn.Module):
     def __init__(self, decoder: Any, side: int, heads: int) -> None:
         super().__init__()
         self.side, self.heads = side, heads
-        encoding = decoder.position_encoding
-        self.features = int(encoding.num_position_features)
+        encoding, self.head = decoder.position_encoding, Chain.of(decoder.ref_point_head)
+        first = self.head.layers[0]  # reads y, x, width, height
+        self.features = first.in_features // 4
         place = torch.arange(self.features)
         frequency = encoding.scale / encoding.temperature ** (place // 2 * 2 / self.features)
         self.register_buffer("frequency", frequency.float(), persistent=False)
         self.register_buffer("phase", (place % 2) * (math.pi / 2), persistent=False)  # a cosine is a sine
-        self.head = Chain.of(decoder.ref_point_head)
-        first = self.head.layers[0]  # reads y, x, width, height
         first.weight.data = first.weight.data.unflatten(1, (4, -1))[:, [1, 0, 2, 3]].flatten(1)
         self.embed = _both_axes(Chain.of(decoder.box_rpb_embed_y), Chain.of(decoder.box_rpb_embed_x))
         centres = torch.arange(side, dtype=torch.float32) / side * RPB_SCALE

@@ -79,6 +79,7 @@ class _FinerMap(nn.Module):
         kernels = [joint] if joint.numel() <= first.numel() + second.numel() else [first, second]
         dtype = convolution.weight.dtype
         self.kernels = nn.ParameterList(nn.Parameter(kernel.to(dtype), requires_grad=False) for kernel in kernels)
+        self.paddings = [kernel.shape[-1] // 2 for kernel in kernels]  # in a trace a shape is no number
         self.register_buffer("kernel", convolution.weight.detach(), persistent=False)
         constants = _constants(scale, convolution).to(dtype)
         self.register_buffer("constants", constants.flatten(1), persistent=False)
@@ -93,8 +94,8 @@ class _FinerMap(nn.Module):
         values = grid
         for layer in self.upsampling:
             values = layer(values)
-        for kernel in self.kernels:
-            values = F.conv2d(values, kernel, padding=kernel.shape[-1] // 2)
+        for kernel, padding in zip(self.kernels, self.paddings, strict=True):
+            values = F.conv2d(values, kernel, padding=padding)
         constants = self.constants.index_select(1, self.places).view(self.shape)
         return self._convolve(values) + constants
 
