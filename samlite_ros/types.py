@@ -197,11 +197,14 @@ class DecodeOptions:
         score_threshold: Instances below it are dropped before their masks are up-sampled.
         max_instances: At most so many, best first.
         masks: False: scores and boxes alone, which cost less.
+        cut_level: Least probability inside a mask, 1 to 255, where no other is asked for: pixels of masks may be 0 and
+            255 then, which is less to bring from a device; 0 = probabilities are needed.
     """
 
     score_threshold: float = 0.5
     max_instances: int = 100
     masks: bool = True
+    cut_level: int = 0
 
 
 @dataclass(frozen=True, eq=False)

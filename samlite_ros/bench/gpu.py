@@ -19,8 +19,11 @@ from samlite_ros.bench.workload import camera_frame, phrases, prompts, segmenter
 from samlite_ros.segmenter.pytorch import load_backend
 from samlite_ros.segmenter.pytorch.backend import TorchBackend
 from samlite_ros.segmenter.pytorch.decoder import join
+from samlite_ros.segmenter.pytorch.mask_bits import cut_masks
 from samlite_ros.segmenter.pytorch.preprocess import normalise, to_pixel_values, to_square
+from samlite_ros.segmenter.pytorch.resample import resample
 from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder
+from samlite_ros.segmenter.upsample import upsample_mask
 
 _WARM_UP = 3
 _ROUNDS = 15
@@ -67,12 +70,29 @@ class NetworkParts:
         for count in counts:
             calls[f"text, {count}"] = partial(self._embed_text, count)
             calls[f"decode, {count}"] = partial(self._decode, propose, masks, count)
+        return calls | self._ways_to_the_host(counts)
+
+    def _ways_to_the_host(self, counts: Sequence[int]) -> dict[str, Call]:
+        """Drawn masks to masks at the camera's size: as logits that are cut on the host, and as bits."""
+        calls: dict[str, Call] = {}
+        for count in counts:
+            with torch.inference_mode():
+                logits = torch.cat(self._decode(self._decoder.propose, self._decoder.masks, count))
+            calls[f"masks to the host, {count}"] = partial(self._cut_here, logits)
+            calls[f"masks to the host as bits, {count}"] = partial(self._cut_there, logits)
         return calls
+
+    def _cut_here(self, logits: torch.Tensor) -> object:
+        size = self._frame.shape[0], self._frame.shape[1]
+        return [upsample_mask(mask, size, resample) for mask in logits.cpu().float().numpy()]
+
+    def _cut_there(self, logits: torch.Tensor) -> object:
+        return cut_masks(logits, [128] * len(logits), (self._frame.shape[0], self._frame.shape[1]))
 
     def _embed_text(self, count: int) -> object:
         return self._model.get_text_features(input_ids=self._ids[:count])
 
-    def _decode(self, propose: Callable[..., Any], masks: Callable[..., Any], count: int) -> object:
+    def _decode(self, propose: Callable[..., Any], masks: Callable[..., Any], count: int) -> Any:
         shared = self._decoder.prepare(self._image)
         return masks(shared, propose(shared, join(self._texts[:count])), [self._kept] * count)
 

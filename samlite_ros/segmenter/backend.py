@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.types import Prompt
+from samlite_ros.types import Mask, Prompt
 
 CONTEXT_TOKENS = 32
 """Phrases are padded to exactly this: the position table is stretched to the length, so that the length is part of
@@ -64,6 +64,28 @@ class Proposals:
     presence: NDArray[np.float32]
     boxes_xyxy: NDArray[np.float32]
     rest: Any = field(repr=False, default=None)
+
+
+class CutMasks(Protocol):
+    """See `Backend.cut_masks`."""
+
+    def __call__(
+        self,
+        image: ImageFeatures,
+        proposals: Proposals,
+        kept: Sequence[NDArray[np.int64]],
+        levels: Sequence[int],
+        size: tuple[int, int],
+        on_step: Callback | None = None,
+    ) -> list[tuple[Mask, ...]]:
+        """Of each of N prompts the masks of the kept queries, of 0 and 255 at the camera's resolution.
+
+        Args:
+            image, proposals, kept, on_step: As of `Backend.draw_masks`.
+            levels: Of each prompt the least probability inside its masks, as `Mask.threshold`.
+            size: (H, W) of the camera image [px].
+        """
+        ...
 
 
 class Backend(Protocol):
@@ -164,6 +186,14 @@ class Backend(Protocol):
 
         Returns:
             Of each prompt float32 (K, h, w), at the network's own resolution, in the host's memory.
+        """
+        ...
+
+    @property
+    def cut_masks(self) -> CutMasks | None:
+        """Draws masks and cuts them where they are, so that bits leave the device; None = logits are cut on the host.
+
+        Used where nobody needs to know the probabilities of pixels.
         """
         ...
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.errors import InferenceError
-from samlite_ros.segmenter.backend import Backend, Callback, ImageFeatures, PromptFeatures
-from samlite_ros.segmenter.upsample import Resample, upsample_mask
+from samlite_ros.segmenter.backend import Backend, Callback, ImageFeatures, PromptFeatures, Proposals
+from samlite_ros.segmenter.upsample import LARGEST_LOGIT, LEAST_PROBABILITY, Resample, upsample_mask
 from samlite_ros.types import DecodeOptions, Mask, Prompt, PromptResult
 
-_LARGEST_LOGIT = 1e4
 _NONE = np.zeros(0, np.int64)
+_LEAST_CUT = math.ceil(255 * LEAST_PROBABILITY)
+"""Masks that are cut below it would differ from those of probabilities, which may lack what is below."""
 
 
 class Wanted(NamedTuple):
@@ -67,12 +69,12 @@ def select_instances(
     kept = _best(np.where(finite, scores, -1.0) if dropped else scores, wanted.options)
     drawn = [row if o.masks else row[:0] for row, o in zip(kept, wanted.options, strict=True)]
     shared_s = watch.lap_s() / len(kept)
-    logits = backend.draw_masks(image, proposals, drawn, watch.on_step)
+    masks_of = _draw(backend, image, proposals, drawn, wanted, watch.on_step)
     mask_s = watch.lap_s() / max(sum(map(len, drawn)), 1)
     boxes = _to_pixels(boxes, wanted.size)
     results = []
     for row, prompt in enumerate(wanted.prompts):
-        masks = _up_sample(logits[row], wanted.size, backend.resample) if len(logits[row]) else ()
+        masks = masks_of(row)
         results.append(
             PromptResult(
                 prompt,
@@ -134,9 +136,26 @@ def _best(scores: NDArray[Any], options: Sequence[DecodeOptions]) -> list[NDArra
     return [order[row, : min(count, options[row].max_instances)] for row, count in enumerate(counts)]
 
 
+def _draw(
+    backend: Backend,
+    image: ImageFeatures,
+    proposals: Proposals,
+    drawn: Sequence[NDArray[np.int64]],
+    wanted: Wanted,
+    on_step: Callback | None,
+) -> Callable[[int], tuple[Mask, ...]]:
+    """Draw masks; what is returned gives those of a prompt, by its number."""
+    levels = [options.cut_level for options in wanted.options]
+    cut = backend.cut_masks
+    if cut is not None and all(level >= _LEAST_CUT for level, row in zip(levels, drawn, strict=True) if len(row)):
+        return cut(image, proposals, drawn, levels, wanted.size, on_step).__getitem__
+    logits = backend.draw_masks(image, proposals, drawn, on_step)
+    return lambda row: _up_sample(logits[row], wanted.size, backend.resample) if len(logits[row]) else ()
+
+
 def _up_sample(logits: NDArray[np.float32], size: tuple[int, int], resample: Resample) -> tuple[Mask, ...]:
     """(K, h, w) to K masks at camera resolution; what is not a number is outside."""
-    bounded = np.fmin(np.fmax(logits, np.float32(-_LARGEST_LOGIT)), np.float32(_LARGEST_LOGIT))
+    bounded = np.fmin(np.fmax(logits, np.float32(-LARGEST_LOGIT)), np.float32(LARGEST_LOGIT))
     return tuple(upsample_mask(mask, size, resample) for mask in bounded)
 
 

@@ -15,6 +15,9 @@ from samlite_ros.types import Mask
 LEAST_PROBABILITY = 0.05
 """Pixels below it may be reported as 0; mask thresholds above it give the same mask as up-sampling everything."""
 
+LARGEST_LOGIT = 1e4
+"""Logits beyond it are taken for it; what is not a number, for its negative."""
+
 _FLOOR = math.log(LEAST_PROBABILITY / (1 - LEAST_PROBABILITY))
 
 Resample = Callable[[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]], NDArray[np.uint8]]
@@ -56,7 +59,10 @@ def upsample_mask(logits: NDArray[np.float32], size: tuple[int, int], resample: 
     cells, (height, width) = logits.shape, size
     y, read_y = _reach(*rows, cells[0], height)
     x, read_x = _reach(*columns, cells[1], width)
-    vertical, horizontal = _weights(cells[0], height)[y, read_y], _weights(cells[1], width)[x, read_x]
+    vertical, horizontal = (
+        interpolation_weights(cells[0], height)[y, read_y],
+        interpolation_weights(cells[1], width)[x, read_x],
+    )
     window = resample(logits[read_y, read_x], vertical, horizontal)  # (y1 - y0, x1 - x0)
     return Mask(y0=y.start, x0=x.start, probability=window, size=size)
 
@@ -76,7 +82,7 @@ def _reach(first: int, last: int, cells: int, pixels: int) -> tuple[slice, slice
 
 
 @lru_cache(maxsize=16)
-def _weights(cells: int, pixels: int) -> NDArray[np.float32]:
+def interpolation_weights(cells: int, pixels: int) -> NDArray[np.float32]:
     """float32 (pixels, cells): each row holds the two weights with which one pixel reads the cells."""
     scale = np.float32(cells / pixels)  # float32 like torch's, so that the same pixels fall on the same side
     rows = np.arange(pixels)

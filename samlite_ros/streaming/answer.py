@@ -40,14 +40,26 @@ class LastSearch:
     presence: float
 
 
-def decode_plan(queries: Sequence[Query]) -> tuple[tuple[Prompt, ...], tuple[DecodeOptions, ...]]:
-    """Distinct prompts, highest priority first, each with the loosest options that its queries need."""
+def decode_plan(
+    queries: Sequence[Query], may_cut: bool = False
+) -> tuple[tuple[Prompt, ...], tuple[DecodeOptions, ...]]:
+    """Distinct prompts, highest priority first, each with the loosest options that its queries need.
+
+    Args:
+        queries: What is asked.
+        may_cut: Nobody needs more of a mask than which pixels are inside.
+    """
     by_prompt: dict[Prompt, list[Query]] = {}
     for query in sorted(queries, key=lambda q: -q.priority):
         by_prompt.setdefault(query.prompt, []).append(query)
+    levels = mask_thresholds(queries) if may_cut else {}
     options = tuple(
-        DecodeOptions(min(q.score_threshold for q in group), max(q.max_instances for q in group))
-        for group in by_prompt.values()
+        DecodeOptions(
+            min(q.score_threshold for q in group),
+            max(q.max_instances for q in group),
+            cut_level=levels.get(prompt, 0),
+        )
+        for prompt, group in by_prompt.items()
     )
     return tuple(by_prompt), options
 

@@ -66,14 +66,17 @@ class JobBook:
         max_age_s: What an image showed is of no use when it is older [s].
         budget: Which prompts a pass decodes; None = all.
         turn_age_s: What an image showed of prompts that wait for their turn is of no use when it is older [s].
+        may_cut: Nobody needs more of a mask than which pixels are inside.
 
     Attributes:
         now_ns: Stamp of the newest frame [ns]; None = there was none. Set by who takes frames.
     """
 
-    def __init__(self, max_age_s: float, budget: Budget | None = None, turn_age_s: float = 0.0) -> None:
+    def __init__(
+        self, max_age_s: float, budget: Budget | None = None, turn_age_s: float = 0.0, may_cut: bool = False
+    ) -> None:
         self._max_age_s, self._turn_age_s = max_age_s, turn_age_s
-        self._budget = budget
+        self._budget, self._may_cut = budget, may_cut
         self._pace = Pace()
         self._turns: dict[Prompt, Turn] = {}
         self._lock = threading.Lock()
@@ -175,7 +178,7 @@ class JobBook:
                 turn = set(self._budget.plan(_priorities(due), asked))
                 self._note_turns(self._budget)
                 due = [q for q in due if q.prompt in turn]
-            prompts, options = decode_plan(due)
+            prompts, options = decode_plan(due, self._may_cut)
             return KeyframeJob(frame, prompts, options, left_out=frozenset(asked.keys() - prompts))
 
     def begin_late(self, is_rest: bool = False) -> KeyframeJob | None:
@@ -194,7 +197,7 @@ class JobBook:
                 queries = self._whose_turn(self._budget, queries, is_rest)
             if not queries:
                 return None
-            prompts, options = decode_plan(queries)
+            prompts, options = decode_plan(queries, self._may_cut)
             left_out = self._prompts() - self._decoded - set(prompts)
             job = KeyframeJob(snapshot.frame, prompts, options, late=True, left_out=frozenset(left_out))
             self._late_in_flight = Running(job, snapshot)

@@ -113,7 +113,7 @@ class StreamingPipeline:
         self.camera = camera
         self.counters = StreamingCounters()
         budget = Budget(options.decode_budget_s) if options.decode_budget_s > 0 else None
-        self._jobs = JobBook(options.max_mask_age_s, budget, options.max_turn_age_s)
+        self._jobs = JobBook(options.max_mask_age_s, budget, options.max_turn_age_s, may_cut=options.propagate)
         self._recall = RecallBook(camera) if options.recalls else None
         lengths_s = options.keyframe_period_s, options.max_mask_age_s
         self._tracker = Tracker(options.merge_prompts, *lengths_s, options.tuning)

@@ -35,6 +35,10 @@ def test_parts_on_a_device_are_those_of_the_network(segmenter, passes):
         "decode, 1",
         "text, 2",
         "decode, 2",
+        "masks to the host, 1",
+        "masks to the host as bits, 1",
+        "masks to the host, 2",
+        "masks to the host as bits, 2",
     ]
     assert passes == {"image": 1, "text": 2, "decode": 2}
     assert 0 < count_flop(calls["decode, 1"]) < count_flop(calls["decode, 2"])

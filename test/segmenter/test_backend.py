@@ -27,6 +27,7 @@ class ColourBackend:
 
     model_id, device, image_size, interruptible, out_of_memory = "colours", "nowhere", CELLS, True, MemoryError
     computes, reuse, most_prompts = "with numpy", Reuse(), None
+    cut_masks = None
     resample = staticmethod(resample)
 
     def __init__(self, _options):

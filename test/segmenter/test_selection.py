@@ -17,6 +17,7 @@ class FixedDecoder:
     """Proposes fixed scores for one phrase, and draws one cell per mask."""
 
     resample = staticmethod(resample)
+    cut_masks = None
 
     def __init__(self, scores):
         self.scores = np.array([scores], np.float32)

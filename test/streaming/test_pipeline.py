@@ -319,3 +319,13 @@ def test_a_keyframe_that_showed_little_of_a_thing_does_not_replace_a_model_that_
     deliver(pipeline, segmenter, pipeline.take_job())
     pipeline.step(world.frame(21))
     assert pipeline.step(world.frame(22)).instances[0].keyframe_stamp_ns == stamp_ns(20)
+
+
+@pytest.mark.parametrize(("propagate", "levels"), [(True, {"ball": 76, "cup": 128}), (False, {"ball": 0, "cup": 0})])
+def test_masks_may_be_cut_early_where_they_are_carried(propagate, levels):
+    pipeline = StreamingPipeline(StreamingOptions(propagate=propagate))
+    asked = (query("ball", mask_threshold=0.6), query("ball", 1, "other", mask_threshold=0.3), query("cup", 2))
+    pipeline.set_vocabulary(Vocabulary(1, asked))
+    pipeline.step(PaintedWorld([]).frame(0))
+    job = pipeline.take_job()
+    assert {p.text: o.cut_level for p, o in zip(job.prompts, job.options, strict=True)} == levels

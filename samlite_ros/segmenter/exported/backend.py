@@ -56,6 +56,7 @@ class ExportedBackend:
     interruptible = True
     out_of_memory = DeviceMemoryError
     reuse = Reuse()
+    cut_masks = None
     resample = staticmethod(resample)
 
     def __init__(self, folder: Path, manifest: Manifest, runtime: Runtime, options: SegmenterOptions) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -12,17 +13,18 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from samlite_ros.segmenter.backend import CONTEXT_TOKENS, Callback, Proposals, Reuse, go_on
+from samlite_ros.segmenter.backend import CONTEXT_TOKENS, Callback, CutMasks, Proposals, Reuse, go_on
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.segmenter.pytorch.checkpoint import Checkpoint, load_checkpoint, set_threads
 from samlite_ros.segmenter.pytorch.decoder import ImageFeatures, TextFeatures, join
 from samlite_ros.segmenter.pytorch.image_encoder import ImageEncoder
+from samlite_ros.segmenter.pytorch.mask_bits import cut_masks
 from samlite_ros.segmenter.pytorch.preprocess import normalise, to_square
 from samlite_ros.segmenter.pytorch.resample import resample
 from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder, SharedImage
 from samlite_ros.segmenter.pytorch.text_encoder import TextEncoder
 from samlite_ros.segmenter.pytorch.token_reuse import TokenReuse
-from samlite_ros.types import Prompt
+from samlite_ros.types import Mask, Prompt
 
 MOST_SHARED = 4
 """What prompts share is kept of so many images: those before are looked at again by few."""
@@ -50,6 +52,7 @@ class TorchBackend:
             self._tokens = TokenReuse(self.image_encoder, checkpoint.dtype, reuse_bytes)
         self._decoder = SharedDecoder(checkpoint.model)
         self._shared: WeakKeyDictionary[ImageFeatures, SharedImage] = WeakKeyDictionary()  # lives as long as its image
+        self.cut_masks: CutMasks | None = None if checkpoint.device.type == "cpu" else self.cut_on_device
         self._encoder = TextEncoder(checkpoint, keep_text_encoder)
 
     @classmethod
@@ -133,10 +136,25 @@ class TorchBackend:
         """`on_step` is called before the pixel decoder and each of its convolutions."""
         if not any(map(len, kept)):
             return [np.zeros((0, 1, 1), np.float32) for _ in kept]
-        chosen = [torch.from_numpy(indices).to(self.checkpoint.device) for indices in kept]
-        logits = self._decoder.masks(self._share(image), proposals.rest, chosen, on_step or go_on)
-        host = torch.cat(logits).cpu().float()  # once, in the model's dtype: fewer bytes than bits at the camera's size
+        host = self._draw(image, proposals, kept, on_step).cpu().float()  # once, in the model's dtype
         return [masks.numpy() for masks in host.split([len(chosen) for chosen in kept])]
+
+    @torch.inference_mode()
+    def cut_on_device(
+        self,
+        image: ImageFeatures,
+        proposals: Proposals,
+        kept: Sequence[NDArray[np.int64]],
+        levels: Sequence[int],
+        size: tuple[int, int],
+        on_step: Callback | None = None,
+    ) -> list[tuple[Mask, ...]]:
+        """See `samlite_ros.segmenter.backend.CutMasks`; not worth it where the device is the host."""
+        if not any(map(len, kept)):
+            return [() for _ in kept]
+        each = [level for level, chosen in zip(levels, kept, strict=True) for _ in chosen]
+        masks = iter(cut_masks(self._draw(image, proposals, kept, on_step), each, size))
+        return [tuple(islice(masks, len(chosen))) for chosen in kept]
 
     def fingerprint(self) -> str:
         return self._encoder.fingerprint()
@@ -161,6 +179,17 @@ class TorchBackend:
             raise ValueError(f"mask is {mask.dtype} {tuple(mask.shape)}, expected 0 and 1, {expected[:2]}")
         if not torch.isfinite(features).all():
             raise ValueError("features are not finite")
+
+    def _draw(
+        self,
+        image: ImageFeatures,
+        proposals: Proposals,
+        kept: Sequence[NDArray[np.int64]],
+        on_step: Callback | None,
+    ) -> torch.Tensor:
+        """(K, h, w), those of all prompts, on the device in the model's dtype."""
+        chosen = [torch.from_numpy(indices).to(self.checkpoint.device) for indices in kept]
+        return torch.cat(self._decoder.masks(self._share(image), proposals.rest, chosen, on_step or go_on))
 
     def _share(self, image: ImageFeatures) -> SharedImage:
         """What all prompts share of one image, computed when the first of them is decoded."""
