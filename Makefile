@@ -33,7 +33,7 @@ demo: env  ## a rendered camera, the node and a planner; report, pictures and a 
 	@$(in_env) samlite demo --out demo_out $(DEMO_ARGS)
 
 test: env  ## all tests but the long ones
-	@$(in_env) $(pytest) -n 2 --dist loadfile -m "not acceptance" $(TEST_ARGS)
+	@$(in_env) $(pytest) -n 2 --dist loadfile --no-loadscope-reorder -m "not acceptance" $(TEST_ARGS)
 
 lint: env  ## ruff, mypy and the contracts between the rooms
 	@$(in_env) ruff check && ruff format --check && mypy && lint-imports

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,9 @@ from samlite_ros.demo.scene_camera import QOS_SCENE, SceneDescription
 from samlite_ros.errors import SamliteError
 from samlite_ros.messages.fill import stamp_ns
 from samlite_ros.msg import Segmentation
+
+PING_AGAIN_S = 0.2
+"""A message that has not come back by then is followed by another: the first may be lost, before anybody hears [s]."""
 
 
 @dataclass(frozen=True)
@@ -141,16 +145,15 @@ class Observer:
             took.append((self._now_ns() - int(message.data)) / 2e9)
 
         listener = self._node.create_subscription(String, "/scene_camera/pong", on_pong, 10)
-        for _ in range(100 * count):
+        deadline_s = time.monotonic() + timeout_s
+        while len(took) < count and time.monotonic() < deadline_s:
             before = len(took)
             publisher.publish(String(data=str(self._now_ns())))
-            self.planner.spin_until(lambda before=before: len(took) > before, timeout_s / count)  # type: ignore[misc]
-            if len(took) >= count:
-                break
+            self.planner.spin_until(lambda before=before: len(took) > before, PING_AGAIN_S)  # type: ignore[misc]
         self._node.destroy_subscription(listener)
         self._node.destroy_publisher(publisher)
         if len(took) < count:
-            raise SamliteError(f"{count} messages were to come back, {len(took)} did")
+            raise SamliteError(f"waited {timeout_s:.0f} s for {count} messages to come back, {len(took)} did")
         return took
 
     def _on_published(self, message: String) -> None:

@@ -137,8 +137,7 @@ class FakeSegmenter:
 
     def embed_image(self, frame: Frame, on_block: Callable[[], None] | None = None) -> ImageEmbedding:
         self._note("image", frame.stamp_ns)
-        is_warm_up = (frame.stamp_ns, frame.size) == (1, (480, 640))
-        for block in range(self.pace.blocks if self.interruptible and on_block and not is_warm_up else 0):
+        for block in range(self.pace.blocks if self.interruptible and on_block and not _is_warm_up(frame) else 0):
             self.at_block(frame, block)
             on_block()
             self._take(self.pace.block_s)
@@ -156,7 +155,8 @@ class FakeSegmenter:
             raise ValueError(f"image of {image.model_id!r}, prompts of {prompts.model_id!r}")
         self._note("segment", image.stamp_ns, *(prompt.text for prompt in prompts.prompts))
         self.at_segment(image, prompts)
-        for _ in range(self.pace.steps if self.interruptible and on_step else 0):
+        is_paced = self.interruptible and on_step and not _is_warm_up(image)
+        for _ in range(self.pace.steps if is_paced else 0):
             on_step()
             self._take(self.pace.step_s)
         return [self.find(image.features.frame, p, o) for p, o in zip(prompts.features, options, strict=True)]
@@ -173,3 +173,7 @@ class FakeSegmenter:
         until_s = time.monotonic() + seconds
         while time.monotonic() < until_s:
             pass
+
+
+def _is_warm_up(image: Frame | ImageEmbedding) -> bool:
+    return (image.stamp_ns, image.size) == (1, (480, 640))

@@ -94,7 +94,7 @@ def test_a_network_killed_in_a_pass_fails_the_job_and_is_loaded_again(bench):
 
 def test_a_phrase_wakes_the_worker_within_a_pass(bench, monkeypatch):
     monkeypatch.setattr(remote_network, "LOOK_S", 60.0)
-    bench.load(200, 0.01)
+    bench.load(100, 0.01)
     fate = bench.source.add(1)
     bench.worker.poke()
     wait_until(lambda: not bench.source.jobs, "the pass does not begin")

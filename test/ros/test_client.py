@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from graph import graph, scene
+from graph import graph, scene, stamp_of
 from node_process import FAKE_NODE, NodeProcess, graph_environment, own_domain
 from rclpy.executors import SingleThreadedExecutor
 
@@ -226,14 +226,23 @@ def test_a_node_that_starts_later_and_again_finds_the_queries():
     with own_domain() as domain, patch.dict(os.environ, graph_environment(domain)), PlannerClient("early") as planner:
         planner.ask("red thing", "r")
         assert planner.wait_for_outcome("r", 0.2).verdict is Verdict.UNKNOWN
-        for _ in range(2):
-            with closing(NodeProcess(FAKE_NODE, domain)) as node:
-                assert planner.spin_until(lambda: is_active(planner, "r"), TIMEOUT_S), node.log()
-            assert planner.spin_until(lambda: "is there" in planner.outcome("r").reason, TIMEOUT_S)
+        with closing(NodeProcess(FAKE_NODE, domain)) as node:
+            assert planner.spin_until(lambda: is_active(planner, "r"), TIMEOUT_S), node.log()
+            node.interrupt(TIMEOUT_S)
+        assert planner.spin_until(lambda: "is there" in planner.outcome("r").reason, TIMEOUT_S)
+        with closing(NodeProcess(FAKE_NODE, domain)) as node:
+            assert planner.spin_until(lambda: is_active(planner, "r"), TIMEOUT_S), node.log()
+        # Killed: it stays in the graph for 20 s, in which the next finds what was asked of it.
+        killed_ns = planner.node.get_clock().now().nanoseconds
+        with closing(NodeProcess(FAKE_NODE, domain)) as node:
+            assert planner.spin_until(lambda: is_active(planner, "r", killed_ns), TIMEOUT_S), node.log()
 
 
-def is_active(planner, id):
-    return any((s.client, s.id, s.state) == (planner.client, id, QueryStatus.ACTIVE) for s in planner.statuses.queries)
+def is_active(planner, id, since_ns=0):
+    told = planner.statuses
+    return stamp_of(told.header.stamp) >= since_ns and any(
+        (s.client, s.id, s.state) == (planner.client, id, QueryStatus.ACTIVE) for s in told.queries
+    )
 
 
 def test_a_node_of_the_caller_s_that_is_spun_by_nobody_is_spun(session):

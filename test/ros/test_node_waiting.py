@@ -46,6 +46,7 @@ def test_before_the_first_image(parameters, environment, state, words):
 def test_of_an_inactive_node_and_of_one_that_is_asked_again():
     with graph(parameters={**KEYFRAMES, "autostart": False}) as (client, _):
         assert client.change_state("configure")
+        client.wait_until_active("red thing", "parameters")  # the text is embedded once the model is there
         assert wait_for_message(client, "the node is inactive").state == QueryStatus.ACTIVE
         assert client.change_state("activate")
         client.stream_until(scene("red"), lambda: outcome(client) == QueryStatus.FOUND, "found")

@@ -42,9 +42,9 @@ def play(domain, *arguments):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Five rendered frames, a second apart, and the two phrases of things that are in them."""
+    """Five rendered frames, half a second apart."""
     folder = tmp_path_factory.mktemp("made")
-    bag = MadeBag(kind="fly", seed=1, scenes=SequenceOptions(size=(240, 320), rate_hz=1.0, frames=FRAMES), topic=TOPIC)
+    bag = MadeBag(kind="fly", seed=1, scenes=SequenceOptions(size=(240, 320), rate_hz=2.0, frames=FRAMES), topic=TOPIC)
     make_bag(folder / "bag", bag)
     return folder / "bag"
 
