@@ -10,6 +10,7 @@ from samlite_ros.bench.figures import Report, tables
 from samlite_ros.bench.plots import draw_report
 from samlite_ros.bench.streaming.options import StreamingBenchOptions
 from samlite_ros.bench.streaming.sections import SECTIONS
+from samlite_ros.bench.streaming.still import SENSORS
 from samlite_ros.scenes.clips import entries
 from samlite_ros.scenes.cutouts import SEQUENCES
 from samlite_ros.scenes.hard_sequences import STILL
@@ -29,7 +30,9 @@ def figures():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("samlite_ros.bench.streaming.still.STILL_FRAMES", 40)
         patch.setattr("samlite_ros.bench.streaming.still.entries", lambda seed: entries(seed, 2))
+        patch.setattr("samlite_ros.bench.streaming.still.SENSORS", {"quiet": SENSORS["quiet"]})
         patch.setattr("samlite_ros.bench.streaming.cost.FRAMES", 20)
+        patch.setattr("samlite_ros.bench.streaming.cost.COUNTS", (8,))
         patch.setattr("samlite_ros.bench.streaming.cost.SIZES", ((120, 160),))
         patch.setattr("samlite_ros.bench.streaming.parts.PARTS", ("nothing", "rest"))
         patch.setattr("samlite_ros.bench.streaming.semireal.SEQUENCES", CUTOUTS)
