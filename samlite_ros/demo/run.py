@@ -27,6 +27,7 @@ from samlite_ros.evaluation.measures.detection import DetectionCounts, pooled
 from samlite_ros.foreign.files import make_folder
 from samlite_ros.messages.fill import stamp_ns
 from samlite_ros.messages.read import read_mask
+from samlite_ros.node.facts import is_load_failure
 from samlite_ros.node.processes import private_graph, running
 
 START_TIMEOUT_S = 120.0
@@ -199,7 +200,7 @@ def _verdict(observer: Observer, phrase: str, timeout_s: float) -> QueryOutcome:
     """What became of a phrase that was asked for; while that is not known, tells now and then what it waits for.
 
     Raises:
-        SamliteError: That was not known within the time, or it was refused.
+        SamliteError: That was not known within the time, or never will be: it was refused, or there is no network.
     """
     deadline_s = time.monotonic() + timeout_s
     while True:
@@ -207,8 +208,9 @@ def _verdict(observer: Observer, phrase: str, timeout_s: float) -> QueryOutcome:
         outcome = observer.planner.wait_for_outcome(phrase, min(left_s, TOLD_EVERY_S))
         if outcome.verdict in (Verdict.FOUND, Verdict.NOT_FOUND):
             return outcome
-        if outcome.verdict is not Verdict.UNKNOWN or left_s <= TOLD_EVERY_S:
-            raise SamliteError(f"waited {timeout_s:.0f} s for a verdict on {phrase!r}, in vain: {outcome}")
+        if outcome.verdict is not Verdict.UNKNOWN or is_load_failure(outcome.reason) or left_s <= TOLD_EVERY_S:
+            waited_s = timeout_s + time.monotonic() - deadline_s
+            raise SamliteError(f"waited {waited_s:.0f} s for a verdict on {phrase!r}, in vain: {outcome}")
         _tell(f"waiting for an answer to {phrase!r}: {outcome.reason or 'the node is busy with it'}")
 
 

@@ -14,7 +14,7 @@ from samlite_ros.live.watchdog import Severity
 from samlite_ros.messages.fill import RCLPY, header_message
 from samlite_ros.node.camera_report import StreamReport
 from samlite_ros.node.console import Console
-from samlite_ros.node.facts import ERROR, OK, WARN, NodeFacts, Rate, Status
+from samlite_ros.node.facts import ERROR, OK, WARN, NodeFacts, Rate, Status, load_failure_in_words
 from samlite_ros.node.image_input import ImageInput
 from samlite_ros.node.positions import Positions
 from samlite_ros.queries import HoldUps
@@ -77,7 +77,7 @@ class NetworkReport:
             self._fails = counters.failures != self._failed
             self._done, self._failed = done, counters.failures
         if facts.load_failure:
-            return f"the model {facts.model} cannot be loaded: {facts.load_failure}"
+            return load_failure_in_words(facts.model, facts.load_failure)
         if not facts.model_id:
             return _without_model(facts)
         if facts.state != "active":

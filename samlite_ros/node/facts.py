@@ -67,3 +67,14 @@ class NodeFacts:
 
 Status = tuple[bytes, str, str, Mapping[str, object]]
 """Level, whose it is, message, values by name."""
+_LOAD_FAILED = " cannot be loaded: "
+
+
+def load_failure_in_words(model: str, why: str) -> str:
+    """What queries wait for where the model could not be loaded: somebody who changes that."""
+    return f"the model {model}{_LOAD_FAILED}{why}"
+
+
+def is_load_failure(words: str) -> bool:
+    """Whether these words are of `load_failure_in_words`."""
+    return words.startswith("the model ") and _LOAD_FAILED in words

@@ -13,6 +13,9 @@ from samlite_ros.demo.scene_camera import DEFAULTS
 from samlite_ros.demo.score import score_frame
 from samlite_ros.errors import SamliteError
 from samlite_ros.evaluation.measures.detection import DetectionCounts, pooled
+from samlite_ros.live.network_counters import NetworkCounters
+from samlite_ros.node.diagnostics import NetworkReport
+from samlite_ros.node.facts import NodeFacts
 from samlite_ros.pixels.masks import mask_from_array
 from samlite_ros.scenes import Sequence, SequenceOptions, matches
 from samlite_ros.scenes.vocabulary import meaning_of
@@ -86,3 +89,13 @@ def test_while_an_answer_is_waited_for_it_tells_why(monkeypatch, capsys):
     outcomes = iter([unknown])
     with pytest.raises(SamliteError, match="in vain"):
         run._verdict(SimpleNamespace(planner=planner), "red ball", run.TOLD_EVERY_S)
+
+
+def test_a_model_that_cannot_be_loaded_is_not_waited_for():
+    facts = NodeFacts("unconfigured", "demo", "", load_failure="model 'demo' has no export")
+    reason = NetworkReport().hold_up(NetworkCounters(), facts)
+    again = QueryOutcome(Verdict.UNKNOWN, "the network cannot be loaded again: model 'demo' cannot be loaded: why")
+    outcomes = iter([again, replace(again, reason=reason)])
+    planner = SimpleNamespace(wait_for_outcome=lambda phrase, timeout_s: next(outcomes))
+    with pytest.raises(SamliteError, match=r"waited 0 s .* has no export"):
+        run._verdict(SimpleNamespace(planner=planner), "red ball", 120.0)
