@@ -30,24 +30,35 @@ MOST_GROWTH = 2.0
 
 
 class DecodeCosts:
-    """What decoding each phrase takes, learnt from passes [s]; one that was never decoded takes what others do."""
+    """What decoding each phrase takes, learnt from passes [s]; one that was never decoded takes what others do.
+
+    What the first pass took holds until the second: everything was done for the first time, and a phrase whose turn
+    comes seldom would keep the price for long.
+    """
 
     def __init__(self) -> None:
         self._known: dict[Prompt, float] = {}
+        self._passes = 0
 
     @property
     def are_known(self) -> bool:
         """Something was learnt."""
         return bool(self._known)
 
-    def learn(self, prompt: Prompt, took_s: float) -> None:
-        """A phrase was decoded in so long [s]."""
-        before_s = self._known.get(prompt)
-        if before_s is None:
-            self._known[prompt] = took_s
-        else:
-            bounded_s = min(took_s, MOST_GROWTH * before_s) if before_s > 0 else took_s
-            self._known[prompt] = (1 - LEARNT) * before_s + LEARNT * bounded_s
+    def learn(self, took_s: Mapping[Prompt, float]) -> None:
+        """By phrase what decoding it took in a pass [s]."""
+        if not took_s:
+            return
+        self._passes += 1
+        if self._passes == 2:
+            self._known = {}
+        for prompt, now_s in took_s.items():
+            before_s = self._known.get(prompt)
+            if before_s is None:
+                self._known[prompt] = now_s
+            else:
+                bounded_s = min(now_s, MOST_GROWTH * before_s) if before_s > 0 else now_s
+                self._known[prompt] = (1 - LEARNT) * before_s + LEARNT * bounded_s
 
     def of(self, prompts: Iterable[Prompt]) -> dict[Prompt, float]:
         """By phrase what it takes [s]."""

@@ -276,8 +276,7 @@ class JobBook:
             found = {r.prompt: LastSearch(job.frame.stamp_ns, r.presence) for r in results if r.prompt in asked}
             self._searches = {**self._searches, **found}
             if self._budget is not None:
-                for result in results:
-                    self._budget.costs.learn(result.prompt, result.decode_s)
+                self._budget.costs.learn({result.prompt: result.decode_s for result in results})
             if job.late:
                 self._note_decoded(running)
             elif running.snapshot is not self._embedded:  # or it is used already, and more has been decoded on it
