@@ -54,7 +54,7 @@ class DecodeCosts:
             self._known = {}
         for prompt, now_s in took_s.items():
             before_s = self._known.get(prompt)
-            if before_s is None:
+            if before_s is None or now_s < before_s / MOST_GROWTH:  # what was known was of a pass that was held up
                 self._known[prompt] = now_s
             else:
                 bounded_s = min(now_s, MOST_GROWTH * before_s) if before_s > 0 else now_s

@@ -102,6 +102,14 @@ def test_what_the_first_pass_took_is_forgotten_with_the_second():
     assert budget.costs.of([slow, other]) == {slow: 0.002, other: 0.002}
 
 
+def test_a_price_of_a_pass_that_was_held_up_is_forgotten_with_the_next():
+    (phrase,) = prompts("a")
+    budget = Budget(0.04)
+    for took_s in (0.003, 0.3, 0.003):
+        budget.costs.learn({phrase: took_s})
+    assert budget.costs.of([phrase]) == {phrase: 0.003}
+
+
 def test_what_was_given_up_is_due_again():
     asked = dict.fromkeys(prompts(*"abcd"), 0)
     budget = Budget(0.01)
