@@ -9,13 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlite_ros.streaming.carry.carried_thing import Drawn
-from samlite_ros.streaming.carry.reference import Moment, Reference, unit_of, window_of
+from samlite_ros.streaming.carry.reference import NOWHERE, Moment, Reference, unit_of, window_of
 from samlite_ros.streaming.carry.ways import Claim, Shape
 from samlite_ros.streaming.image.frame_images import Window
 from samlite_ros.streaming.tuning import ShapeTuning
-
-NOWHERE = -9.0
-"""Log-odds outside of what was drawn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +34,8 @@ class Move:
     def shape(self, shape: Shape) -> Shape:
         """What was refined."""
         distance = self._moved(shape.distance, NOWHERE / shape.base_logit)
-        return replace(shape, window=self.window, distance=distance, correction=self._moved(shape.correction, 0.0))
+        correction, error = self._moved(shape.correction, 0.0), self._moved(shape.error, 0.0)
+        return replace(shape, window=self.window, distance=distance, correction=correction, error=error)
 
     def _moved(self, cells: NDArray[np.float32], outside: float) -> NDArray[np.float32]:
         flags, size, mode = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, cells.shape[::-1], cv2.BORDER_CONSTANT

@@ -18,10 +18,12 @@ from samlite_ros.streaming.tuning import ShapeTuning
 NAMES = (
     "red", "green", "blue", "link distance", "key distance", "colour odds",
     "link unlike", "link background unlike", "key unlike", "key background unlike", "link age", "key age", "surety",
+    "key error",
 )  # fmt: skip
 """Of the planes, in order. "unlike": how the frame differs from the earlier one moved as the thing moved, and as the
-camera moved."""
+camera moved. "key error": what the shape foreseen of the keyframe lacked, and what it had too much."""
 PLANES = len(NAMES)
+ERROR = NAMES.index("key error")
 DISTANCE_UNIT, ODDS_UNIT, UNLIKE_UNIT, AGE_UNIT_S = 8.0, 3.0, 48.0, 1.0
 MOST_DISTANCE, MOST_UNLIKE, MOST_AGE = 2.0, 2.0, 2.0
 MOST_LEVELS = MOST_UNLIKE * UNLIKE_UNIT
@@ -87,12 +89,13 @@ def planes_of(
     values[0:3] = seen.transpose(2, 0, 1)
     values[0:3] *= np.float32(1 / 255)
     values[0:3] -= np.float32(0.5)
-    distance = _carry(link, now, window, seen, values, (3, 6, 7), tuning)
+    distance, places = _carry(link, now, window, seen, values, (3, 6, 7), tuning)
     key_distance = distance
     if link is key:
         values[[4, 8, 9]] = values[[3, 6, 7]]
     else:
-        key_distance = _carry(key, now, window, seen, values, (4, 8, 9), tuning)
+        key_distance, places = _carry(key, now, window, seen, values, (4, 8, 9), tuning)
+    values[ERROR] = key.reference.error_at(places)
     values[5] = colors.odds(seen) * np.float32(1 / ODDS_UNIT)
     values[10] = min(link.age_s / AGE_UNIT_S, MOST_AGE)
     values[11] = min(key.age_s / AGE_UNIT_S, MOST_AGE)
@@ -108,8 +111,12 @@ def _carry(
     values: NDArray[np.float32],
     rows: tuple[int, int, int],
     tuning: ShapeTuning,
-) -> NDArray[np.float32]:
-    """Fill the planes of distance, unlikeness and the background's; returns the distance (n, n) [cells]."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Fill the planes of distance, unlikeness and the background's.
+
+    Returns:
+        The distance (n, n) [cells], and where the window's cells were among the reference's, (n, n, 2).
+    """
     cells, cell_px = seen.shape[0], window.cell_px(seen.shape[0])
     reference = carried.reference
     then = places_then(carried.bend, window, cells, reference.window, reference.distance.shape[0], tuning.bend_step)
@@ -121,7 +128,7 @@ def _carry(
     np.multiply(distance, np.float32(1 / DISTANCE_UNIT), out=values[rows[0]])
     _unlike(seen, colors, values[rows[1]])
     _unlike(seen, _background(reference.moment.images, carried.camera, window, cells), values[rows[2]])
-    return distance
+    return distance, then
 
 
 def _unlike(seen: NDArray[np.uint8], moved: NDArray[np.uint8], out: NDArray[np.float32]) -> None:

@@ -18,6 +18,8 @@ from samlite_ros.streaming.tuning.shape import REFERENCE_SIDE_PX
 
 FAR_PX = -1000.0
 """Signed distance where nothing is known of a thing [px]."""
+NOWHERE = -9.0
+"""Log-odds outside of what was drawn."""
 OUTLINE_POINTS = 48
 COLOR_CELLS = 128
 LEAST_INNER_PX = 1.0
@@ -50,6 +52,8 @@ class Reference:
         distance: float32 (m, m): signed distance to the border, positive inside [px].
         area_px: Area [px^2].
         outline: float32 (K, 2): places on its border [px].
+        error: float32 (m, m): what was missing (up to 1) and what was too much (down to -1) where the frame had been
+            foreseen, before the shape was known; None = it was not foreseen.
     """
 
     moment: Moment
@@ -57,6 +61,7 @@ class Reference:
     distance: NDArray[np.float32]
     area_px: float
     outline: NDArray[np.float32]
+    error: NDArray[np.float32] | None = None
 
     @cached_property
     def colors(self) -> NDArray[np.uint8]:
@@ -69,6 +74,12 @@ class Reference:
         distance = cv2.remap(self.distance, cells, NO_MAP, cv2.INTER_LINEAR, borderMode=mode, borderValue=FAR_PX)
         colors = cv2.remap(self.colors, cells, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(distance, np.float32), np.asarray(colors, np.uint8)
+
+    def error_at(self, cells: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What was missing or too much at places among the window's cells, (h, w, 2); 0 where that is not known."""
+        if self.error is None:
+            return np.zeros(cells.shape[:2], np.float32)
+        return np.asarray(cv2.remap(self.error, cells, NO_MAP, cv2.INTER_LINEAR), np.float32)
 
     def distance_at(self, places: NDArray[np.float32]) -> NDArray[np.float32]:
         """Signed distance at pixel places (h, w, 2), (h, w) [px]."""
@@ -83,16 +94,7 @@ class Reference:
 
     def distance_in(self, window: Window, cells: tuple[int, int]) -> NDArray[np.float32]:
         """Signed distance at so many (rows, columns) cells of a window of the same frame [px]."""
-        rows, columns = cells
-        m = self.distance.shape[0]
-        fx, fy = m / self.window.w, m / self.window.h
-        sx, sy = window.w / columns, window.h / rows
-        left, top = (window.x + sx / 2 - self.window.x) * fx - 0.5, (window.y + sy / 2 - self.window.y) * fy - 0.5
-        matrix = np.array([[sx * fx, 0, left], [0, sy * fy, top]])
-        flags, mode = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, cv2.BORDER_CONSTANT
-        size = columns, rows
-        found = cv2.warpAffine(self.distance, matrix, size, flags=flags, borderMode=mode, borderValue=FAR_PX)
-        return np.asarray(found, np.float32)
+        return cells_in(self.distance, self.window, window, cells, FAR_PX)
 
     def motion_to(self, later: Mark, unit_px: float, camera: NDArray[np.float64] | None, tuning: ShapeTuning) -> Bend:
         """How the thing moved from here to where the points are in a later mark; see `fit_bend` for the arguments."""
@@ -100,6 +102,30 @@ class Reference:
         then = self.moment.mark.places[:count]
         mine = self.distance_at(then[None])[0] > self._inner_px(unit_px, tuning) if count else np.zeros(0, bool)
         return fit_bend(then[mine], later.places[:count][mine], self.area_px, unit_px, tuning, camera)
+
+
+def cells_in(
+    values: NDArray[np.float32], of: Window, window: Window, cells: tuple[int, int], outside: float
+) -> NDArray[np.float32]:
+    """Values (m, n) of the cells of a window, at so many (rows, columns) cells of another of the same frame."""
+    (rows, columns), (m, n) = cells, values.shape
+    fx, fy = n / of.w, m / of.h
+    sx, sy = window.w / columns, window.h / rows
+    left, top = (window.x + sx / 2 - of.x) * fx - 0.5, (window.y + sy / 2 - of.y) * fy - 0.5
+    matrix = np.array([[sx * fx, 0, left], [0, sy * fy, top]])
+    flags, mode = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, cv2.BORDER_CONSTANT
+    found = cv2.warpAffine(values, matrix, (columns, rows), flags=flags, borderMode=mode, borderValue=outside)
+    return np.asarray(found, np.float32)
+
+
+def error_of(key: Reference, window: Window, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What was missing and what was too much in a shape that was foreseen, log-odds (n, n) of a window of the
+    keyframe, at the keyframe's cells, (m, m)."""
+    said = cells_in(logits, window, key.window, key.distance.shape, NOWHERE)
+    error = np.exp(-np.abs(said))
+    error = np.where(said > 0, 1 / (1 + error), error / (1 + error))
+    np.subtract(key.distance > 0, error, out=error)
+    return np.asarray(error, np.float32)
 
 
 def unit_of(size: tuple[int, int]) -> float:

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from samlite_ros.streaming.carry.planes import PLANES
+
 WEIGHTS = Path(__file__).parents[2] / "models" / "refiner" / "refiner.onnx"
 """What the package ships."""
 
@@ -44,16 +46,23 @@ class OnnxRefiner:
         return np.asarray(self._net.forward()[0, 0], np.float32)
 
 
-def shipped_refiner(weights: Path = WEIGHTS) -> Refiner | None:
-    """The package's own refiner; None where its weights are missing or damaged, which is said once."""
+def shipped_refiner(cells: int, weights: Path = WEIGHTS) -> Refiner | None:
+    """The package's own refiner, for windows of `cells` a side; None where its weights are missing, damaged or for
+    others, which is said once."""
     if not weights.is_file():
         _warn(f"no weights of the refiner at {weights}")
         return None
     try:
-        return OnnxRefiner(weights)
+        refiner = OnnxRefiner(weights)
     except cv2.error:
         _warn(f"damaged weights of the refiner at {weights}")
         return None
+    try:
+        refiner(np.zeros((PLANES, cells, cells), np.float32))  # the first time takes longer, and is to be no frame's
+    except cv2.error:
+        _warn(f"the weights of the refiner at {weights} are for other planes than {PLANES} of {cells} cells a side")
+        return None
+    return refiner
 
 
 @cache

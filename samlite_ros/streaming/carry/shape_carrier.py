@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from samlite_ros.streaming.carry.carried_thing import Arrival, CarriedThing, Drawn, Found, Source
 from samlite_ros.streaming.carry.moments import Moments, Seeding
 from samlite_ros.streaming.carry.moving import move_to
-from samlite_ros.streaming.carry.planes import Carried, planes_of
+from samlite_ros.streaming.carry.planes import ERROR, Carried, planes_of
 from samlite_ros.streaming.carry.reference import (
     Moment,
     Reference,
@@ -284,6 +284,7 @@ class ShapeCarrier:
         foreseen = thing.foreseen.pop(arrival.moment.number, None)
         if foreseen is not None:
             thing.record.note(foreseen, key)
+            key = foreseen.errors_noted(key, self._tuning.error_keep)
         ahead = [] if rests else arrival.ahead
         thing.incoming = Source(key, key, colors_of(key, self._all), ahead)
         if thing.source is None:
@@ -346,7 +347,7 @@ class ShapeCarrier:
 
     def _link(self, source: Source, shape: Shape, trust: float, moment: Moment) -> None:
         """What was refined becomes the start of what follows."""
-        claim = shape.claim(trust)
+        claim = shape.claim(trust, self._tuning.link_lean)
         link = reference_from_logits(moment, claim.window, claim.logits, self._tuning)
         if link is not None:
             source.link, source.link_camera = link, self._camera(source, source.key, moment)
@@ -378,7 +379,8 @@ class ShapeCarrier:
         if window is None:
             return None
         planes = planes_of(moment.images, window, self._tuning.cells, key, link, source.colors, self._tuning)
-        shape = Shape(window, planes.distance, self._refiner(planes.values), self._tuning.base_logit, link.bend.surety)
+        correction, logit = self._refiner(planes.values), self._tuning.base_logit
+        shape = Shape(window, planes.distance, correction, logit, link.bend.surety, planes.values[ERROR])
         if shape.change[0] > self._tuning.most_growth:  # it took what is around for the thing
             return replace(shape, correction=np.zeros_like(shape.correction))
         return shape

@@ -9,7 +9,6 @@ import numpy as np
 
 from samlite_ros.streaming.carry.compositing import Layer, render_layers, template_claims
 from samlite_ros.streaming.carry.model_update import ModelUpdate
-from samlite_ros.streaming.carry.planes import PLANES
 from samlite_ros.streaming.carry.reference import Moment
 from samlite_ros.streaming.carry.refiner import Refiner, shipped_refiner
 from samlite_ros.streaming.carry.shape_carrier import ShapeCarrier
@@ -18,13 +17,6 @@ from samlite_ros.streaming.carry.ways import Claim
 from samlite_ros.streaming.image.geometry import scale_of
 from samlite_ros.streaming.image.work_image import WorkImage
 from samlite_ros.streaming.tuning import Tuning
-
-
-def _warm(refiner: Refiner | None, tuning: Tuning) -> Refiner | None:
-    """The same, asked once: the first time takes longer, and should not be a frame's."""
-    if refiner is not None:
-        refiner(np.zeros((PLANES, tuning.shapes.cells, tuning.shapes.cells), np.float32))
-    return refiner
 
 
 class CarriedShapes:
@@ -38,7 +30,7 @@ class CarriedShapes:
     def __init__(self, tuning: Tuning, refiner: Refiner | None = None) -> None:
         self._tuning = tuning
         if refiner is None and tuning.shapes.enabled:
-            refiner = _warm(shipped_refiner(), tuning)
+            refiner = shipped_refiner(tuning.shapes.cells)
         self._carrier = None if refiner is None else ShapeCarrier(refiner, tuning)
         self._by_template: set[int] = set()
         self._asked: tuple[Moment, list[Track], WorkImage] | None = None

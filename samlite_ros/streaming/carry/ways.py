@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samlite_ros.streaming.carry.reference import Reference
+from samlite_ros.streaming.carry.reference import Reference, cells_in, error_of
 from samlite_ros.streaming.image.frame_images import Window
 from samlite_ros.streaming.tuning import ShapeTuning
 
@@ -69,7 +69,7 @@ class Claim:
         drawn = self.logits > 0
         cell = self.window.w * self.window.h / drawn.size
         both = float(np.count_nonzero(drawn & true)) * cell
-        return both / max(float(np.count_nonzero(drawn)) * cell + key.area_px - both, 1e-6)
+        return min(both / max(float(np.count_nonzero(drawn)) * cell + key.area_px - both, 1e-6), 1.0)
 
 
 def paste(
@@ -105,6 +105,7 @@ class Shape:
         correction: float32 (n, n): the refiner's log-odds.
         base_logit: Log-odds of one cell of distance.
         surety: How well its motion is known, 0 to 1.
+        error: float32 (n, n): what the refiner was told of its error at the keyframe.
     """
 
     window: Window
@@ -112,6 +113,7 @@ class Shape:
     correction: NDArray[np.float32]
     base_logit: float
     surety: float
+    error: NDArray[np.float32]
 
     @cached_property
     def change(self) -> tuple[float, float]:
@@ -122,9 +124,9 @@ class Shape:
         both = int(np.count_nonzero(carried & refined))
         return after / max(before, 1), both / max(before + after - both, 1)
 
-    def claim(self, trust: float) -> Claim:
-        """Where so much of the correction is believed."""
-        logits = self.distance * np.float32(self.base_logit) + np.float32(trust) * self.correction
+    def claim(self, trust: float, lean: float = 0.0) -> Claim:
+        """Where so much of the correction is believed; `lean`: log-odds added to all."""
+        logits = self.distance * np.float32(self.base_logit) + np.float32(trust) * self.correction + np.float32(lean)
         return Claim(self.window, logits)
 
 
@@ -148,6 +150,17 @@ class Foreseen:
             return self.template
         shape = self.chained if way.chained else self.alone
         return None if shape is None else shape.claim(way.trust)
+
+    def errors_noted(self, key: Reference, keep: float) -> Reference:
+        """The keyframe's shape, with what was wrong in the one foreseen of it.
+
+        The refiner had corrected that by what it was told of its errors before: `keep` of it is added again."""
+        shape = self.chained or self.alone
+        if shape is None:
+            return key
+        error = error_of(key, shape.window, shape.claim(1.0).logits)
+        before = cells_in(shape.error, shape.window, key.window, key.distance.shape, 0.0)
+        return replace(key, error=error + np.float32(keep) * before)
 
 
 class WayRecord:

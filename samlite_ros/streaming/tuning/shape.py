@@ -52,6 +52,7 @@ class ShapeTuning(TuningGroup):
         reference_cells: Cells of the shape kept of a keyframe or of a link of the chain.
         color_margin: Colours around an object are looked at so much farther than its window, as a share of its size.
         base_logit: Log-odds of one cell of signed distance. The refiner's weights are for 0.5.
+        link_lean: Log-odds added to what a link is made of, for refined shapes lose a little. Up: masks grow.
         link_every: Frames between two links of the chain. Down: drifts where something passes in front.
         link_every_unsure, sure: ... where its motion is known less surely than this, 0 to 1.
         changed: ... or where the refined shape overlaps less with the carried one.
@@ -78,6 +79,8 @@ class ShapeTuning(TuningGroup):
         foreseen_from: Frames before a keyframe in which an object was refined, that the record may tell of it.
         least_link_area_px: Smaller shapes start no link [ref px^2].
         record_keep: Weight of the past when a keyframe tells how well each way did.
+        error_keep: Share of its errors at earlier keyframes that the refiner is told beside that at the newest. Up:
+            slow to forget.
         record_bonus: Share of its error by which another way must beat the usual one. Up: seldom changes.
         no_surety: An object that went out of the image and whose motion is known less surely is out of sight.
         least_surety: One whose motion is known less surely is drawn by its template, where that fits.
@@ -122,6 +125,7 @@ class ShapeTuning(TuningGroup):
     reference_cells: int = bounded(160, 16, 1024)
     color_margin: float = bounded(0.2, 0, 10)
     base_logit: float = bounded(0.5, 0.01, 100)
+    link_lean: float = bounded(0.15, -10, 10)
     link_every: int = bounded(6, 1, 1000)
     link_every_unsure: int = bounded(2, 1, 1000)
     sure: float = bounded(0.8, 0, 1)
@@ -144,6 +148,7 @@ class ShapeTuning(TuningGroup):
     foreseen_from: int = bounded(3, 0, 1000)
     least_link_area_px: float = bounded(60.0)
     record_keep: float = bounded(0.7, 0, 1)
+    error_keep: float = bounded(0.5, 0, 1)
     record_bonus: float = bounded(0.1, 0, 1)
     no_surety: float = bounded(0.1, 0, 1)
     least_surety: float = bounded(0.35, 0, 1)

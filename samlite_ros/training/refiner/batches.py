@@ -14,8 +14,8 @@ from samlite_ros.training.refiner.crops import SCALES, SHAPES, TILE, Crop
 
 N = SHAPES.cells
 DISTANCE_ROWS, UNLIKE_ROWS = [3, 4], [6, 7, 8, 9]
-ODDS_ROW, AGE_ROWS, STEADY_ROWS = 5, [10, 11], [10, 11, 12]
-PARTS, SHAPE_PART = ([0, 1, 2, 5], [6, 7, 8, 9], [3, 4]), 2
+ODDS_ROW, AGE_ROWS, STEADY_ROWS, ERROR_ROW = 5, [10, 11], [10, 11, 12], 13
+PARTS, SHAPE_PART = ([0, 1, 2, 5], [6, 7, 8, 9], [3, 4, 13]), 2
 """Planes that are stored, and taken, together."""
 ZERO = 128
 FACTORS = np.asarray(1 / SCALES, np.float32)
@@ -133,5 +133,9 @@ def _recolour(rng: Rng, out: NDArray[np.float32]) -> None:
         out[UNLIKE_ROWS] *= np.float32(rng.uniform(0.5, 1.6))
     if rng.random() < 0.1:
         out[[6, 7] if rng.random() < 0.5 else [8, 9]] = np.float32(rng.uniform(0, 0.3))
+    if rng.random() < 0.2:
+        out[ERROR_ROW] = 0
+    elif rng.random() < 0.5:
+        out[ERROR_ROW] *= np.float32(rng.uniform(0.5, 1.4))
     if rng.random() < 0.2:
         out[AGE_ROWS] *= np.float32(rng.uniform(0.5, 2))

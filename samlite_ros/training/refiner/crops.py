@@ -6,7 +6,7 @@ chain are made by it, so that it learns from its own errors; without one they ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -19,6 +19,7 @@ from samlite_ros.streaming.carry.reference import (
     Reference,
     camera_between,
     colors_of,
+    error_of,
     reference_from_logits,
     reference_from_mask,
     unit_of,
@@ -37,7 +38,7 @@ TUNING = Tuning()
 SHAPES = TUNING.shapes
 TILE = 116
 """Cells of a crop along either side: those of a window and a rim for augmentation."""
-SCALES = np.array([254, 254, 254, 63, 63, 127, 63, 63, 63, 63, 63, 63, 127], np.float32)[:, None, None]
+SCALES = np.array([254, 254, 254, 63, 63, 127, 63, 63, 63, 63, 63, 63, 127, 63], np.float32)[:, None, None]
 """Factors by which planes are stored as int8."""
 LEAST_PX = 150
 UNSURE_POSE = 0.3
@@ -115,10 +116,17 @@ def crops_of(
             if one.chained and gap % SHAPES.link_every == one.phase:
                 _make_link(rng, one, moment, label, pool, refiner)
         if number % every == first and number < len(clip.images) - 2:
-            carried += _keyframe(rng, moment, label)
+            carried += _keyframe(rng, moment, label, carried, pool, refiner)
 
 
-def _keyframe(rng: np.random.Generator, moment: Moment, label: NDArray[np.uint8]) -> list[_Carried]:
+def _keyframe(
+    rng: np.random.Generator,
+    moment: Moment,
+    label: NDArray[np.uint8],
+    carried: Sequence[_Carried],
+    pool: PointPool,
+    refiner: Refiner | None,
+) -> list[_Carried]:
     out = []
     for thing in np.unique(label):
         mask = label == thing
@@ -126,6 +134,10 @@ def _keyframe(rng: np.random.Generator, moment: Moment, label: NDArray[np.uint8]
             continue
         shown = _bent(rng, mask, 4.0) if rng.random() < 0.3 else mask
         key = reference_from_mask(moment, shown, SHAPES)
+        before = [c for c in carried if c.thing == thing]
+        if key is not None and before and refiner is not None:
+            recent = 1 / np.array([moment.number - c.key.moment.number for c in before])
+            key = _with_error(key, before[int(rng.choice(len(before), p=recent / recent.sum()))], pool, refiner)
         if key is not None:
             phase = int(rng.integers(0, SHAPES.link_every))
             out.append(_Carried(int(thing), key, key, colors_of(key, TUNING), phase, rng.random() < 0.75))
@@ -174,11 +186,29 @@ def _make_link(
         window = window_of(one.link, last.bend, moment.images.size, SHAPES)
         if window is None:
             return
-        planes = planes_of(moment.images, window, SHAPES.cells, key, last, one.colors, SHAPES)
-        logits = planes.distance * np.float32(SHAPES.base_logit) + refiner(planes.values)
-        link = reference_from_logits(moment, window, logits, SHAPES)
+        link = reference_from_logits(moment, window, _logits(refiner, moment, window, key, last, one.colors), SHAPES)
     if link is not None:
         one.link = link
+
+
+def _logits(
+    refiner: Refiner, moment: Moment, window: Window, key: Carried, link: Carried, colors: ThingColors
+) -> NDArray[np.float32]:
+    planes = planes_of(moment.images, window, SHAPES.cells, key, link, colors, SHAPES)
+    return planes.distance * np.float32(SHAPES.base_logit) + refiner(planes.values)
+
+
+def _with_error(key: Reference, before: _Carried, pool: PointPool, refiner: Refiner) -> Reference:
+    """A keyframe with what was wrong in the shape that an earlier one foresaw, told nothing of its errors."""
+    first, last = _both(before, key.moment, pool)
+    window = window_of(before.link, last.bend, key.moment.images.size, SHAPES)
+    if window is None:
+        return key
+    untold = replace(first, reference=replace(first.reference, error=None))
+    last = untold if last is first else last
+    first = untold
+    logits = _logits(refiner, key.moment, window, first, last, before.colors)
+    return replace(key, error=error_of(key, window, logits))
 
 
 def _both(one: _Carried, moment: Moment, pool: PointPool) -> tuple[Carried, Carried]:

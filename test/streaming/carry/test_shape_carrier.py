@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from samlite_ros.streaming.carry.planes import PLANES
+from samlite_ros.streaming.carry.planes import ERROR, PLANES
 from samlite_ros.streaming.carry.shape_carrier import ShapeCarrier
-from samlite_ros.streaming.carry.ways import paste
+from samlite_ros.streaming.carry.ways import WAYS, WayRecord, paste
 from samlite_ros.streaming.image.frame_images import FrameImages
 from samlite_ros.streaming.image.point_pool import PointPool
 from samlite_ros.streaming.tuning import Tuning
@@ -102,6 +102,65 @@ def test_a_thing_that_the_refiner_spoils_is_drawn_without_it_after_keyframes():
         if number % 4 == 0:
             moment = carrier.submit()
     assert last > 0.9
+
+
+class HalfBlind:
+    """A refiner that takes the right half of its window from every shape, unless it is told that it errs there.
+
+    Args:
+        believes: How much it makes of what it is told.
+    """
+
+    def __init__(self, believes: float) -> None:
+        self.believes, self.told = believes, []
+
+    def __call__(self, planes: np.ndarray) -> np.ndarray:
+        self.told.append(planes[ERROR].copy())
+        out = np.zeros(planes.shape[1:], np.float32)
+        out[:, out.shape[1] // 2 :] = -20
+        return out + np.float32(self.believes) * planes[ERROR]
+
+
+def kept_right(carrier: ShapeCarrier, frames: int = 24) -> list[float]:
+    """Overlap in each frame, with a keyframe in every fourth that is answered three frames later."""
+    found, moment, asked = [], None, 0
+    for number in range(frames):
+        image, mask = frame(number)
+        carrier.advance(FrameImages(image), number * PERIOD_NS)
+        if moment is not None and number == asked + 3:
+            carrier.deliver(7, frame(asked)[1], moment)
+        found.append(overlap(drawn(carrier, 7), mask))
+        if number % 4 == 0:
+            moment, asked = carrier.submit(), number
+    return found
+
+
+@pytest.fixture
+def always_believed(monkeypatch):
+    """The refiner is believed, whatever its record."""
+    monkeypatch.setattr(WayRecord, "chosen", lambda record: WAYS[0])
+
+
+@pytest.mark.usefixtures("always_believed")
+def test_the_refiner_is_told_where_it_erred_at_the_keyframe_and_that_moves_with_the_thing():
+    deaf = HalfBlind(0.0)
+    assert max(kept_right(ShapeCarrier(deaf, TUNING))[4:]) < 0.6
+    assert not deaf.told[0].any(), "nothing was foreseen of the first keyframe"
+    told = deaf.told[-1]
+    x = np.abs(told).sum(0) @ np.arange(96) / np.abs(told).sum()
+    assert 48 < x < 80 and told.max() > 0.9, "what was taken from the right half of the thing is missing"
+    heard = kept_right(ShapeCarrier(HalfBlind(40.0), TUNING))
+    assert min(heard[-4:]) > 0.85
+
+
+@pytest.mark.usefixtures("always_believed")
+def test_what_it_was_told_before_is_told_again_though_it_errs_no_more():
+    wrong = {}
+    for keep in (0.0, 0.5):
+        tuning = replace(TUNING, shapes=replace(TUNING.shapes, error_keep=keep))
+        found = kept_right(ShapeCarrier(HalfBlind(40.0), tuning), 40)
+        wrong[keep] = np.count_nonzero(np.array(found[8:]) < 0.85)
+    assert wrong[0.5] < 0.7 * wrong[0.0]
 
 
 def test_more_things_than_are_refined_at_once_are_all_shown():

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch")
 
 from samlite_ros.commands.cli import main
-from samlite_ros.streaming.carry.planes import PLANES
+from samlite_ros.streaming.carry.planes import ERROR, PLANES
 from samlite_ros.streaming.carry.refiner import OnnxRefiner
 from samlite_ros.training.refiner import prepare
 from samlite_ros.training.refiner.batches import N, shown
@@ -39,6 +39,18 @@ def test_crops_show_the_thing_where_it_is(crops):
         carried, true = c.planes[3] > 0, c.truth > 127
         found.append(np.count_nonzero(carried & true) / np.count_nonzero(carried | true))
     assert np.median(found) > 0.6
+
+
+def test_crops_tell_how_the_refiner_erred_at_the_keyframe():
+    clip = cut_out(np.random.default_rng(0), [Part(photo(0)), Part(photo(1))], [])
+    eraser = lambda planes: np.full(planes.shape[1:], -20, np.float32)  # noqa: E731
+    made = list(crops_of(np.random.default_rng(1), clip, 6, 12, eraser))
+    told = [c for c in made if c.planes[ERROR].any()]
+    assert 0.3 * len(made) < len(told) < len(made), "but nothing of the first keyframe"
+    for crop in told:
+        missing, thing = crop.planes[ERROR] > 32, crop.planes[4] > 8
+        assert np.count_nonzero(missing & thing) > 0.5 * np.count_nonzero(thing)
+        assert crop.planes[ERROR].min() > -8
 
 
 def test_what_is_stored_is_what_is_shown(crops, tmp_path):
