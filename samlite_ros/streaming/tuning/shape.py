@@ -125,7 +125,7 @@ class ShapeTuning(TuningGroup):
     reference_cells: int = bounded(160, 16, 1024)
     color_margin: float = bounded(0.2, 0, 10)
     base_logit: float = bounded(0.5, 0.01, 100)
-    link_lean: float = bounded(0.15, -10, 10)
+    link_lean: float = bounded(0.3, -10, 10)
     link_every: int = bounded(6, 1, 1000)
     link_every_unsure: int = bounded(2, 1, 1000)
     sure: float = bounded(0.8, 0, 1)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from samlite_ros.streaming.carry.planes import PLANES
 
-WIDTHS = (8, 24, 48, 64)
+WIDTHS = (16, 32, 64, 96)
 
 
 def _block(before: int, after: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:

@@ -41,7 +41,7 @@ class Amounts:
         mixed, photos, rendered: Clips made of each kind.
     """
 
-    real_passes: int = 3
+    real_passes: int = 4
     mixed: int = 130
     photos: int = 110
     rendered: int = 24
