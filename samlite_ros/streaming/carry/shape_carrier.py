@@ -347,7 +347,7 @@ class ShapeCarrier:
 
     def _link(self, source: Source, shape: Shape, trust: float, moment: Moment) -> None:
         """What was refined becomes the start of what follows."""
-        claim = shape.claim(trust, self._tuning.link_lean)
+        claim = shape.claim(trust, trust * self._tuning.link_lean)
         link = reference_from_logits(moment, claim.window, claim.logits, self._tuning)
         if link is not None:
             source.link, source.link_camera = link, self._camera(source, source.key, moment)

@@ -52,7 +52,8 @@ class ShapeTuning(TuningGroup):
         reference_cells: Cells of the shape kept of a keyframe or of a link of the chain.
         color_margin: Colours around an object are looked at so much farther than its window, as a share of its size.
         base_logit: Log-odds of one cell of signed distance. The refiner's weights are for 0.5.
-        link_lean: Log-odds added to what a link is made of, for refined shapes lose a little. Up: masks grow.
+        link_lean: Log-odds added to what a link is made of, where the refiner is believed: what it refines loses a
+            little each time. Up: masks grow.
         link_every: Frames between two links of the chain. Down: drifts where something passes in front.
         link_every_unsure, sure: ... where its motion is known less surely than this, 0 to 1.
         changed: ... or where the refined shape overlaps less with the carried one.

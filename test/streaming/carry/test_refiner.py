@@ -38,8 +38,8 @@ def test_damaged_weights_are_told_and_are_no_fault(tmp_path, data):
 
 
 def test_weights_for_other_windows_are_told_and_are_no_fault():
-    with pytest.warns(UserWarning, match=f"are for other planes than {PLANES} of 64 cells a side: masks are carried"):
-        assert shipped_refiner(64) is None
+    with pytest.warns(UserWarning, match=f"are for other planes than {PLANES} of 90 cells a side: masks are carried"):
+        assert shipped_refiner(90) is None
 
 
 def test_a_named_file_that_is_missing_is_a_fault(tmp_path):

@@ -15,7 +15,8 @@ from samlite_ros.streaming.tuning import Tuning
 
 SIZE = (240, 320)
 PERIOD_NS = 33_333_333
-TUNING = Tuning()
+TUNING = replace(Tuning(), shapes=replace(Tuning().shapes, link_lean=0.0))
+"""Links are made of what is refined as it is: the refiners here lose nothing."""
 
 
 def no_correction(planes: np.ndarray) -> np.ndarray:
@@ -102,6 +103,18 @@ def test_a_thing_that_the_refiner_spoils_is_drawn_without_it_after_keyframes():
         if number % 4 == 0:
             moment = carrier.submit()
     assert last > 0.9
+
+
+def test_links_give_back_what_the_refiner_takes_each_time():
+    class Shrinker:
+        def __call__(self, planes):
+            return np.full(planes.shape[1:], -0.4, np.float32)
+
+    found = {}
+    for lean in (0.0, 0.4):
+        tuning = replace(TUNING, shapes=replace(TUNING.shapes, link_lean=lean))
+        found[lean] = run(ShapeCarrier(Shrinker(), tuning), 40, 3)[-1]
+    assert found[0.4] > 0.8 > 0.6 > found[0.0]
 
 
 class HalfBlind:
