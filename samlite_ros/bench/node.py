@@ -7,6 +7,7 @@ takes until its first answer.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -173,18 +174,18 @@ def measure_node(setting: Setting, seconds: float) -> Measurement:
         SamliteError: It did not answer, or did not end well.
     """
     keep_freed_memory()  # the camera's own: a driver in C++ does not ask for new memory with each image either
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with _graph(setting, folder) as client, running(_MODULE, setting.parameters(), folder / "node.log") as node:
-            deadline_s = time.monotonic() + _START_TIMEOUT_S
-            client.spin_until(lambda: client.has_answers(_SETTLE_ANSWERS) or time.monotonic() > deadline_s)
-            if not client.arrivals:
-                tail = "\n".join((folder / "node.log").read_text(errors="replace").splitlines()[-10:])
-                raise SamliteError(f"the node gave no answer in {_START_TIMEOUT_S:.0f} s:\n{tail}")
-            found = _watch(client, node.pid, seconds)
-            found.late_s = client.ask_late(late_phrases(setting.late_queries), _START_TIMEOUT_S)
-        log = folder / "network.log"
-        found.network = read_log(log) if log.exists() else {}
+    folder = Path(tempfile.mkdtemp(prefix="samlite_bench_"))  # stays where something fails: the error names it
+    with _graph(setting, folder) as client, running(_MODULE, setting.parameters(), folder / "node.log") as node:
+        deadline_s = time.monotonic() + _START_TIMEOUT_S
+        client.spin_until(lambda: client.has_answers(_SETTLE_ANSWERS) or time.monotonic() > deadline_s)
+        if not client.arrivals:
+            tail = "\n".join((folder / "node.log").read_text(errors="replace").splitlines()[-10:])
+            raise SamliteError(f"the node gave no answer in {_START_TIMEOUT_S:.0f} s:\n{tail}")
+        found = _watch(client, node.pid, seconds)
+        found.late_s = client.ask_late(late_phrases(setting.late_queries), _START_TIMEOUT_S)
+    log = folder / "network.log"
+    found.network = read_log(log) if log.exists() else {}
+    shutil.rmtree(folder, ignore_errors=True)
     return found
 
 

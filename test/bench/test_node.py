@@ -1,11 +1,16 @@
 """The node over DDS: what is counted, and that it gets through."""
 
+import os
+import shutil
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
+from samlite_ros.bench import node
 from samlite_ros.bench.node import (
     JPEG,
     PROFILE_VARIABLES,
@@ -20,6 +25,7 @@ from samlite_ros.bench.node import (
 )
 from samlite_ros.bench.node_client import Arrival
 from samlite_ros.bench.node_process import NetworkTime
+from samlite_ros.errors import SamliteError
 
 SIZE = (96, 64)
 PERIOD_NS, START_NS = 33_333_333, 1_700_000_000_000_000_000
@@ -137,3 +143,21 @@ def test_shared_memory_is_that_of_the_profile_which_we_ship():
     assert set(found) == set(PROFILE_VARIABLES)
     assert all("SHM" in Path(path).read_text() for path in found.values())
     assert not Setting((640, 480), JPEG, propagate=True, rate_hz=30.0).environment()
+
+
+def test_what_a_node_said_that_did_not_end_well_can_be_read(monkeypatch):
+    @contextmanager
+    def dies(module, parameters, log):
+        log.write_text("out of ideas")
+        yield SimpleNamespace(pid=os.getpid())
+        raise SamliteError(f"{module} ended with 1 instead of 0; its output is in {log}")
+
+    watched = SimpleNamespace(arrivals=[1], spin_until=lambda done: None, ask_late=lambda phrases, timeout_s: [])
+    monkeypatch.setattr(node, "_graph", lambda setting, folder: nullcontext(watched))
+    monkeypatch.setattr(node, "running", dies)
+    monkeypatch.setattr(node, "_watch", lambda client, pid, seconds: measured({}))
+    with pytest.raises(SamliteError, match="its output is in ") as caught:
+        measure_node(BUSY, 1.0)
+    log = Path(str(caught.value).split(" is in ")[1])
+    assert log.read_text() == "out of ideas"
+    shutil.rmtree(log.parent)
