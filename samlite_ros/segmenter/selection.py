@@ -16,7 +16,7 @@ from samlite_ros.segmenter.upsample import LARGEST_LOGIT, LEAST_PROBABILITY, Res
 from samlite_ros.types import DecodeOptions, Mask, Prompt, PromptResult
 
 _NONE = np.zeros(0, np.int64)
-_LEAST_CUT = math.ceil(255 * LEAST_PROBABILITY)
+_LEAST_CUT = math.ceil(255 * LEAST_PROBABILITY) + 1
 """Masks that are cut below it would differ from those of probabilities, which may lack what is below."""
 
 
@@ -128,7 +128,7 @@ def _refuse_nonsense(finite: NDArray[np.bool_], prompts: Sequence[Prompt]) -> No
 
 def _best(scores: NDArray[Any], options: Sequence[DecodeOptions]) -> list[NDArray[np.int64]]:
     """Of each of N rows the indices of what passes, best first."""
-    least = np.array([[max(o.score_threshold, 0.0)] for o in options])
+    least = np.array([[max(o.score_threshold, 0.0)] for o in options], scores.dtype)
     counts = np.count_nonzero(scores >= least, axis=1).tolist()
     if not any(counts):
         return [_NONE] * len(counts)

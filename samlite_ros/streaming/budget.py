@@ -149,6 +149,7 @@ class Budget:
         self._pass += 1
         costs = self.costs.of(asked)
         self._weigh(asked, costs)
+        self._hasten()
         chosen = [prompt for prompt, priority in due.items() if priority >= EVERY_PASS]
         left_s = self.budget_s - sum(costs[prompt] for prompt in chosen)
         turn = sorted((p for p in due if due[p] < EVERY_PASS), key=lambda p: (self._deadline(p), -due[p]))
@@ -181,6 +182,11 @@ class Budget:
         for prompt in prompts:
             if prompt in self._deadlines:
                 self._deadlines[prompt] = min(self._deadlines[prompt], self._pass)
+
+    def _hasten(self) -> None:
+        """What gained priority, or has less to wait for, does not keep the deadline that it had before."""
+        for prompt, period in self._periods.items():
+            self._deadlines[prompt] = min(self._deadline(prompt), self._pass + period)
 
     def _deadline(self, prompt: Prompt) -> int:
         return self._deadlines.setdefault(prompt, self._pass)

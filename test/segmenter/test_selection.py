@@ -9,7 +9,7 @@ from small_networks import make_segmenter
 
 from samlite_ros.segmenter.backend import Proposals
 from samlite_ros.segmenter.selection import Wanted, select_instances
-from samlite_ros.segmenter.upsample import resample
+from samlite_ros.segmenter.upsample import LEAST_PROBABILITY, resample
 from samlite_ros.types import DecodeOptions, Frame
 
 
@@ -56,6 +56,20 @@ def test_options_are_honoured_best_first(options, kept):
     assert len(result.masks) == len(result.boxes_xyxy) == len(kept)
     assert decoder.drawn == [1, 3, 0, 2][: len(kept)]
     assert result.presence == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("score", [0.1, 0.3, 0.7, 0.9])
+def test_a_score_as_high_as_the_threshold_passes_though_float32_rounds_it_down(score):
+    assert len(select(FixedDecoder([score]), DecodeOptions(score)).scores) == 1
+
+
+def test_masks_are_cut_on_the_device_only_above_what_probabilities_leave_out():
+    decoder, asked = FixedDecoder([0.9]), []
+    decoder.cut_masks = lambda *given: asked.append(given[3]) or [()]
+    select(decoder, DecodeOptions(cut_level=round(255 * LEAST_PROBABILITY)))
+    assert asked == [] and decoder.drawn == [0]
+    select(decoder, DecodeOptions(cut_level=128))
+    assert asked == [[128]]
 
 
 def test_boxes_are_pixels_clipped_to_the_image():

@@ -59,6 +59,34 @@ def test_a_higher_priority_has_twice_the_turns_and_the_highest_are_in_every_pass
     assert all(len(plan) <= 10 for plan in decoded)
 
 
+@pytest.mark.parametrize(("before", "after"), [(-4, 2), (0, 2), (-1, 0)])
+def test_a_phrase_that_gains_priority_waits_no_longer_than_that_tells(before, after):
+    late, *others = prompts("late", *(f"other {n}" for n in range(30)))
+    budget = Budget(0.04)
+    asked = {late: before, **dict.fromkeys(others, 2)}
+    learn(budget, 0.02, asked)
+    budget.ask(asked)
+    while late not in budget.plan(asked, asked):
+        pass
+    asked[late] = after
+    first = budget.plan(asked, asked)
+    told = budget.wait_passes(late)
+    assert late in [p for plan in [first, *(budget.plan(asked, asked) for _ in range(told - 1))] for p in plan]
+
+
+def test_what_becomes_cheaper_is_waited_for_no_longer_than_that_tells():
+    asked = dict.fromkeys(prompts(*(f"phrase {n}" for n in range(40))), 0)
+    budget = Budget(0.02)
+    learn(budget, 0.02, asked)
+    plans(budget, asked, 41)
+    for _ in range(30):
+        learn(budget, 0.002, asked)
+    decoded = [budget.plan(asked, asked)]
+    told = {p: budget.wait_passes(p) for p in asked}
+    decoded += [budget.plan(asked, asked) for _ in range(max(told.values()))]
+    assert all(any(p in plan for plan in decoded[: told[p]]) for p in asked)
+
+
 def test_a_budget_for_less_than_one_phrase_decodes_one_and_says_so():
     asked = dict.fromkeys(prompts("a", "b", "c"), 0)
     budget = Budget(0.04)

@@ -82,7 +82,7 @@ class SharedDecoder:
     """Decodes prompts over images with one network.
 
     Args:
-        model: A Sam3LiteTextModel in evaluation mode.
+        model: A Sam3LiteTextModel in evaluation mode, whose weights stay as they are: what no phrase changes is kept.
     """
 
     def __init__(self, model: Any) -> None:
