@@ -66,7 +66,7 @@ def case():
     return segmenter, segmenter.embed_image(make_frame(5)), text
 
 
-@pytest.mark.parametrize("levels", [(128, 128, 128), (13, 200, 60)])
+@pytest.mark.parametrize("levels", [(128, 128, 128), (14, 200, 60)])
 def test_a_device_cuts_where_no_probabilities_are_needed(case, levels, monkeypatch):
     segmenter, image, text = case
     soft = segmenter.segment(image, text, [DecodeOptions(0.0, 3)] * 3)
@@ -79,7 +79,7 @@ def test_a_device_cuts_where_no_probabilities_are_needed(case, levels, monkeypat
             assert set(np.unique(mask.probability)) <= {0, 255}
 
 
-@pytest.mark.parametrize("level", [0, 5])
+@pytest.mark.parametrize("level", [0, 5, 13])
 def test_it_does_not_where_they_are_or_where_the_cut_would_differ(case, level, monkeypatch):
     segmenter, image, text = case
     monkeypatch.setattr(segmenter.backend, "cut_masks", None)
