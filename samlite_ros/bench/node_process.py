@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -152,7 +151,6 @@ def echo() -> int:
     answer back takes, whatever the node does in between."""
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
-    from rclpy.signals import SignalHandlerOptions
     from sensor_msgs.msg import CompressedImage, Image
 
     from samlite_ros.live.memory import keep_freed_memory
@@ -162,9 +160,8 @@ def echo() -> int:
     from samlite_ros.node.qos import profile_of
 
     keep_freed_memory()
-    ended = threading.Event()
-    signal.signal(signal.SIGINT, lambda *_: ended.set())
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # or an interrupt between two steps may be missed
+    signal.signal(signal.SIGINT, lambda *_: None)  # rclpy ends the spinning
+    rclpy.init()
     node = rclpy.create_node("samlite")
     answers = node.create_publisher(Segmentation, "~/segmentation", 5)
 
@@ -176,8 +173,7 @@ def echo() -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     with quiet_after_shutdown():
-        while not ended.is_set():
-            executor.spin_once(timeout_sec=0.2)
+        executor.spin()
     rclpy.try_shutdown()
     return 0
 
