@@ -93,9 +93,7 @@ def _quantise(folder: Path, stage: Graph, inputs: Sequence[NDArray[Any]]) -> Gra
         )
     except OSError:
         raise  # it names what could not be written
-    except (
-        Exception
-    ) as error:  # of many kinds: the quantiser reads what it has written, and does not look whether it has
+    except Exception as error:  # of many kinds: it reads what it has written, and does not look whether it has
         free = shutil.disk_usage(folder).free / 1e6
         why = " ".join(str(error).split())[:200]
         raise ExportError(f"{stage.name} cannot be rounded: {why}; {free:.0f} MB are free in {folder}") from error

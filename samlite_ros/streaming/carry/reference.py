@@ -8,6 +8,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from samlite_ros.streaming.image.frame_images import NO_MAP, FrameImages, Window
 from samlite_ros.streaming.image.point_pool import Mark
@@ -122,10 +123,7 @@ def error_of(key: Reference, window: Window, logits: NDArray[np.float32]) -> NDA
     """What was missing and what was too much in a shape that was foreseen, log-odds (n, n) of a window of the
     keyframe, at the keyframe's cells, (m, m)."""
     said = cells_in(logits, window, key.window, key.distance.shape, NOWHERE)
-    error = np.exp(-np.abs(said))
-    error = np.where(said > 0, 1 / (1 + error), error / (1 + error))
-    np.subtract(key.distance > 0, error, out=error)
-    return np.asarray(error, np.float32)
+    return np.asarray((key.distance > 0) - expit(said), np.float32)
 
 
 def unit_of(size: tuple[int, int]) -> float:

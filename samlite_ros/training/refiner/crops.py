@@ -200,14 +200,12 @@ def _logits(
 
 def _with_error(key: Reference, before: _Carried, pool: PointPool, refiner: Refiner) -> Reference:
     """A keyframe with what was wrong in the shape that an earlier one foresaw, told nothing of its errors."""
-    first, last = _both(before, key.moment, pool)
-    window = window_of(before.link, last.bend, key.moment.images.size, SHAPES)
+    first, link = _both(before, key.moment, pool)
+    window = window_of(before.link, link.bend, key.moment.images.size, SHAPES)
     if window is None:
         return key
     untold = replace(first, reference=replace(first.reference, error=None))
-    last = untold if last is first else last
-    first = untold
-    logits = _logits(refiner, key.moment, window, first, last, before.colors)
+    logits = _logits(refiner, key.moment, window, untold, untold if link is first else link, before.colors)
     return replace(key, error=error_of(key, window, logits))
 
 
