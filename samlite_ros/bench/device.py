@@ -161,8 +161,9 @@ def _image(segmenter: Sam3LiteTextSegmenter) -> Callable[[], object]:
 def _proposals(segmenter: Sam3LiteTextSegmenter, count: int) -> Callable[[], object]:
     """Of so many phrases, in the batches that the segmenter decodes."""
     features = segmenter.embed_prompts([Prompt(phrase) for phrase in PHRASES[:count]]).features
-    image, step = segmenter.backend.encode_image(render_scene(SEED).image), segmenter.options.decode_batch
-    return lambda: [segmenter.backend.propose(image, features[i : i + step]) for i in range(0, count, step)]
+    image = segmenter.embed_image(Frame(render_scene(SEED).image, 0))
+    step = segmenter.batch(image)
+    return lambda: [segmenter.backend.propose(image.features, features[i : i + step]) for i in range(0, count, step)]
 
 
 def _whole_pass(segmenter: Sam3LiteTextSegmenter, count: int) -> Callable[[], object]:

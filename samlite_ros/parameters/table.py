@@ -72,10 +72,11 @@ class Parameters:
         unit="px",
     )
     decode_batch: int = _param(
-        4,
-        "Phrases decoded at once, up to half as many more where that spares a batch; more need more memory.",
+        0,
+        "Phrases decoded at once, up to half as many more where that spares a batch; more need more memory; "
+        "0 = 16 for a small network, 4 for a large one.",
         Change.CONFIGURE,
-        low=1,
+        low=0,
         high=256,
     )
     text_bank_size: int = _param(

@@ -21,7 +21,8 @@ class SegmenterOptions:
         image_size: Side of the square network input [px]; None = the checkpoint's own.
         threads: Threads of torch or ONNX Runtime on the CPU; 0 = one for a small network, which more only slow down,
             else as many as there are.
-        decode_batch: Prompts decoded at once; up to half as many more where that spares a batch.
+        decode_batch: Prompts decoded at once, up to half as many more where that spares a batch; 0 = 16 where an
+            image's features are small, down to 4 where they are large.
         text_bank_size: Prompts whose embeddings are kept in memory.
         text_bank_folder: Where embeddings of prompts are kept between runs; None = nowhere.
         keep_text_encoder: False frees the text encoder's memory; it is loaded again when a prompt is new.
@@ -41,7 +42,7 @@ class SegmenterOptions:
     attention: str = "auto"
     image_size: int | None = None
     threads: int = 0
-    decode_batch: int = 4
+    decode_batch: int = 0
     text_bank_size: int = 1000
     text_bank_folder: Path | None = None
     keep_text_encoder: bool = True
@@ -51,7 +52,7 @@ class SegmenterOptions:
     provider: str = "auto"
 
     def __post_init__(self) -> None:
-        least = {"image_size": 1, "threads": 0, "decode_batch": 1, "text_bank_size": 1, "reuse_memory_mb": 0}
+        least = {"image_size": 1, "threads": 0, "decode_batch": 0, "text_bank_size": 1, "reuse_memory_mb": 0}
         for name, bound in least.items():
             value = getattr(self, name)
             if value is not None and value < bound:

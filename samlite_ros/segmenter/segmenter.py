@@ -17,6 +17,12 @@ from samlite_ros.segmenter.selection import Selection, Wanted, select_instances
 from samlite_ros.segmenter.sizes import bytes_of
 from samlite_ros.types import DecodeOptions, Frame, Prompt, PromptResult
 
+FEWEST_AT_ONCE, MOST_AT_ONCE = 4, 16
+"""So many prompts are decoded at once where nobody says: a call of a small network's layers costs as much as a phrase
+or two, and a large network gains nothing by more."""
+BYTES_AT_ONCE = 1 << 24
+"""More than the fewest only as far as the image's features, once for each prompt, do not exceed it."""
+
 
 @dataclass
 class SegmenterCounts:
@@ -108,7 +114,7 @@ class Sam3LiteTextSegmenter:
         """
         self._check(image, prompts, options)
         results: list[PromptResult] = []
-        batch, most = self.options.decode_batch, self.backend.most_prompts
+        batch, most = self.batch(image), self.backend.most_prompts
         while (done := len(results)) < len(prompts.prompts):
             size = next_batch(len(prompts.prompts) - done, batch, most)
             selection = self._try_decode(image, prompts, options, slice(done, done + size), on_step)
@@ -121,6 +127,10 @@ class Sam3LiteTextSegmenter:
             results += selection.results
         self.counts.prompts_decoded += len(results)
         return results
+
+    def batch(self, image: ImageEmbedding) -> int:
+        """How many prompts to decode at once over an image."""
+        return self.options.decode_batch or max(FEWEST_AT_ONCE, min(MOST_AT_ONCE, BYTES_AT_ONCE // max(image.bytes, 1)))
 
     def _check(self, image: ImageEmbedding, prompts: PromptEmbedding, options: Sequence[DecodeOptions]) -> None:
         if len(options) != len(prompts.prompts):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,6 +144,15 @@ def test_no_small_batch_is_left_over(count, most, batches):
     segmenter.backend.most_prompts = most
     found = find(segmenter, *["red", "blue"] * (count // 2), *["green"] * (count % 2))
     assert len(found) == count and segmenter.backend.batches == batches
+
+
+@pytest.mark.parametrize(("features_bytes", "at_once"), [(0, 16), (800_000, 16), (2_000_000, 8), (14_000_000, 4)])
+def test_more_are_decoded_at_once_where_an_images_features_are_small(features_bytes, at_once):
+    segmenter = make()
+    image = replace(segmenter.embed_image(flag()), bytes=features_bytes)
+    many = prompts(*["red", "blue"] * 32)
+    segmenter.segment(image, segmenter.embed_prompts(many), [DecodeOptions()] * len(many))
+    assert segmenter.backend.batches == [at_once] * (64 // at_once)
 
 
 def test_its_lack_of_memory_is_survived_with_one_prompt_at_a_time():

@@ -184,7 +184,7 @@ def test_impossible_options_are_refused(options, says):
         load_checkpoint(SegmenterOptions(**({"device": "cpu"} | options)))
 
 
-@pytest.mark.parametrize("options", [{"decode_batch": 0}, {"threads": -1}, {"image_size": 0}, {"text_bank_size": 0}])
+@pytest.mark.parametrize("options", [{"decode_batch": -1}, {"threads": -1}, {"image_size": 0}, {"text_bank_size": 0}])
 def test_impossible_numbers_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         SegmenterOptions(**options)

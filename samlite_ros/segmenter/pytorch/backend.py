@@ -118,7 +118,7 @@ class TorchBackend:
     def propose(
         self, image: ImageFeatures, prompts: Sequence[TextFeatures], on_step: Callback | None = None
     ) -> Proposals:
-        """`on_step` is called before each layer but the first."""
+        """`on_step` is called before each layer but the first, and within the encoder's."""
         found = self._decoder.propose(self._share(image), join(prompts), on_step or go_on)
         parts = (found.scores, found.presence[:, None], found.boxes_xyxy.flatten(1))
         told = torch.cat(parts, 1).cpu().numpy()  # the device is waited for once

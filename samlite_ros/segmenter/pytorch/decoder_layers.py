@@ -6,23 +6,16 @@ The layers are so short in a small network that finding a weight in a module tak
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from samlite_ros.segmenter.pytorch.products import Layer, linear, widening
+
 RPB_SCALE = 8.0
 _SIGMOID_MARGIN = 1e-3
-
-Layer = Callable[[torch.Tensor], torch.Tensor]
-
-
-def linear(module: Any) -> Layer:
-    """(..., C_in) to (..., C_out) by a module's weights."""
-    weight, bias = module.weight, module.bias
-    return lambda values: F.linear(values, weight, bias)
 
 
 def norm(module: Any) -> Layer:
@@ -33,21 +26,14 @@ def norm(module: Any) -> Layer:
     return lambda values: torch.layer_norm(values, shape, weight, bias, eps)
 
 
-def widening(module: Any) -> Layer:
-    """The two layers after attention; their usual activation is computed in place, which spares a second wide array."""
-    wide, narrow, activation = linear(module.fc1), linear(module.fc2), module.activation_fn
-    if isinstance(activation, nn.ReLU):
-        return lambda values: narrow(wide(values).relu_())
-    return lambda values: narrow(activation(wide(values)))
-
-
 def perceptron(module: Any) -> Layer:
     """The two or three layers of the decoder's small heads."""
-    first, second = linear(module.layer1), linear(module.layer2)
+    first = linear(module.layer1, rectified=True)
     if module.layer3 is None:
-        return lambda values: second(first(values).relu_())
-    third = linear(module.layer3)
-    return lambda values: third(second(first(values).relu_()).relu_())
+        last = linear(module.layer2)
+        return lambda values: last(first(values))
+    second, third = linear(module.layer2, rectified=True), linear(module.layer3)
+    return lambda values: third(second(first(values)))
 
 
 class Text(NamedTuple):

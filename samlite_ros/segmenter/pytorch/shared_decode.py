@@ -102,7 +102,8 @@ class SharedDecoder:
         return SharedImage(attended, position, image.maps)
 
     def propose(self, image: SharedImage, text: TextFeatures, on_step: Callback = go_on) -> ProposalTensors:
-        """Scores and boxes of N prompts over one image; `on_step` is called before each layer but the first."""
+        """Scores and boxes of N prompts over one image; `on_step` is called before each layer but the first, and within
+        the encoder's."""
         said = Text(text.features, additive_mask(text))
         encoded = self._encode(image, said, on_step)
         queries, boxes, presence_logits = self._decode(encoded, image, said, on_step)
@@ -147,7 +148,9 @@ class SharedDecoder:
         hidden = first.read(image.attended, text)
         for layer in others:
             on_step()
-            hidden = layer.read(layer.attend(hidden, image.position), text)
+            hidden = layer.attend(hidden, image.position)
+            on_step()
+            hidden = layer.read(hidden, text)
         return hidden
 
     def _decode(
