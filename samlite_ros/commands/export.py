@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     frames = _frames(arguments.frames, backend.image_size)
     del backend
     if frames:
-        exporter.ask(frames, [Prompt(phrase) for phrase in _phrases(options.max_prompts)])
+        exporter.ask(frames, [Prompt(phrase) for phrase in _phrases_of_both_lengths(options.max_prompts)])
     _show(exporter.export(), folder)
     return 0
 
@@ -118,6 +118,14 @@ def _frames(count: int | None, image_size: int) -> list[NDArray[np.uint8]]:
 
     chosen = count if count is not None else 4 if image_size <= SMALL_PX else 1
     return [render_scene(seed).image for seed in range(9_000_000, 9_000_000 + chosen)]
+
+
+def _phrases_of_both_lengths(count: int) -> list[str]:
+    """Short ones, and in their middle one of more tokens than they are padded to."""
+    phrases = _phrases(count)
+    if count > 1:
+        phrases[(count - 1) // 2] = " ".join(_phrases(9)[1:])
+    return phrases
 
 
 def _phrases(count: int) -> list[str]:

@@ -13,7 +13,7 @@ from samlite_ros.segmenter.export.options import ExportOptions
 from samlite_ros.segmenter.exported.manifest import Manifest, is_export
 from samlite_ros.segmenter.pytorch.backend import TorchBackend
 
-PHRASES = ("red ball", "a blue box", "object", "green cone")
+PHRASES = ("red ball", " ".join(["a blue box"] * 7), "object", "green cone")
 
 
 def export_small(shape: Shape, folder: Path, seed: int = 0, precision: str = "fp32", parity: bool = True) -> Manifest:

@@ -1,6 +1,7 @@
-"""Attention as it is exported: which products go together, and in which rows.
+"""Attention as it is exported: keys and values are columns, so that nothing is put in another order.
 
-Rows of all phrases are one matrix, (N * tokens, C): see `rows`.
+The numbers are those of the reference, to rounding. A key's bias moves all scores of a query alike, which softmax does
+not see; a value's bias passes through, since weights sum to 1, and is part of the output's.
 """
 
 from __future__ import annotations
@@ -10,60 +11,45 @@ from typing import Any
 import torch
 from torch import nn
 
-from samlite_ros.segmenter.backend import CONTEXT_TOKENS
-from samlite_ros.segmenter.export.rows import Heads, copy, join
+from samlite_ros.segmenter.export.rows import Columns, Heads, copy, flat
 
 
-class CrossAttention(nn.Module):
-    """Attention of rows to something whose keys and values are there already."""
+class Attention(nn.Module):
+    """Attention of N * tokens rows to k others of each of N.
 
-    def __init__(self, attention: Any) -> None:
+    Args:
+        attention: Of a layer.
+        tokens: Rows of each of N that ask.
+    """
+
+    def __init__(self, attention: Any, tokens: int) -> None:
         super().__init__()
-        self.heads = Heads.of(attention)
+        self.tokens, self.heads = tokens, Heads.of(attention)
         self.query = copy(attention.q_proj, float(attention.scaling))
+        self.key, self.value = Columns.of(attention.k_proj), Columns.of(attention.v_proj)
         self.output = copy(attention.o_proj)
+        with torch.no_grad():
+            self.output.bias.add_(attention.o_proj.weight.float() @ attention.v_proj.bias.float())
 
     def forward(
-        self, rows: torch.Tensor, tokens: int, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor
+        self, asking: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """(B * tokens, C) to (N * tokens, C); B is 1 or N."""
-        query = self.heads.split(self.query(rows), tokens)
+        """What is found.
+
+        Args:
+            asking: (B, tokens, C); B is 1 or N.
+            keys, values: (N, k, C), what keys and values are made of.
+            bias: Added to the scores (N, heads, tokens, k).
+
+        Returns:
+            (N * tokens, C).
+        """
+        query = self.heads.split_rows(self.query(flat(asking)), self.tokens)
+        key, value = self.heads.split_columns(self.key(keys)), self.heads.split_columns(self.value(values))
         found: torch.Tensor = self.output(self.heads.attend(query, key, value, bias))
         return found
 
 
-class SelfAttention(nn.Module):
-    """Attention of rows to each other, with positions in queries and keys alone."""
-
-    def __init__(self, attention: Any) -> None:
-        super().__init__()
-        self.heads = Heads.of(attention)
-        self.both = join((attention.q_proj, attention.k_proj), (float(attention.scaling), 1.0))
-        self.value, self.output = copy(attention.v_proj), copy(attention.o_proj)
-
-    def forward(self, placed: torch.Tensor, rows: torch.Tensor, tokens: int) -> torch.Tensor:
-        """`placed` = rows + positions, (N * tokens, C) both."""
-        both = self.heads.split_parts(self.both(placed), tokens, 2)
-        found: torch.Tensor = self.output(
-            self.heads.attend(both[0], both[1], self.heads.split(self.value(rows), tokens))
-        )
-        return found
-
-
-class TextKeys(nn.Module):
-    """Keys and values of the phrases' tokens, for all layers of a stage."""
-
-    def __init__(self, attentions: list[Any]) -> None:
-        super().__init__()
-        self.heads = Heads.of(attentions[0])
-        self.joint = join([part for attention in attentions for part in (attention.k_proj, attention.v_proj)])
-        self.parts = 2 * len(attentions)
-
-    def forward(self, text: torch.Tensor) -> torch.Tensor:
-        """(N * 32, C) to (2 * layers, N, heads, 32, d): keys and values in turns."""
-        return self.heads.split_parts(self.joint(text), CONTEXT_TOKENS, self.parts)
-
-
 def padding_bias(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """(N, 32), 1 at tokens, to float32 (N, 1, 1, 32): 0 at tokens, a large negative number at padding."""
+    """(N, l), 1 at tokens, to float32 (N, 1, 1, l): 0 at tokens, a large negative number at padding."""
     return ((mask.float() - 1) * -torch.finfo(dtype).min)[:, None, None]

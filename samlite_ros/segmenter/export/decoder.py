@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from samlite_ros.segmenter.export.attention import CrossAttention, SelfAttention, TextKeys
-from samlite_ros.segmenter.export.rows import Chain, copy, flat
+from samlite_ros.segmenter.export.attention import Attention
+from samlite_ros.segmenter.export.rows import Chain, flat
 from samlite_ros.segmenter.pytorch.decoder_layers import RPB_SCALE, inverse_sigmoid, to_xyxy
 
 
@@ -33,35 +33,30 @@ class _Look(NamedTuple):
 class _DecoderLayer(nn.Module):
     """One layer, on (N, 1 + Q, C)."""
 
-    def __init__(self, layer: Any, tokens: int, cells: int) -> None:
+    def __init__(self, layer: Any, tokens: int) -> None:
         super().__init__()
-        self.self_attention, self.of_text = SelfAttention(layer.self_attn), CrossAttention(layer.text_cross_attn)
-        self.of_image = CrossAttention(layer.vision_cross_attn)
-        self.key, self.value = copy(layer.vision_cross_attn.k_proj), copy(layer.vision_cross_attn.v_proj)
+        self.self_attention = Attention(layer.self_attn, tokens)
+        self.of_text = Attention(layer.text_cross_attn, tokens)
+        self.of_image = Attention(layer.vision_cross_attn, tokens)
         self.mlp = Chain([layer.mlp.fc1, layer.mlp.fc2], layer.mlp.activation_fn)
         self.after_self, self.after_text = layer.self_attn_layer_norm, layer.text_cross_attn_layer_norm
         self.after_image, self.after_mlp = layer.vision_cross_attn_layer_norm, layer.mlp_layer_norm
-        self.tokens, self.cells, self.width = tokens, cells, self.key.in_features
+        self.tokens, self.width = tokens, int(layer.mlp.fc1.in_features)
 
     def attend_itself(self, hidden: torch.Tensor, placing: torch.Tensor) -> torch.Tensor:
-        return self._add(
-            self.after_self, hidden, self.self_attention(flat(hidden + placing), flat(hidden), self.tokens)
-        )
+        placed = hidden + placing
+        return self._add(self.after_self, hidden, self.self_attention(placed, placed, hidden))
 
     def attend_text(
-        self, hidden: torch.Tensor, placing: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor
+        self, hidden: torch.Tensor, placing: torch.Tensor, text: torch.Tensor, bias: torch.Tensor
     ) -> torch.Tensor:
-        found = self.of_text(flat(hidden + placing), self.tokens, key, value, bias)
-        return self._add(self.after_text, hidden, found)
+        return self._add(self.after_text, hidden, self.of_text(hidden + placing, text, text, bias))
 
     def attend_image(
         self, hidden: torch.Tensor, placing: torch.Tensor, placed: torch.Tensor, image: torch.Tensor, bias: torch.Tensor
     ) -> torch.Tensor:
-        """`placed` = `image` + positions, (N * h * w, C) both."""
-        heads = self.of_image.heads
-        key, value = heads.split(self.key(placed), self.cells), heads.split(self.value(image), self.cells)
-        found = self.of_image(flat(hidden + placing), self.tokens, key, value, bias)
-        return self._add(self.after_image, hidden, found)
+        """`placed` = `image` + positions, (N, h * w, C) both."""
+        return self._add(self.after_image, hidden, self.of_image(hidden + placing, placed, image, bias))
 
     def think(self, hidden: torch.Tensor) -> torch.Tensor:
         return self._add(self.after_mlp, hidden, self.mlp(flat(hidden)))
@@ -85,8 +80,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.dtype = position.dtype
         self.tokens = 1 + int(decoder.query_embed.weight.shape[0])
-        self.layers = nn.ModuleList(_DecoderLayer(layer, self.tokens, position.shape[1]) for layer in decoder.layers)
-        self.text = TextKeys([layer.text_cross_attn for layer in decoder.layers])
+        self.layers = nn.ModuleList(_DecoderLayer(layer, self.tokens) for layer in decoder.layers)
         self.boxes = _Boxes(decoder, side, self.layers[0].of_image.heads.number)
         self.box_head, self.presence_head = Chain.of(decoder.box_head), Chain.of(decoder.presence_head)
         self.norm, self.presence_norm = decoder.output_layer_norm, decoder.presence_layer_norm
@@ -100,14 +94,13 @@ class Decoder(nn.Module):
     def forward(
         self, encoded: torch.Tensor, text: torch.Tensor, padding: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        of_text = self.text(text)
-        placed, image = flat(encoded + self.position), flat(encoded)
+        placed = encoded + self.position
         hidden, look = self.hidden, _Look(self.placing, self.edges, self.logits)
         for number, layer in enumerate(self.layers):
             if number:
                 hidden = layer.attend_itself(hidden, look.placing)
-            hidden = layer.attend_text(hidden, look.placing, of_text[2 * number], of_text[2 * number + 1], padding)
-            hidden = layer.attend_image(hidden, look.placing, placed, image, self.boxes.bias(look.edges))
+            hidden = layer.attend_text(hidden, look.placing, text, padding)
+            hidden = layer.attend_image(hidden, look.placing, placed, encoded, self.boxes.bias(look.edges))
             hidden = layer.think(hidden)
             queries = self.norm(hidden)
             moved = self.box_head(flat(queries)).float().view(-1, self.tokens, 4)

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from samlite_ros.segmenter.export.attention import SelfAttention
+from samlite_ros.segmenter.export.attention import Attention
 from samlite_ros.segmenter.export.masks import QUARTERS, PaddedConvolution, in_quarters
 
 _EDGE = 2
@@ -47,13 +47,15 @@ class ImageFinish(nn.Module):
         parts = zip(pairs, sides, finest, strict=True)
         self.finer = nn.ModuleList(_FinerMap(*pair, side, is_last) for pair, side, is_last in parts)
         layer = model.detr_encoder.layers[0]
-        self.norm, self.attention = layer.layer_norm1, SelfAttention(layer.self_attn).to(position.dtype)
+        self.norm, self.attention = layer.layer_norm1, Attention(layer.self_attn, position.shape[-1] ** 2)
+        self.attention.to(position.dtype)
         self.register_buffer("position", position[0].flatten(1).T.contiguous(), persistent=False)  # (h * w, C)
 
     def forward(self, grid: torch.Tensor) -> tuple[torch.Tensor, ...]:
         tokens = self.coarsest(grid)[0].flatten(1).T
         normed = self.norm(tokens)
-        attended = self.attention(normed + self.position, normed, self.position.shape[0]) + tokens
+        placed = (normed + self.position)[None]
+        attended = self.attention(placed, placed, normed[None]) + tokens
         return attended[None], *(finer(grid) for finer in self.finer)
 
 

@@ -18,7 +18,8 @@ from samlite_ros.segmenter.export.masks import Masks
 from samlite_ros.segmenter.export.proposals import Proposals
 
 EXAMPLE_PROMPTS = 3
-"""Any number but 1, which would hide an axis that is not free."""
+EXAMPLE_TOKENS = 5
+"""Any numbers but 1, which would hide an axis that is not free."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Part:
         build: Makes the module.
         inputs: Examples; their values do not matter.
         input_names, output_names: Of the graph.
-        free: Of each input, the free axes by position, with their names: n and t count phrases, r phrases that keep
-            something, k queries of each.
+        free: Of each input, the free axes by position, with their names: n and t count phrases, l their tokens, r
+            phrases that keep something, k queries of each.
     """
 
     name: str
@@ -82,10 +83,10 @@ class _Shapes:
         return self._zeros(count, self._side**2, self.width)
 
     def features(self, count: int) -> torch.Tensor:
-        return self._zeros(count, CONTEXT_TOKENS, self.width)
+        return self._zeros(count, EXAMPLE_TOKENS, self.width)
 
-    def tokens(self, count: int) -> torch.Tensor:
-        return torch.ones(count, CONTEXT_TOKENS, dtype=torch.int64)
+    def tokens(self, count: int, tokens: int = EXAMPLE_TOKENS) -> torch.Tensor:
+        return torch.ones(count, tokens, dtype=torch.int64)
 
     def chosen(self, count: int) -> torch.Tensor:
         return self._zeros(count, self.queries, self.width)
@@ -114,7 +115,7 @@ def _prompt_parts(model: Any, position: torch.Tensor, shapes: _Shapes) -> list[P
     count = EXAMPLE_PROMPTS
     rows, kept = torch.zeros(2, dtype=torch.int64), torch.zeros(2, 3, dtype=torch.int64)
     prompt = (shapes.features(count), shapes.tokens(count))
-    free_prompt = ({0: "n"}, {0: "n"})
+    free_prompt = ({0: "n", 1: "l"}, {0: "n", 1: "l"})
     finer = shapes.convolved()
     return [
         Part(
@@ -136,7 +137,7 @@ def _prompt_parts(model: Any, position: torch.Tensor, shapes: _Shapes) -> list[P
         Part(
             "text",
             partial(Text, model, CONTEXT_TOKENS),
-            (shapes.tokens(count), shapes.tokens(count)),
+            (shapes.tokens(count, CONTEXT_TOKENS), shapes.tokens(count, CONTEXT_TOKENS)),
             ("input_ids", "attention_mask"),
             ("features",),
             ({0: "t"}, {0: "t"}),

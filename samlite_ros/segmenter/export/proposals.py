@@ -3,7 +3,7 @@
 The numbers are those of `pytorch.shared_decode`, to rounding. What is different, since a graph is fixed:
 
 - Products are of matrices with their biases, (rows, C), however many phrases the rows are of: runtimes fuse those.
-- Keys and values of the phrases are one product for all layers of a stage; queries and keys of self-attention are one.
+- Keys and values are columns: see `attention`. A batch takes as many tokens as its longest phrase has.
 - What the first decoder layer does before it reads a phrase is a constant: its self-attention, positions and bias.
 - Both axes of a box's edges are embedded by one product, with zeros where they do not meet.
 """
@@ -15,8 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from samlite_ros.segmenter.backend import CONTEXT_TOKENS
-from samlite_ros.segmenter.export.attention import CrossAttention, SelfAttention, TextKeys, padding_bias
+from samlite_ros.segmenter.export.attention import Attention, padding_bias
 from samlite_ros.segmenter.export.decoder import Decoder
 from samlite_ros.segmenter.export.rows import Chain, copy, flat
 from samlite_ros.segmenter.pytorch.decoder_layers import to_xyxy
@@ -25,7 +24,7 @@ from samlite_ros.segmenter.pytorch.decoder_layers import to_xyxy
 class Proposals(nn.Module):
     """N phrases over one image.
 
-    Takes `attended` (1, h * w, C), features (N, 32, C), mask (N, 32); returns scores (N, Q), presence (N,), boxes
+    Takes `attended` (1, h * w, C), features (N, l, C), mask (N, l); returns scores (N, Q), presence (N,), boxes
     (N, Q, 4), queries (N, Q, C), encoded (N, h * w, C).
 
     Args:
@@ -45,12 +44,11 @@ class Proposals(nn.Module):
                 module.to(self.dtype)
 
     def forward(self, attended: torch.Tensor, features: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        text = features.flatten(0, 1)
         padding = padding_bias(mask, self.dtype)
-        encoded = self.encoder(attended, text, padding)
-        queries, boxes, presence_logits = self.decoder(encoded, text, padding)
+        encoded = self.encoder(attended, features, padding)
+        queries, boxes, presence_logits = self.decoder(encoded, features, padding)
         presence = presence_logits.float().sigmoid()  # (N, 1)
-        scores = self.scoring(queries, text, mask).float().sigmoid() * presence
+        scores = self.scoring(queries, features, mask).float().sigmoid() * presence
         return scores, presence[:, 0], to_xyxy(boxes), queries, encoded
 
 
@@ -62,21 +60,20 @@ class _EncoderLayer(nn.Module):
     def __init__(self, layer: Any, position: torch.Tensor) -> None:
         super().__init__()
         self.before_self, self.before_text, self.before_mlp = layer.layer_norm1, layer.layer_norm2, layer.layer_norm3
-        self.self_attention, self.of_text = SelfAttention(layer.self_attn), CrossAttention(layer.cross_attn)
         self.mlp = Chain([layer.mlp.fc1, layer.mlp.fc2], layer.mlp.activation_fn)
         self.register_buffer("position", position, persistent=False)
         self.tokens, self.width = position.shape[1:]
+        self.self_attention = Attention(layer.self_attn, self.tokens)
+        self.of_text = Attention(layer.cross_attn, self.tokens)
 
     def attend_itself(self, hidden: torch.Tensor) -> torch.Tensor:
         normed = self.before_self(hidden)
-        found = self.self_attention(flat(normed + self.position), flat(normed), self.tokens)
-        return hidden + self._grid(found)
+        placed = normed + self.position
+        return hidden + self._grid(self.self_attention(placed, placed, normed))
 
-    def forward(
-        self, hidden: torch.Tensor, key: torch.Tensor, value: torch.Tensor, padding: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(self, hidden: torch.Tensor, text: torch.Tensor, padding: torch.Tensor) -> torch.Tensor:
         """What comes after the attention to itself; `hidden` may be of one image for N phrases."""
-        hidden = hidden + self._grid(self.of_text(flat(self.before_text(hidden)), self.tokens, key, value, padding))
+        hidden = hidden + self._grid(self.of_text(self.before_text(hidden), text, text, padding))
         return hidden + self._grid(self.mlp(flat(self.before_mlp(hidden))))
 
     def _grid(self, rows: torch.Tensor) -> torch.Tensor:
@@ -91,14 +88,12 @@ class _Encoder(nn.Module):
     def __init__(self, encoder: Any, position: torch.Tensor) -> None:
         super().__init__()
         self.layers = nn.ModuleList(_EncoderLayer(layer, position) for layer in encoder.layers)
-        self.text = TextKeys([layer.cross_attn for layer in encoder.layers])
 
     def forward(self, hidden: torch.Tensor, text: torch.Tensor, padding: torch.Tensor) -> torch.Tensor:
-        of_text = self.text(text)
         for place, layer in enumerate(self.layers):
             if place:
                 hidden = layer.attend_itself(hidden)
-            hidden = layer(hidden, of_text[2 * place], of_text[2 * place + 1], padding)
+            hidden = layer(hidden, text, padding)
         return hidden
 
 
@@ -113,9 +108,9 @@ class _Scoring(nn.Module):
         self.limit = float(scoring.clamp_max_val)
 
     def forward(self, queries: torch.Tensor, text: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        tokens = self.norm(self.mlp(text) + text).view(-1, CONTEXT_TOKENS, self.text.in_features)
+        tokens = self.norm(self.mlp(text) + text)
         there = mask.float()
-        share = (there / there.sum(1, keepdim=True).clamp(min=1)).to(text.dtype)[:, None]  # (N, 1, 32)
+        share = (there / there.sum(1, keepdim=True).clamp(min=1)).to(text.dtype)[:, None]  # (N, 1, l)
         pooled = self.text((share @ tokens)[:, 0])  # (N, C)
         asked = self.query(flat(queries)).view(-1, self.queries, self.query.out_features)
         return (asked @ pooled[..., None])[..., 0].clamp(-self.limit, self.limit)

@@ -68,8 +68,36 @@ def flat(values: torch.Tensor) -> torch.Tensor:
     return values.flatten(0, 1)
 
 
+class Columns(nn.Linear):
+    """A product without bias that gives columns: (N, k, C) to (N, C', k), whatever N and k are."""
+
+    @classmethod
+    def of(cls, linear: Any) -> Columns:
+        """A float32 copy, without the bias."""
+        columns = cls(linear.weight.shape[1], linear.weight.shape[0], bias=False)
+        with torch.no_grad():
+            columns.weight.copy_(linear.weight)
+        return columns.requires_grad_(False)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.weight @ rows.transpose(1, 2)
+
+
+class _SplitColumns(torch.autograd.Function):
+    """(N, heads * d, k) to (N, heads, d, k): torch's exporter would ask for N and k, and put them together again."""
+
+    @staticmethod
+    def forward(ctx: Any, columns: torch.Tensor, heads: int, width: int) -> torch.Tensor:
+        return columns.unflatten(1, (heads, width))
+
+    @staticmethod
+    def symbolic(graph: Any, columns: Any, heads: int, width: int) -> Any:
+        """ONNX' Reshape: 0 = as it was, -1 = what is left."""
+        return graph.op("Reshape", columns, graph.op("Constant", value_t=torch.tensor([0, heads, width, -1])))
+
+
 class Heads(NamedTuple):
-    """How the rows of an attention are cut; whole numbers, so that a graph has them as constants.
+    """How rows and columns of an attention are cut; whole numbers, so that a graph has them as constants.
 
     Args:
         number: Of heads.
@@ -85,13 +113,14 @@ class Heads(NamedTuple):
         number = int(attention.num_attention_heads)
         return cls(number, int(attention.q_proj.weight.shape[0]) // number)
 
-    def split(self, rows: torch.Tensor, tokens: int) -> torch.Tensor:
+    def split_rows(self, rows: torch.Tensor, tokens: int) -> torch.Tensor:
         """(B * tokens, heads * d) to (B, heads, tokens, d)."""
         return rows.view(-1, tokens, self.number, self.width).transpose(1, 2)
 
-    def split_parts(self, rows: torch.Tensor, tokens: int, parts: int) -> torch.Tensor:
-        """(B * tokens, parts * heads * d) to (parts, B, heads, tokens, d)."""
-        return rows.view(-1, tokens, parts, self.number, self.width).permute(2, 0, 3, 1, 4)
+    def split_columns(self, columns: torch.Tensor) -> torch.Tensor:
+        """(N, heads * d, k) to (N, heads, d, k)."""
+        split: torch.Tensor = _SplitColumns.apply(columns, self.number, self.width)
+        return split
 
     def attend(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor | None = None
@@ -100,14 +129,14 @@ class Heads(NamedTuple):
 
         Args:
             query: (B, heads, tokens, d), scaled; B is 1 or that of the others.
-            key, value: (B, heads, k, d).
+            key, value: (N, heads, d, k).
             bias: Added to the scores.
 
         Returns:
-            (B * tokens, heads * d).
+            (N * tokens, heads * d).
         """
-        scores = (query @ key.transpose(2, 3)).float()
+        scores = (query @ key).float()
         if bias is not None:
             scores = scores + bias.float()
         weights = F.softmax(scores, -1).to(value.dtype)
-        return (weights @ value).transpose(1, 2).reshape(-1, self.number * self.width)
+        return (weights @ value.transpose(2, 3)).transpose(1, 2).reshape(-1, self.number * self.width)

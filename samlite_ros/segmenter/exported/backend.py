@@ -22,6 +22,9 @@ from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.segmenter.upsample import resample
 from samlite_ros.types import Prompt
 
+_TOKENS_STEP = 16
+"""So that a runtime sees few shapes; softmax over fewer takes longer in ONNX Runtime."""
+
 
 @dataclass(frozen=True, eq=False)
 class TextFeatures:
@@ -67,6 +70,7 @@ class ExportedBackend:
         self._keep_text_encoder = options.keep_text_encoder
         self._tokenize = PhraseTokenizer(folder / TOKENIZER, manifest.pad_token)
         self._mask_inputs = tuple(manifest.graph("masks").inputs)
+        self._cuts_padding = manifest.graph("proposals").inputs["mask"].shape[1] == "l"  # older exports take all
 
     @property
     def device(self) -> str:
@@ -118,14 +122,21 @@ class ExportedBackend:
         self, image: Mapping[str, Value], prompts: Sequence[TextFeatures], on_step: Callback | None = None
     ) -> Proposals:
         """One graph: `on_step` is not called."""
-        text = {
-            "features": np.concatenate([prompt.features for prompt in prompts]),
-            "mask": np.concatenate([prompt.mask for prompt in prompts]),
-        }
+        text = self._text(prompts)
         given = {"attended": image["attended"], **text}
         found = self.runtime.run("proposals", given, ("scores", "presence", "boxes"))
         rest = _Rest({**text, "queries": found["queries"], "encoded": found["encoded"]})
         return Proposals(found["scores"], found["presence"], found["boxes"], rest)
+
+    def _text(self, prompts: Sequence[TextFeatures]) -> dict[str, NDArray[Any]]:
+        """Features (N, l, C) and mask (N, l), where l leaves out what is padding of all N."""
+        mask = np.concatenate([prompt.mask for prompt in prompts])
+        last = int(np.flatnonzero(mask.any(0))[-1]) if self._cuts_padding else mask.shape[1]
+        tokens = slice(0, (last // _TOKENS_STEP + 1) * _TOKENS_STEP)
+        return {
+            "features": np.concatenate([prompt.features[:, tokens] for prompt in prompts]),
+            "mask": mask[:, tokens],
+        }
 
     def draw_masks(
         self,

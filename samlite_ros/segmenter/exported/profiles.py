@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
+from samlite_ros.segmenter.backend import CONTEXT_TOKENS
 from samlite_ros.segmenter.exported.manifest import Graph, Manifest, Shape
 
 Shapes = dict[str, tuple[int, ...]]
@@ -12,6 +14,8 @@ Shapes = dict[str, tuple[int, ...]]
 USUAL_PROMPTS = 4
 """As many as the node decodes at once by default."""
 USUAL_KEPT = 4
+TOKENS = (1, 16, CONTEXT_TOKENS)
+"""Of a phrase: the least, the usual and the largest number."""
 
 
 class Profile(NamedTuple):
@@ -23,19 +27,20 @@ class Profile(NamedTuple):
 
 
 def profile(graph: Graph, manifest: Manifest) -> Profile:
-    """The profile of one graph. The axis `k` counts kept queries, all others phrases."""
+    """The profile of one graph. The axis `k` counts kept queries, `l` tokens, all others phrases."""
     free = {n: t.shape for n, t in graph.inputs.items() if any(isinstance(axis, str) for axis in t.shape)}
 
-    def filled(prompts: int, kept: int) -> Shapes:
-        return {name: _fill(shape, prompts, kept) for name, shape in free.items()}
+    def filled(prompts: int, kept: int, tokens: int) -> Shapes:
+        return {name: _fill(shape, prompts, {"k": kept, "l": tokens}) for name, shape in free.items()}
 
     most = manifest.max_prompts
+    least, usual, largest = TOKENS
     return Profile(
-        filled(1, 1),
-        filled(min(USUAL_PROMPTS, most), min(USUAL_KEPT, manifest.queries)),
-        filled(most, manifest.queries),
+        filled(1, 1, least),
+        filled(min(USUAL_PROMPTS, most), min(USUAL_KEPT, manifest.queries), usual),
+        filled(most, manifest.queries, largest),
     )
 
 
-def _fill(shape: Shape, prompts: int, kept: int) -> tuple[int, ...]:
-    return tuple(axis if isinstance(axis, int) else kept if axis == "k" else prompts for axis in shape)
+def _fill(shape: Shape, prompts: int, others: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(axis if isinstance(axis, int) else others.get(axis, prompts) for axis in shape)

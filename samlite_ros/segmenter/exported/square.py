@@ -21,6 +21,9 @@ _LARGEST_WEIGHT = 1 << 15
 _FLOAT_BITS = 16
 """Up to so many bits of weights, a sum of bytes is an integer below 2^24, which float32 holds exactly."""
 
+_STRIP = 1 << 18
+"""So many numbers at once stay in a core's cache."""
+
 
 class _Axis(NamedTuple):
     """Resizing along one axis: weights (target, source), which are `1 << bits` times the real ones.
@@ -47,8 +50,13 @@ def to_square(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
         uint8 (size, size, 3).
     """
     height, width = image.shape[:2]
-    columns = _resize_first(cv2.transpose(image), size, _axis(width, size))  # (size, H, 3)
-    return _resize_first(cv2.transpose(columns), size, _axis(height, size))
+    narrow = np.empty((height, size, 3), np.uint8)
+    step = max(_STRIP // (width * 3), 1)
+    for first in range(0, height, step):
+        rows = slice(first, first + step)
+        columns = _resize_first(cv2.transpose(image[rows]), size, _axis(width, size))  # (size, rows, 3)
+        narrow[rows] = cv2.transpose(columns)
+    return _resize_first(narrow, size, _axis(height, size))
 
 
 def _resize_first(image: NDArray[Any], size: int, axis: _Axis) -> NDArray[np.uint8]:

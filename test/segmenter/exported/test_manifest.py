@@ -27,7 +27,7 @@ def test_it_is_read_as_it_was_written(folder):
     write_manifest(folder, manifest)
     assert read_manifest(folder) == manifest
     assert manifest.stages == ("image_0", "image_1", "image_2") and manifest.max_prompts == 16
-    assert manifest.graph("proposals").inputs["features"].shape == ("n", 32, 64)
+    assert manifest.graph("proposals").inputs["features"].shape == ("n", "l", 64)
 
 
 def graphs_of(folder):

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -18,12 +19,14 @@ from samlite_ros.errors import InferenceError, ModelLoadError, PhraseTooLongErro
 from samlite_ros.scenes import render_scene
 from samlite_ros.segmenter import SegmenterOptions, load_segmenter
 from samlite_ros.segmenter.contract import Segmenter
-from samlite_ros.segmenter.exported.manifest import MANIFEST, sha256_of
+from samlite_ros.segmenter.exported.backend import ExportedBackend
+from samlite_ros.segmenter.exported.manifest import MANIFEST, Tensor, read_manifest, sha256_of
 from samlite_ros.segmenter.exported.runtime import DeviceMemoryError
 from samlite_ros.segmenter.onnx.providers import Target
 from samlite_ros.types import DecodeOptions, Frame
 
-PHRASES = ("red ball", "blue box", "cone", "object", "green cylinder", "thing", "yellow cone")
+LONG = " ".join(["a red ball beside a blue box"] * 3)
+PHRASES = ("red ball", "blue box", "cone", "object", LONG, "thing", "yellow cone")
 
 
 @pytest.fixture
@@ -200,3 +203,29 @@ def test_what_stays_on_a_device_between_graphs_gives_the_same(segmenter, monkeyp
 def test_it_says_where_it_computes(segmenter):
     assert segmenter.backend.device == "cpu"
     assert segmenter.backend.computes == f"cpu, fp32, ONNX Runtime {onnxruntime.__version__} cpu"
+
+
+def test_a_batch_takes_as_many_tokens_as_its_longest_phrase(segmenter, monkeypatch):
+    lengths, run = [], segmenter.backend.runtime.run
+
+    def watched(graph, inputs, to_host):
+        lengths.extend(inputs[name].shape[1] for name in ("features", "mask") if name in inputs)
+        return run(graph, inputs, to_host)
+
+    monkeypatch.setattr(segmenter.backend.runtime, "run", watched)
+    short, _ = find(segmenter, render_scene(8_000_001).image, "red ball", "object")
+    assert set(lengths) == {16}
+    lengths.clear()
+    beside, _ = find(segmenter, render_scene(8_000_001).image, "red ball", LONG)
+    assert set(lengths) == {32}
+    np.testing.assert_allclose(beside.scores, short.scores, atol=1e-5)
+
+
+def test_an_older_export_takes_all_tokens(segmenter, demo_export):
+    manifest = read_manifest(demo_export)
+    fixed = {**manifest.graph("proposals").inputs, "mask": Tensor("int64", ("n", 32))}
+    graphs = [replace(g, inputs=fixed) if g.name == "proposals" else g for g in manifest.graphs]
+    manifest = replace(manifest, graphs=tuple(graphs))
+    backend = ExportedBackend(demo_export, manifest, segmenter.backend.runtime, segmenter.options)
+    image, features = backend.encode_image(render_scene(1).image), backend.encode_prompts(prompts("red ball"))
+    assert backend.propose(image, features).rest.inputs["mask"].shape == (1, 32)

@@ -47,10 +47,13 @@ def test_tensorrts_engines_know_every_size_and_are_strongly_typed(demo_export, t
     manifest = read_manifest(demo_export)
     options = provider_options(Target("tensorrt", 1), manifest.graph("masks"), manifest, tmp_path, 0)
     assert (
-        options["trt_profile_min_shapes"]
-        == "encoded:1x144x64,features:1x32x64,mask:1x32,queries:1x16x64,rows:1,kept:1x1"
+        options["trt_profile_min_shapes"] == "encoded:1x144x64,features:1x1x64,mask:1x1,queries:1x16x64,rows:1,kept:1x1"
     )
-    assert "kept:16x16" in options["trt_profile_max_shapes"] and "queries:4x16x64" in options["trt_profile_opt_shapes"]
+    assert (
+        "mask:16x32" in options["trt_profile_max_shapes"]
+        and "kept:16x16" in options["trt_profile_max_shapes"]
+        and "queries:4x16x64" in options["trt_profile_opt_shapes"]
+    )
     assert options["device_id"] == "1" and options["trt_engine_cache_path"] == str(tmp_path)
     assert not any("fp16" in name or "int8" in name for name in options)
     image = provider_options(Target("tensorrt", 0), manifest.graph("image_0"), manifest, tmp_path, 0)

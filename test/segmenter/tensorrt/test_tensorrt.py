@@ -170,7 +170,7 @@ def test_sizes_outside_of_the_profile_and_failures_are_errors(demo_export, tmp_p
     segmenter, _ = start(demo_export, tmp_path)
     backend = segmenter.backend
     image, features = backend.encode_image(render_scene(1).image), backend.encode_prompts(prompts("ball"))
-    with pytest.raises(InferenceError, match=r"features of shape \(17, 32, 64\) is outside of the engine's profile"):
+    with pytest.raises(InferenceError, match=r"features of shape \(17, 16, 64\) is outside of the engine's profile"):
         backend.propose(image, features * 17)
     backend.runtime._contexts["proposals"].works = False
     with pytest.raises(InferenceError, match="failed to compute graph proposals"):
