@@ -6,7 +6,7 @@ up-sampling to the pixel decoder all is linear, and nobody reads what is between
 - A projection of each pixel before a 3x3 convolution is part of its kernel, where that makes the kernel no larger.
 - Biases on the way are one constant at the end. Beyond an image's edge is nothing, no bias either: it differs in
   the two pixels along each edge, and is the same everywhere else.
-- The finest map is computed in the quarters in which masks read it.
+- Finer maps are computed in the quarters in which masks read them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ImageFinish(nn.Module):
     """From the last layer's grid (1, C, h, w).
 
     Returns `attended` (1, h * w, C) and the finer maps' share of the pixel decoder's convolutions, coarse to fine:
-    (1, C, h, w) each, the last (1, C, 4, h / 2, w / 2).
+    (1, C, 4, h / 2, w / 2) each.
 
     Args:
         model: A prepared network.
@@ -43,9 +43,7 @@ class ImageFinish(nn.Module):
         convolutions = list(model.mask_decoder.pixel_decoder.conv_layers)[: len(finer)]
         pairs = list(zip(finer[::-1], convolutions, strict=False))  # coarse to fine
         sides = [round(position.shape[-1] * scale.scale_factor) for scale, _ in pairs]
-        finest = [place == len(pairs) - 1 for place in range(len(pairs))]
-        parts = zip(pairs, sides, finest, strict=True)
-        self.finer = nn.ModuleList(_FinerMap(*pair, side, is_last) for pair, side, is_last in parts)
+        self.finer = nn.ModuleList(_FinerMap(*pair, side) for pair, side in zip(pairs, sides, strict=True))
         layer = model.detr_encoder.layers[0]
         self.norm, self.attention = layer.layer_norm1, Attention(layer.self_attn, position.shape[-1] ** 2)
         self.attention.to(position.dtype)
@@ -66,16 +64,15 @@ class _FinerMap(nn.Module):
         scale: Of the neck.
         convolution: Of the pixel decoder.
         side: Of the map [pixels].
-        quarters: Whether it is given in quarters.
     """
 
     kernel: torch.Tensor
     constants: torch.Tensor
     places: torch.Tensor
 
-    def __init__(self, scale: Any, convolution: Any, side: int, quarters: bool) -> None:
+    def __init__(self, scale: Any, convolution: Any, side: int) -> None:
         super().__init__()
-        self.upsampling, self.quarters = scale.scale_layers, quarters
+        self.upsampling = scale.scale_layers
         first, second = scale.proj1.weight.float(), scale.proj2.weight.float()
         joint = torch.einsum("omyx,mi->oiyx", second, first.flatten(1))
         kernels = [joint] if joint.numel() <= first.numel() + second.numel() else [first, second]
@@ -86,11 +83,8 @@ class _FinerMap(nn.Module):
         constants = _constants(scale, convolution).to(dtype)
         self.register_buffer("constants", constants.flatten(1), persistent=False)
         places = _places(side, constants.shape[-1])
-        self.shape = (
-            (1, constants.shape[0], 4, side // 2, side // 2) if quarters else (1, constants.shape[0], side, side)
-        )
-        order = in_quarters(places[None, None]) if quarters else places
-        self.register_buffer("places", order.flatten(), persistent=False)
+        self.shape = (1, constants.shape[0], 4, side // 2, side // 2)
+        self.register_buffer("places", in_quarters(places[None, None]).flatten(), persistent=False)
 
     def forward(self, grid: torch.Tensor) -> torch.Tensor:
         values = grid
@@ -102,8 +96,6 @@ class _FinerMap(nn.Module):
         return self._convolve(values) + constants
 
     def _convolve(self, values: torch.Tensor) -> torch.Tensor:
-        if not self.quarters:
-            return F.conv2d(values, self.kernel, padding=1)
         pads = [(1 - row, 1 - column, row, column) for row, column in QUARTERS]
         return torch.stack([PaddedConvolution.apply(values, self.kernel, pad, 2) for pad in pads], 2)
 

@@ -1,11 +1,11 @@
-"""Masks of the kept queries as they are exported: up-sampling as plain convolutions, the finest map never put together.
+"""Masks of the kept queries as they are exported: up-sampling as plain convolutions, fine maps in quarters.
 
 The numbers are those of `pytorch.shared_decode`, to rounding. What is different:
 
 - Up-sampling by 2 and a 3x3 kernel is four 2x2 convolutions of the coarse map, one for each quarter of the fine pixels.
   A transposed convolution does the same and takes a third longer where it is a product and a scattered sum.
-- The finest map stays in quarters: normalisation and the product with the queries do not see the order of pixels, and
-  only the few masks are put in order. The finer map's share comes in quarters from the image's graph.
+- Normalisation and the product with the queries do not see the order of pixels: of the finest map only the few masks
+  are put in order. The finer maps' share comes in quarters from the image's graph.
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ class Masks(nn.Module):
         projection = decoder.instance_projection
         self.side, self.width = side, int(projection.weight.shape[1])
         kernels, norms = SharedDecoder(model).upsampling_kernels, list(decoder.pixel_decoder.norms)
-        *pairs, last = list(zip(kernels, norms, strict=True))[:finer]
-        self.stages = nn.ModuleList([*(_Stage(*pair) for pair in pairs), _LastStage(*last)])
+        self.stages = nn.ModuleList(_Stage(*pair) for pair in list(zip(kernels, norms, strict=True))[:finer])
         self.fine = side * 2**finer
         self.register_buffer("weight", projection.weight.detach().flatten(1), persistent=False)
         self.register_buffer("bias", projection.bias.detach(), persistent=False)
@@ -59,8 +58,9 @@ class Masks(nn.Module):
         convolved: Sequence[torch.Tensor],
     ) -> torch.Tensor:
         pixels = self._attend(encoded.index_select(0, rows), features, mask, rows)
-        for stage, finer in zip(self.stages, convolved, strict=True):
-            pixels = stage(pixels, finer)
+        for place, (stage, finer) in enumerate(zip(self.stages, convolved, strict=True)):
+            coarse = in_order(pixels, self.width, self.side * 2**place) if place else pixels
+            pixels = stage(coarse, finer)
         wanted = queries.index_select(0, rows).gather(1, kept[..., None].expand(-1, -1, self.width))  # (R, K, C)
         embeddings = self.embedder(wanted)
         logits = ((embeddings @ self.weight) @ pixels).float() + (embeddings @ self.bias)[..., None].float()
@@ -77,27 +77,12 @@ class Masks(nn.Module):
 
 
 class _Stage(nn.Module):
-    """Up-sampling by 2 with its convolution, the finer map added, normalised: (R, C, h, w) to (R, C, 2 h, 2 w).
+    """Up-sampling by 2 with its convolution, the finer map added, normalised: (R, C, h, w) to (R, C, 4 * h * w).
 
     Args:
         kernel: See `upsampling_kernel`.
         norm: Of groups of channels.
     """
-
-    kernel: torch.Tensor
-
-    def __init__(self, kernel: torch.Tensor, norm: nn.GroupNorm) -> None:
-        super().__init__()
-        self.register_buffer("kernel", kernel.contiguous(), persistent=False)
-        self.norm = norm
-
-    def forward(self, coarse: torch.Tensor, finer: torch.Tensor) -> torch.Tensor:
-        upsampled = F.conv_transpose2d(coarse, self.kernel, stride=2, padding=1)
-        return self.norm(upsampled + finer).relu()
-
-
-class _LastStage(nn.Module):
-    """As above, in quarters: (R, C, h, w) to (R, C, 4 * h * w)."""
 
     def __init__(self, kernel: torch.Tensor, norm: nn.GroupNorm) -> None:
         super().__init__()
@@ -107,6 +92,7 @@ class _LastStage(nn.Module):
         self.norm = norm
 
     def forward(self, coarse: torch.Tensor, finer: torch.Tensor) -> torch.Tensor:
+        """`finer`: (1, C, 4, h, w)."""
         quarters = [
             PaddedConvolution.apply(coarse, getattr(self, f"kernel_{number}"), (1 - row, 1 - column, row, column), 1)
             for number, (row, column) in enumerate(QUARTERS)

@@ -92,9 +92,8 @@ class _Shapes:
         return self._zeros(count, self.queries, self.width)
 
     def convolved(self) -> list[torch.Tensor]:
-        *others, last = self._finer[: len(self.finer_names)]
-        coarser = [self._zeros(1, self.width, cells, cells) for cells in others]
-        return [*coarser, self._zeros(1, self.width, 4, last // 2, last // 2)]
+        sides = [cells // 2 for cells in self._finer[: len(self.finer_names)]]
+        return [self._zeros(1, self.width, 4, side, side) for side in sides]
 
     def _zeros(self, *shape: int) -> torch.Tensor:
         return torch.zeros(*shape, dtype=self._dtype)

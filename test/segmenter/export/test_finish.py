@@ -9,9 +9,8 @@ from samlite_ros.segmenter.export.finish import _FinerMap
 from samlite_ros.segmenter.export.masks import in_quarters
 
 
-@pytest.mark.parametrize("quarters", [False, True])
 @pytest.mark.parametrize(("factor", "inside", "products"), [(2.0, 16, 1), (2.0, 96, 2), (4.0, 32, 1)])
-def test_biases_end_where_the_image_ends(factor, inside, products, quarters):
+def test_biases_end_where_the_image_ends(factor, inside, products):
     model = make_model(Shape(), 1)
     scale = next(s for s in model.vision_encoder.neck.fpn_layers if s.scale_factor == factor)
     if factor == 2.0:
@@ -21,7 +20,6 @@ def test_biases_end_where_the_image_ends(factor, inside, products, quarters):
     convolution = model.mask_decoder.pixel_decoder.conv_layers[0]
     grid = torch.randn(1, 32, 6, 6)
     expected = convolution(scale(grid))
-    finer = _FinerMap(scale, convolution, expected.shape[-1], quarters)
+    finer = _FinerMap(scale, convolution, expected.shape[-1])
     assert len(finer.kernels) == products
-    found = finer(grid)
-    assert torch.allclose(found, in_quarters(expected) if quarters else expected, atol=1e-3)
+    assert torch.allclose(finer(grid), in_quarters(expected), atol=1e-3)

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from samlite_ros.segmenter.export.masks import _LastStage, _Stage, in_order, in_quarters
+from samlite_ros.segmenter.export.masks import _Stage, in_order, in_quarters
 from samlite_ros.segmenter.pytorch.shared_decode import upsampling_kernel
 
 
@@ -16,11 +17,11 @@ def test_quarters_are_the_fine_pixels_by_row_and_column():
 
 
 @pytest.mark.parametrize("side", [1, 2, 7])
-def test_the_last_stage_gives_what_the_others_would_to_every_edge(side):
+def test_a_stage_in_quarters_is_a_transposed_convolution_to_every_edge(side):
     torch.manual_seed(side)
     kernel, norm = upsampling_kernel(torch.randn(8, 8, 3, 3)), nn.GroupNorm(2, 8)
     nn.init.normal_(norm.weight)
     coarse, finer = torch.randn(3, 8, side, side), torch.randn(1, 8, 2 * side, 2 * side)
-    expected = _Stage(kernel, norm)(coarse, finer)
-    found = in_order(_LastStage(kernel, norm)(coarse, in_quarters(finer)), 8, 2 * side)
+    expected = norm(F.conv_transpose2d(coarse, kernel, stride=2, padding=1) + finer).relu()
+    found = in_order(_Stage(kernel, norm)(coarse, in_quarters(finer)), 8, 2 * side)
     assert torch.allclose(found, expected, atol=1e-5)
