@@ -3,49 +3,38 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
 from samlite_ros.bench.figures import Figure, row
 from samlite_ros.bench.options import BenchOptions
+from samlite_ros.bench.phrase_turns import CASES, turns
 from samlite_ros.bench.streaming.oracle import OracleSegmenter, oracle_vocabulary
 from samlite_ros.bench.workload import segmenter_options
-from samlite_ros.network.local import LocalNetwork
 from samlite_ros.queries import Asked, QueryOptions, QueryRequest
 from samlite_ros.replay.script import ask_from_start
 from samlite_ros.scenes.clips import pendulum
 from samlite_ros.scenes.hard_sequences import DEVELOPMENT, StreamSequence, TruthFrame
 from samlite_ros.scenes.render import Scene, render_scene
-from samlite_ros.scenes.sequence import Sequence as Rendered
-from samlite_ros.scenes.sequence import SequenceOptions
-from samlite_ros.scenes.vocabulary import COLOURS, SHAPES
 from samlite_ros.segmenter import load_segmenter
 from samlite_ros.segmenter.contract import Segmenter
-from samlite_ros.streaming.budget import EVERY_PASS
-from samlite_ros.streaming.jobs import KeyframeJob
-from samlite_ros.streaming.pipeline import KeyframeResult, StreamingOptions, StreamingPipeline
+from samlite_ros.streaming.pipeline import StreamingOptions
 from samlite_ros.streaming.ring import Memory
-from samlite_ros.types import DecodeOptions, Frame, Prompt, Query, QueryKey, Segmentation, Vocabulary
+from samlite_ros.types import DecodeOptions, Frame, Prompt, QueryKey, Segmentation
 from samlite_ros.virtual.latency import LatencyProfile
 from samlite_ros.virtual.loop import PublishedAnswer
 from samlite_ros.virtual.node import PublishedStatus, VirtualNode
 from samlite_ros.virtual.run import VirtualRun
 
-PHRASES, BUDGET_S = 64, 0.04
+PHRASES = 64
 SLOW_MS = 950.0
 """The published time of a pass with one phrase on an Orin NX."""
 SLOW_BUDGETS_S = (0.0, 0.35, 1.1)
-PASSES, WARM_UP, SLOW_FRAMES = 120, 6, 450
-EXTRA_THINGS = ("mug", "chair", "sign", "door")
+SLOW_FRAMES = 450
 CLIP_FRAMES, SLOW_PX_S = 60, 40.0
 """The camera pans to and fro, so that things stay in sight."""
-MIXES = {
-    "4 of priority 3, 20 each of 2, 1, 0": (3,) * 4 + (2,) * 20 + (1,) * 20 + (0,) * 20,
-    "16 each of 3, 2, 1, 0": (3, 2, 1, 0) * 16,
-}
 REMEMBER_S, AFTER_S = 20.0, (1.0, 3.0, 8.0)
 LEAVES_S, IDLE_S, PAST_PROFILE = 4.0, 0.3, LatencyProfile.of_total_ms(126.0)
 
@@ -54,9 +43,9 @@ def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]
     """Turns with the demo network, on the virtual clock of a slow machine, and looking back."""
     segmenter = load_segmenter(segmenter_options("demo", options))
     figures: list[Figure] = []
-    for name, priorities in MIXES.items():
-        on_step(f"budget: {name}")
-        figures += turns(segmenter, name, priorities, PASSES)
+    for budget_s, mix in CASES:
+        on_step(f"budget of {1e3 * budget_s:g} ms: {mix}")
+        figures += turns(segmenter, mix, budget_s)
     for phrases in (8, PHRASES):
         for budget_s in SLOW_BUDGETS_S:
             on_step(f"{SLOW_MS:g} ms a pass: {phrases} phrases, budget {1e3 * budget_s:g} ms")
@@ -66,163 +55,6 @@ def run(options: BenchOptions, on_step: Callable[[str], object]) -> list[Figure]
             on_step(f"looking back: asked {after_s:g} s after its thing left")
             figures += looking_back(segmenter, after_s, period_s)
     return figures
-
-
-def many_phrases(priorities: Sequence[int]) -> Vocabulary:
-    """As many phrases: coloured things that the demo network knows, and some that it does not."""
-    texts = [f"{colour} {thing}" for thing in (*SHAPES, *EXTRA_THINGS) for colour in COLOURS]
-    queries = [
-        Query(QueryKey("bench", text), Prompt(text), number, priority=priority)
-        for number, (text, priority) in enumerate(zip(texts, priorities, strict=False))
-    ]
-    return Vocabulary(1, tuple(queries))
-
-
-@dataclass
-class Side:
-    """A pipeline with the network in its loop. Costs are the processor's time: others may use the machine meanwhile.
-
-    Args:
-        pipeline: Of one camera.
-        network: Of both sides.
-        decode_s: What decoding took in each pass [s].
-        image_s: What embedding the image took [s].
-        plan_s: What choosing the phrases and taking the results over took [s].
-        decoded: The jobs.
-        cost_s: Of each prompt what its decoding took [s].
-    """
-
-    pipeline: StreamingPipeline
-    network: LocalNetwork
-    decode_s: list[float] = field(default_factory=list)
-    image_s: list[float] = field(default_factory=list)
-    plan_s: list[float] = field(default_factory=list)
-    decoded: list[KeyframeJob] = field(default_factory=list)
-    cost_s: dict[Prompt, list[float]] = field(default_factory=dict)
-
-    def pass_over(self, frame: Frame) -> None:
-        """Answer a frame with a pass over it; late jobs are left alone, so that every phrase waits for its turn."""
-        self.pipeline.step(frame)
-        began_s = time.process_time()
-        job = self.pipeline.take_job()
-        planned_s = time.process_time()
-        if job is None or job.late:
-            return
-        image = self.network.search(job.frame, (), ()).image
-        cpu_s, wall_s = time.process_time(), time.perf_counter()
-        self.image_s.append(cpu_s - planned_s)
-        found = self.network.decode(image, job.prompts, job.options)
-        took_s = time.process_time() - cpu_s
-        share = took_s / (time.perf_counter() - wall_s)
-        results = tuple(replace(result, decode_s=share * result.decode_s) for result in found.results)
-        self.pipeline.deliver(KeyframeResult(job, results, self.network.model_id))
-        for result in results:
-            self.cost_s.setdefault(result.prompt, []).append(result.decode_s)
-        self.decode_s.append(took_s)
-        self.plan_s.append(planned_s - began_s)
-        self.decoded.append(job)
-
-    def forget(self) -> None:
-        """The first passes do not count."""
-        self.decode_s, self.image_s, self.plan_s, self.decoded, self.cost_s = [], [], [], [], {}
-
-    @property
-    def phrases_a_s(self) -> float:
-        """Phrases decoded in a second of decoding [Hz]."""
-        return sum(len(job.prompts) for job in self.decoded) / sum(self.decode_s)
-
-    @property
-    def phrases_a_s_with_image(self) -> float:
-        """The same in a second of the network, images included [Hz]."""
-        return self.phrases_a_s * sum(self.decode_s) / (sum(self.decode_s) + sum(self.image_s))
-
-    def expected_s(self, other: Side) -> float:
-        """What decoding these phrases would have taken at what each took on another side [s]."""
-        usual_s = {prompt: float(np.mean(costs_s)) for prompt, costs_s in other.cost_s.items()}
-        return sum(usual_s[prompt] for job in self.decoded for prompt in job.prompts)
-
-
-def turns(segmenter: Segmenter, name: str, priorities: Sequence[int], passes: int) -> list[Figure]:
-    """64 phrases with the demo network, 40 ms a pass, and in turns with it all phrases in each pass.
-
-    Returns:
-        One row: phrases a pass, decoding p50 and p95 [ms], planning p50 [ms], for each priority the longest wait and
-        the longest that was stated [passes], waits longer than stated, passes without a phrase of priority 3, and
-        phrases decoded in a second of decoding against all in each pass [times]; the same if each phrase counts as much
-        as it costs there, and with the images' time.
-    """
-    vocabulary, network = many_phrases(priorities), LocalNetwork(segmenter)
-    budgeted, everything = (_side(network, budget_s, vocabulary) for budget_s in (BUDGET_S, 0.0))
-    rendered = Rendered("cross", 11, SequenceOptions(frames=passes, count=5))
-    waits = Waits(vocabulary)
-    for number in range(passes):
-        frame = Frame(rendered[number].image, rendered[number].stamp_ns)
-        budgeted.pass_over(frame)
-        if number % 6 == 0:
-            everything.pass_over(frame)
-        if number > WARM_UP:
-            waits.note(budgeted)
-        if number == WARM_UP:
-            budgeted.forget()
-            everything.forget()
-    values = {
-        "phrases a pass": float(np.mean([len(job.prompts) for job in budgeted.decoded])),
-        "decoding p50 [ms]": 1e3 * float(np.median(budgeted.decode_s)),
-        "decoding p95 [ms]": 1e3 * float(np.percentile(budgeted.decode_s, 95)),
-        "all phrases p50 [ms]": 1e3 * float(np.median(everything.decode_s)),
-        "planning p50 [ms]": 1e3 * float(np.median(budgeted.plan_s)),
-        "without a budget p50 [ms]": 1e3 * float(np.median(everything.plan_s)),
-        **waits.columns(),
-        "longer than stated": waits.too_long,
-        "passes without a phrase of priority 3": waits.incomplete,
-        "throughput against all in each pass": budgeted.phrases_a_s / everything.phrases_a_s,
-        "of the same phrases": budgeted.expected_s(everything) / sum(budgeted.decode_s),
-        "with images": budgeted.phrases_a_s_with_image / everything.phrases_a_s_with_image,
-    }
-    return row(f"budget of 40 ms, 64 phrases/{name}", values)
-
-
-def _side(network: LocalNetwork, budget_s: float, vocabulary: Vocabulary) -> Side:
-    pipeline = StreamingPipeline(StreamingOptions(propagate=True, decode_budget_s=budget_s))
-    pipeline.set_vocabulary(vocabulary)
-    return Side(pipeline, network)
-
-
-class Waits:
-    """How long phrases wait for their turn, beside what was stated [passes].
-
-    Args:
-        vocabulary: Of the phrases.
-    """
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.too_long = self.incomplete = 0
-        self._priority = {query.prompt: query.priority for query in vocabulary.queries}
-        self._waited = dict.fromkeys(self._priority, 0)
-        self._stated = dict.fromkeys(self._priority, 0)
-        self._longest: dict[int, int] = {}
-        self._bound: dict[int, int] = {}
-
-    def note(self, side: Side) -> None:
-        """A pass was made."""
-        decoded = set(side.decoded[-1].prompts) if side.decoded else set()
-        self.incomplete += any(p not in decoded for p, priority in self._priority.items() if priority >= EVERY_PASS)
-        for prompt, priority in self._priority.items():
-            self._waited[prompt] += 1
-            self._stated[prompt] = max(self._stated[prompt], side.pipeline.turns[prompt].passes)
-            self.too_long += self._waited[prompt] > self._stated[prompt]
-            self._longest[priority] = max(self._longest.get(priority, 0), self._waited[prompt])
-            self._bound[priority] = max(self._bound.get(priority, 0), self._stated[prompt])
-            if prompt in decoded:
-                self._waited[prompt] = self._stated[prompt] = 0
-
-    def columns(self) -> dict[str, float]:
-        """By priority, the longest wait and the longest that was stated."""
-        return {
-            f"priority {p}: {what}": float(of[p])
-            for p in sorted(self._longest, reverse=True)
-            for what, of in (("longest wait", self._longest), ("stated", self._bound))
-        }
 
 
 def slow_machine(phrases: int, budget_s: float, frames: int) -> list[Figure]:
