@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from samlite_ros.segmenter.export.attention import Attention
-from samlite_ros.segmenter.export.rows import Chain, flat
+from samlite_ros.segmenter.export.rows import Chain, Columns, flat
 from samlite_ros.segmenter.pytorch.decoder_layers import RPB_SCALE, inverse_sigmoid, to_xyxy
 
 
@@ -21,7 +21,7 @@ class _Look(NamedTuple):
 
     Args:
         placing: (N, 1 + Q, C), added to queries.
-        edges: (2, N, heads, 1 + Q, cells), added to attention along y and along x.
+        edges: (N, 2, heads, 1 + Q, cells), added to attention along y and along x.
         logits: float32 (N, 1 + Q, 4), of the boxes.
     """
 
@@ -137,7 +137,8 @@ class _Boxes(nn.Module):
         self.register_buffer("frequency", frequency.float(), persistent=False)
         self.register_buffer("phase", (place % 2) * (math.pi / 2), persistent=False)  # a cosine is a sine
         first.weight.data = first.weight.data.unflatten(1, (4, -1))[:, [1, 0, 2, 3]].flatten(1)
-        self.embed = _both_axes(Chain.of(decoder.box_rpb_embed_y), Chain.of(decoder.box_rpb_embed_x))
+        *hidden, last = _both_axes(Chain.of(decoder.box_rpb_embed_y), Chain.of(decoder.box_rpb_embed_x)).layers
+        self.embed, self.edge = Chain(hidden), Columns.of(last)  # its bias moves all scores of a query alike
         centres = torch.arange(side, dtype=torch.float32) / side * RPB_SCALE
         self.register_buffer("centres", centres[:, None], persistent=False)
         self.tokens, self.width = 1 + decoder.query_embed.weight.shape[0], int(decoder.query_embed.weight.shape[1])
@@ -150,8 +151,8 @@ class _Boxes(nn.Module):
         return _Look(self._placing(boxes, dtype), self._edges(boxes, dtype), inverse_sigmoid(boxes))
 
     def bias(self, edges: torch.Tensor) -> torch.Tensor:
-        """(2, N, heads, 1 + Q, cells) to (N, heads, 1 + Q, h * w)."""
-        both = edges[0][..., :, None] + edges[1][..., None, :]
+        """(N, 2, heads, 1 + Q, cells) to (N, heads, 1 + Q, h * w)."""
+        both = edges[:, 0, ..., None] + edges[:, 1, ..., None, :]
         return both.view(-1, self.heads, self.tokens, self.side**2)
 
     def _placing(self, boxes: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -162,9 +163,9 @@ class _Boxes(nn.Module):
     def _edges(self, boxes: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         deltas = self.centres - (to_xyxy(boxes) * RPB_SCALE)[:, :, None]  # (N, 1 + Q, cells, 4)
         scaled = deltas.sign() * (deltas.abs() + 1.0).log()
-        rows = self.embed(scaled.reshape(-1, 4).to(dtype))
-        found = rows.view(-1, self.tokens, self.side, 2, self.heads).permute(3, 0, 4, 1, 2)
-        return found * self.there.to(dtype)
+        rows = self.embed(scaled.reshape(-1, 4).to(dtype)).relu()
+        columns = self.edge(rows.view(-1, self.tokens * self.side, self.edge.in_features))
+        return columns.view(-1, 2, self.heads, self.tokens, self.side) * self.there.to(dtype)
 
 
 def _both_axes(of_y: Chain, of_x: Chain) -> Chain:
