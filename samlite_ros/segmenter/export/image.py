@@ -2,9 +2,9 @@
 
 The numbers are those of `pytorch.image_encoder`, to rounding. What is different, since a graph is fixed:
 
-- One product gives queries and keys. Their scale is in the weights, and their numbers are in such an order that a
-  rotation turns halves of it, not neighbours: scores do not see the order. They are turned head by head, where the
-  tables need not be repeated.
+- Queries and keys come from two products: the first numbers of all pairs that a rotation turns, and the second ones.
+  Their scale is in the weights. A head's pairs stand apart then: scores do not see the order. They are turned head by
+  head, where the tables need not be repeated.
 - Attention does not see the order of keys either: padding's constant keys stand behind those of an incomplete window.
 - Softmax and rotation are float32, whatever the rest is.
 """
@@ -98,7 +98,8 @@ class _Attention(nn.Module):
         self.heads = int(attention.num_attention_heads)
         self.width = attention.q_proj.weight.shape[0] // self.heads
         self.dtype = attention.q_proj.weight.dtype
-        self.turned, self.value = _by_halves(attention, self.heads).to(self.dtype), attention.v_proj
+        self.first, self.second = (half.to(self.dtype) for half in _halves(attention))
+        self.value = attention.v_proj
         windowed = bool(layer.window_size)
         tables = [table[:, 0] for table in rotation_of(layer)]  # (places, d / 2) each
         at = layout.places if windowed else layout.order
@@ -113,15 +114,18 @@ class _Attention(nn.Module):
                 self.register_buffer(f"values_{number}", padding[1], persistent=False)
 
     def forward(self, normed: torch.Tensor) -> torch.Tensor:
-        turned, value = self._turn(self.turned(normed)), self.value(normed)
+        turned, value = self._turn(normed), self.value(normed)
         query, key = turned[: self.heads], turned[self.heads :]  # (heads, n, d) each
         found = [self._attend(i, group, query, key, value) for i, group in enumerate(self.groups)]
         return torch.cat(found) if len(found) > 1 else found[0]
 
-    def _turn(self, rows: torch.Tensor) -> torch.Tensor:
-        """(n, 2 C), first numbers of all pairs, then second, to queries and keys (2 * heads, n, d), halves alike."""
-        halves = rows.view(-1, 2, 2 * self.heads, self.width // 2).permute(1, 2, 0, 3).float()
-        return rotate_halves(halves[0], halves[1], self.cos, self.sin).to(self.dtype)
+    def _turn(self, normed: torch.Tensor) -> torch.Tensor:
+        """(n, C) to queries and keys (2 * heads, n, d): first numbers of each head's pairs, then second."""
+        first, second = (
+            product(normed).view(-1, 2 * self.heads, self.width // 2).transpose(0, 1).float()
+            for product in (self.first, self.second)
+        )
+        return rotate_halves(first, second, self.cos, self.sin).to(self.dtype)
 
     def _attend(
         self, number: int, group: WindowGroup, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
@@ -145,21 +149,24 @@ class _Attention(nn.Module):
         assert group.keys is not None
         missing = group.keys[: len(group.keys) // group.count] - len(layout.order)
         places = layout.padding[missing[missing >= 0]]
-        halves = self.turned.bias.float().view(2, 2, self.heads, 1, -1)[:, 1]  # of keys, (2, heads, 1, d / 2)
-        key = rotate_halves(halves[0], halves[1], *(table[places] for table in tables))  # (heads, p, d)
+        first, second = (
+            product.bias.float().view(2, self.heads, 1, -1)[1] for product in (self.first, self.second)
+        )  # of keys, (heads, 1, d / 2)
+        key = rotate_halves(first, second, *(table[places] for table in tables))  # (heads, p, d)
         value = attention.v_proj.bias.view(self.heads, 1, -1).expand(-1, len(places), -1)
         keys, values = (p[:, None].expand(-1, group.count, -1, -1).to(self.dtype).clone() for p in (key, value))
         return keys, values
 
 
-def _by_halves(attention: Any, heads: int) -> nn.Linear:
-    """Queries, scaled, and keys as one product: first numbers of all their pairs, then second."""
+def _halves(attention: Any) -> list[nn.Linear]:
+    """Two products for queries, scaled, and keys: first numbers of all their pairs, and second."""
     joint = join((attention.q_proj, attention.k_proj), (float(attention.scaling), 1.0))
-    with torch.no_grad():
-        for part in (joint.weight, joint.bias):
-            pairs = part.unflatten(0, (2 * heads, -1, 2))  # (2 * heads, d / 2, 2, ...)
-            part.copy_(pairs.movedim(2, 0).flatten(0, 2).clone())
-    return joint
+    found = []
+    for place in range(2):
+        half = nn.Linear(joint.in_features, joint.out_features // 2).requires_grad_(False)
+        half.load_state_dict({name: values[place::2] for name, values in joint.state_dict().items()})
+        found.append(half)
+    return found
 
 
 def rotate_halves(first: torch.Tensor, second: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:

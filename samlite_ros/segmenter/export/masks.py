@@ -4,6 +4,7 @@ The numbers are those of `pytorch.shared_decode`, to rounding. What is different
 
 - Up-sampling by 2 and a 3x3 kernel is four 2x2 convolutions of the coarse map, one for each quarter of the fine pixels.
   A transposed convolution does the same and takes a third longer where it is a product and a scattered sum.
+- Normalisations scale the weights that read them, where no scale is negative: what is cut off below 0 is the same.
 - Normalisation and the product with the queries do not see the order of pixels: of the finest map only the few masks
   are put in order. The finer maps' share comes in quarters from the image's graph.
 """
@@ -22,6 +23,8 @@ from samlite_ros.segmenter.pytorch.shared_decode import SharedDecoder
 
 QUARTERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 """Of the fine pixels: row and column, modulo 2."""
+_LEAST_SCALE = 1e-2
+"""Of a normalisation, above which what is read from it can be scaled instead."""
 
 
 class Masks(nn.Module):
@@ -41,9 +44,14 @@ class Masks(nn.Module):
         projection = decoder.instance_projection
         self.side, self.width = side, int(projection.weight.shape[1])
         kernels, norms = SharedDecoder(model).upsampling_kernels, list(decoder.pixel_decoder.norms)
-        self.stages = nn.ModuleList(_Stage(*pair) for pair in list(zip(kernels, norms, strict=True))[:finer])
-        self.fine = side * 2**finer
-        self.register_buffer("weight", projection.weight.detach().flatten(1), persistent=False)
+        self.stages, left = nn.ModuleList(), torch.ones(self.width)
+        for place, (kernel, norm) in enumerate(list(zip(kernels, norms, strict=True))[:finer]):
+            stage = _Stage((kernel * left[:, None, None, None]).to(kernel.dtype), norm, side * 2**place)
+            self.stages.append(stage)
+            left = stage.left
+        self.fine, self.queries = side * 2**finer, int(model.detr_decoder.query_embed.weight.shape[0])
+        weight = projection.weight.detach().flatten(1)
+        self.register_buffer("weight", (weight * left).to(weight.dtype), persistent=False)
         self.register_buffer("bias", projection.bias.detach(), persistent=False)
         self.attention.to(projection.weight.dtype)
 
@@ -61,7 +69,7 @@ class Masks(nn.Module):
         for place, (stage, finer) in enumerate(zip(self.stages, convolved, strict=True)):
             coarse = in_order(pixels, self.width, self.side * 2**place) if place else pixels
             pixels = stage(coarse, finer)
-        wanted = queries.index_select(0, rows).gather(1, kept[..., None].expand(-1, -1, self.width))  # (R, K, C)
+        wanted = F.embedding(rows[:, None] * self.queries + kept, queries.flatten(0, 1))  # (R, K, C)
         embeddings = self.embedder(wanted)
         logits = ((embeddings @ self.weight) @ pixels).float() + (embeddings @ self.bias)[..., None].float()
         return in_order(logits, kept.shape[1], self.fine)
@@ -82,14 +90,24 @@ class _Stage(nn.Module):
     Args:
         kernel: See `upsampling_kernel`.
         norm: Of groups of channels.
+        side: h = w.
     """
 
-    def __init__(self, kernel: torch.Tensor, norm: nn.GroupNorm) -> None:
+    shift: torch.Tensor
+
+    def __init__(self, kernel: torch.Tensor, norm: nn.GroupNorm, side: int) -> None:
         super().__init__()
         for number, (row, column) in enumerate(QUARTERS):
             taps = kernel[:, :, [3 - row, 1 - row]][..., [3 - column, 1 - column]]  # of the cells before and after
             self.register_buffer(f"kernel_{number}", taps.transpose(0, 1).contiguous(), persistent=False)
-        self.norm = norm
+        self.groups, self.epsilon = norm.num_groups, norm.eps
+        self.channels, self.pixels = norm.num_channels, 4 * side**2
+        scale, shift = (values.detach().float() for values in (norm.weight, norm.bias))
+        is_left = bool((scale > _LEAST_SCALE).all())
+        self.left = scale if is_left else torch.ones_like(scale)
+        """(C,), by which the output is to be multiplied still."""
+        self.scale = None if is_left else scale[:, None]
+        self.register_buffer("shift", (shift / self.left)[:, None], persistent=False)
 
     def forward(self, coarse: torch.Tensor, finer: torch.Tensor) -> torch.Tensor:
         """`finer`: (1, C, 4, h, w)."""
@@ -97,7 +115,15 @@ class _Stage(nn.Module):
             PaddedConvolution.apply(coarse, getattr(self, f"kernel_{number}"), (1 - row, 1 - column, row, column), 1)
             for number, (row, column) in enumerate(QUARTERS)
         ]
-        return self.norm((torch.stack(quarters, 2) + finer).flatten(2)).relu()
+        fine = (torch.stack(quarters, 2) + finer).float()
+        length = self.channels // self.groups * self.pixels
+        alike = torch.ones(self.groups), torch.zeros(self.groups)  # the exporter counts groups by them
+        normed = F.instance_norm(
+            fine.reshape(-1, self.groups, length), weight=alike[0], bias=alike[1], eps=self.epsilon
+        )
+        normed = normed.view(-1, self.channels, self.pixels)
+        scaled = normed if self.scale is None else normed * self.scale
+        return (scaled + self.shift).relu().to(coarse.dtype)
 
 
 class PaddedConvolution(torch.autograd.Function):

@@ -16,12 +16,17 @@ def test_quarters_are_the_fine_pixels_by_row_and_column():
     assert torch.equal(in_order(in_quarters(fine).flatten(2), 1, 4), fine)
 
 
+@pytest.mark.parametrize("scale", [0.02, -1.0, 0.0])
 @pytest.mark.parametrize("side", [1, 2, 7])
-def test_a_stage_in_quarters_is_a_transposed_convolution_to_every_edge(side):
+def test_a_stage_in_quarters_is_a_transposed_convolution_to_every_edge(side, scale):
     torch.manual_seed(side)
     kernel, norm = upsampling_kernel(torch.randn(8, 8, 3, 3)), nn.GroupNorm(2, 8)
-    nn.init.normal_(norm.weight)
+    nn.init.uniform_(norm.weight, 0.5, 1.5)
+    nn.init.normal_(norm.bias)
+    norm.weight.data[3] = scale
     coarse, finer = torch.randn(3, 8, side, side), torch.randn(1, 8, 2 * side, 2 * side)
     expected = norm(F.conv_transpose2d(coarse, kernel, stride=2, padding=1) + finer).relu()
-    found = in_order(_Stage(kernel, norm)(coarse, in_quarters(finer)), 8, 2 * side)
+    stage = _Stage(kernel, norm, side)
+    assert (stage.scale is None) == (scale > 0)
+    found = in_order(stage(coarse, in_quarters(finer)), 8, 2 * side) * stage.left[:, None, None]
     assert torch.allclose(found, expected, atol=1e-5)
