@@ -153,11 +153,11 @@ def echo() -> int:
     from rclpy.executors import SingleThreadedExecutor
     from sensor_msgs.msg import CompressedImage, Image
 
-    from samlite_ros.live.memory import keep_freed_memory
     from samlite_ros.messages.topics import COMPRESSED_IMAGE, IMAGE
     from samlite_ros.msg import Segmentation
     from samlite_ros.node.ending import quiet_after_shutdown
     from samlite_ros.node.qos import profile_of
+    from samlite_ros.segmenter.host_memory import keep_freed_memory
 
     keep_freed_memory()
     signal.signal(signal.SIGINT, lambda *_: None)  # rclpy ends the spinning

@@ -1,37 +1,9 @@
-"""Memory of a process: how much it has; for the node, keeping what images gave back, and not searching what stays."""
+"""Memory of a process: how much it has; for the node, not searching what stays."""
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import sys
 from pathlib import Path
-
-LARGEST_KEPT_BYTES = 32 << 20
-"""Blocks up to this size are kept for the next image; the most that every release of glibc accepts."""
-MOST_FREE_BYTES = 128 << 20
-"""So much free memory at the end of a heap is kept."""
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-
-
-def keep_freed_memory() -> bool:
-    """Keep the memory of one image for the next, instead of giving it back to the kernel in between.
-
-    An image passes through several blocks of megabytes. glibc maps each anew, and the kernel fills its pages with
-    zeros, one fault each: of a raw 1920x1080 image that was two thirds of the CPU time that reading it took
-    (docs/performance.md).
-
-    Returns:
-        Whether the C library could be told; False where it is not glibc.
-    """
-    if sys.platform != "linux":
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # musl has none
-        return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, LARGEST_KEPT_BYTES) and mallopt(_M_TRIM_THRESHOLD, MOST_FREE_BYTES))
 
 
 def settle_memory() -> None:

@@ -12,13 +12,13 @@ from rclpy.utilities import remove_ros_args
 
 from samlite_ros.errors import ParameterError
 from samlite_ros.foreign.words import one_line, quoted
-from samlite_ros.live.memory import keep_freed_memory
 from samlite_ros.network.host import NetworkHost
 from samlite_ros.node.ending import end_in_time, leave, quiet_after_shutdown
 from samlite_ros.node.node import SamliteNode
 from samlite_ros.node.signals import EarlySignals
 from samlite_ros.node.spinning import spin_guarded
 from samlite_ros.parameters.file import check_parameter_file
+from samlite_ros.segmenter.host_memory import keep_freed_memory
 from samlite_ros.segmenter.load import SegmenterFactory
 
 

@@ -195,7 +195,7 @@ def test_info_of_an_export_tells_what_is_in_it_and_what_computes_it(demo_export,
     assert cli.main(["info", str(demo_export)]) == 0
     told = capsys.readouterr().out
     assert "demo exported as fp32 for 192 px, opset 20" in told and "at most 16 phrases at once" in told
-    assert "features float32 nx32x64" in told and "here it computes on cpu, fp32, ONNX Runtime" in told
+    assert "features float32 nxlx64" in told and "here it computes on cpu, fp32, ONNX Runtime" in told
 
 
 CONFIGS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from samlite_ros.segmenter.host_memory import keep_freed_memory
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.segmenter.pytorch.dependencies import check_dependencies
 
@@ -13,13 +14,14 @@ if TYPE_CHECKING:
 
 
 def load_backend(options: SegmenterOptions) -> TorchBackend:
-    """Load a checkpoint.
+    """Load a checkpoint; from then on the process keeps the memory that a pass gives back.
 
     Raises:
         ModelLoadError: torch or transformers are missing, or the checkpoint cannot be loaded.
     """
     check_dependencies()
     _wait_passively()
+    keep_freed_memory()
     from samlite_ros.segmenter.pytorch.backend import TorchBackend
 
     return TorchBackend.load(options)
