@@ -21,6 +21,7 @@ from torch import nn
 from samlite_ros.segmenter.backend import Callback, go_on
 from samlite_ros.segmenter.pytorch.decoder import ImageFeatures
 from samlite_ros.segmenter.pytorch.kept_tokens import Chosen, KeptTokens, LayerTokens, choose
+from samlite_ros.segmenter.pytorch.products import linear, widening
 from samlite_ros.segmenter.pytorch.windows import WindowLayout, lay_out
 
 _REACH = 1
@@ -153,8 +154,10 @@ class Block:
     """
 
     def __init__(self, layer: Any, attention: WindowAttention | GlobalAttention) -> None:
-        self.layer, self.attention = layer, attention
-        self.heads = int(layer.attention.num_attention_heads)
+        self.layer, self.attention, parts = layer, attention, layer.attention
+        self.heads = int(parts.num_attention_heads)
+        self._inputs = [linear(part, to_the_bit=True) for part in (parts.q_proj, parts.k_proj, parts.v_proj)]
+        self._output, self._widen = linear(parts.o_proj, to_the_bit=True), widening(layer.mlp, to_the_bit=True)
 
     def __call__(self, hidden: torch.Tensor, keep: list[LayerTokens] | None = None) -> torch.Tensor:
         """(n, C) to (n, C); keys and values are added to what is kept."""
@@ -174,16 +177,15 @@ class Block:
 
     def _project(self, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Queries, keys and values, (n, heads, d) each."""
-        normed, attention = self.layer.layer_norm1(hidden), self.layer.attention
-        query, key, value = (p(normed) for p in (attention.q_proj, attention.k_proj, attention.v_proj))
+        normed = self.layer.layer_norm1(hidden)
+        query, key, value = (project(normed) for project in self._inputs)
         size = (self.heads, -1)
         return query.unflatten(1, size), key.unflatten(1, size), value.unflatten(1, size)
 
     def _finish(self, hidden: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
         """All that comes after attention, (n, heads, d)."""
-        layer = self.layer
-        hidden = hidden + layer.attention.o_proj(attended.flatten(1))
-        return hidden + layer.mlp(layer.layer_norm2(hidden))
+        hidden = hidden + self._output(attended.flatten(1))
+        return hidden + self._widen(self.layer.layer_norm2(hidden))
 
 
 class WindowAttention:

@@ -1,7 +1,7 @@
-"""Products with the decoder's weights, by whichever library is the faster at their size; the same numbers to rounding.
+"""Products with a layer's weights, by whichever library is the faster at their size; the same numbers to rounding.
 
 torch gives float32 to its BLAS, which on some processors takes twice as long as oneDNN. A call of oneDNN costs more, so
-that short products stay where they are. The image encoder's stay with torch: they are the reference's to the bit.
+that short products stay where they are.
 """
 
 from __future__ import annotations
@@ -27,33 +27,40 @@ _SAME = 1e-5
 """Root mean square by which its numbers may differ, of their own."""
 
 
-def linear(module: Any, rectified: bool = False) -> Layer:
+def linear(module: Any, rectified: bool = False, to_the_bit: bool = False) -> Layer:
     """(..., C_in) to (..., C_out) by a module's weights, which stay as they are.
 
     Args:
         module: A torch.nn.Linear.
         rectified: Negative numbers become 0.
+        to_the_bit: The numbers are torch's to the bit; the first long product tells whether oneDNN's are. They are
+            where both add up a row in one go, as they do up to some 200 numbers.
     """
     weight, bias = module.weight, module.bias
     is_choice = weight.device.type == "cpu" and weight.dtype == torch.float32
     least, after = LONG_MACS // len(weight) if is_choice else math.inf, "relu" if rectified else "none"
+    agrees = None if to_the_bit else True
 
     def product(values: torch.Tensor) -> torch.Tensor:
-        if values.numel() >= least and onednn_pays():
-            return _by_onednn(values, weight, bias, after)
+        nonlocal agrees
+        if agrees is not False and values.numel() >= least and onednn_pays():
+            if agrees is None:
+                agrees = torch.equal(F.linear(values, weight, bias), _by_onednn(values, weight, bias, "none"))
+            if agrees:
+                return _by_onednn(values, weight, bias, after)
         found = F.linear(values, weight, bias)
         return found.relu_() if rectified else found
 
     return product
 
 
-def widening(module: Any) -> Layer:
+def widening(module: Any, to_the_bit: bool = False) -> Layer:
     """The two layers after attention; their usual activation is computed in place, which spares a second wide array."""
-    narrow, activation = linear(module.fc2), module.activation_fn
-    if isinstance(activation, nn.ReLU):
-        wide = linear(module.fc1, rectified=True)
+    narrow, activation = linear(module.fc2, to_the_bit=to_the_bit), module.activation_fn
+    is_rectifier = isinstance(activation, nn.ReLU)
+    wide = linear(module.fc1, is_rectifier, to_the_bit)
+    if is_rectifier:
         return lambda values: narrow(wide(values))
-    wide = linear(module.fc1)
     return lambda values: narrow(activation(wide(values)))
 
 

@@ -187,7 +187,7 @@ def test_blocks_call_back_in_order():
     segmenter = make_segmenter(Shape(layers=3))
     encoder, events = segmenter.backend.checkpoint.model.vision_encoder, []
     for index, layer in enumerate(encoder.backbone.layers):
-        layer.mlp.register_forward_hook(lambda *_, i=index: events.append(f"block {i}"))
+        layer.layer_norm2.register_forward_hook(lambda *_, i=index: events.append(f"block {i}"))
     for index, layer in enumerate(encoder.neck.fpn_layers):
         layer.register_forward_hook(lambda *_, i=index: events.append(f"scale {i}"))
     segmenter.embed_image(make_frame(), lambda: events.append("called"))

@@ -63,6 +63,23 @@ def test_a_decoder_of_such_products_gives_the_references_numbers(by_onednn):
 
 
 @needs_onednn
+@pytest.mark.parametrize("error", [0.0, 1e-7])
+@torch.inference_mode()
+def test_to_the_bit_the_first_long_product_tells_whether_both_agree(by_onednn, monkeypatch, error):
+    module, values, calls = nn.Linear(12, 5), torch.randn(7, 12), []
+
+    def onednn(values, weight, bias, _after):
+        calls.append(values)
+        return products.F.linear(values, weight, bias) + error
+
+    monkeypatch.setattr(products, "_by_onednn", onednn)
+    product = products.linear(module, to_the_bit=True)
+    for _ in range(3):
+        assert torch.equal(product(values), module(values))
+    assert len(calls) == (1 if error else 4)
+
+
+@needs_onednn
 def test_short_products_and_other_numbers_stay_with_torch(by_onednn, monkeypatch):
     monkeypatch.setattr(products, "LONG_MACS", 7 * 12 * 5)
     products.linear(nn.Linear(12, 5))(torch.randn(6, 12))
