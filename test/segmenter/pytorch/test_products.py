@@ -107,3 +107,13 @@ def test_it_pays_where_it_is_measured_to_be_faster_and_as_exact(monkeypatch, too
     products.onednn_pays.cache_clear()
     assert products.onednn_pays() == pays
     products.onednn_pays.cache_clear()
+
+
+def test_an_operation_that_torch_refuses_is_not_used(monkeypatch):
+    def refuse(*_):
+        raise NotImplementedError("'mkldnn::_linear_pointwise' with these arguments")
+
+    monkeypatch.setattr(products, "_by_onednn", refuse)
+    products.onednn_pays.cache_clear()
+    assert not products.onednn_pays()
+    products.onednn_pays.cache_clear()
