@@ -77,11 +77,11 @@ def measure_late(segmenter: Sam3LiteTextSegmenter, frame: Frame, rounds: int, se
         image = segmenter.embed_image(frame, run.look)
         segmenter.segment(image, asked, [_KEPT] * 4, run.look)
         run.look()
-        if turn:  # the first one tells how long a pass takes
+        if turn and run.waited_s:  # the first one tells how long a pass takes; one that was shorter ends before a query
             waits.append(run.waited_s)
             parts.append(float(np.diff([began_s, *run.looks_s]).max()))
             last = image
-        duration_s = time.monotonic() - began_s - run.waited_s * (not turn)
+        duration_s = time.monotonic() - began_s - run.waited_s
     shares = {f"wait p{share} [ms]": 1e3 * float(np.percentile(waits, share)) for share in (50, 95)}
     medians = {"longest part [ms]": parts, "text and decoding [ms]": alone[1:]}
     return {k: round(v, 2) for k, v in (shares | {k: 1e3 * float(np.median(v)) for k, v in medians.items()}).items()}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samlite_ros.errors import ModelLoadError
 from samlite_ros.foreign.words import printable
 from samlite_ros.segmenter import SegmenterOptions, load_segmenter
+from samlite_ros.segmenter.exported.find import export_of
 from samlite_ros.segmenter.exported.manifest import check_files, is_export, read_manifest
 
 if TYPE_CHECKING:
@@ -32,8 +34,9 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the table; of an export what is in it and what would compute it."""
     folder = Path(arguments.model).expanduser()
-    if is_export(folder):
-        print("\n".join(_export(folder)))
+    exported = folder if is_export(folder) else _export_that_computes(arguments.model)
+    if exported is not None and (exported == folder or find_spec("torch") is None):
+        print("\n".join(_export(exported)))
         return 0
     from samlite_ros.segmenter.pytorch.dependencies import check_dependencies
 
@@ -47,8 +50,19 @@ def run(arguments: argparse.Namespace) -> int:
         config = find_config(arguments.model)
         sizes, precision = part_sizes(config), choose_precision("auto", device, config)
     print(printable("\n".join(_table(arguments.model, sizes))))
-    print(f"here it computes on {in_words(device, precision)}")
+    if exported is None:
+        print(f"here it computes on {in_words(device, precision)}")
+    else:
+        print(f"here its export computes: `samlite info {printable(str(exported))}` tells what it is")
     return 0
+
+
+def _export_that_computes(model: str) -> Path | None:
+    """The export that backend `auto` takes for a model; None = it takes none."""
+    from samlite_ros.segmenter.choose import choose_backend
+
+    found = export_of(model)
+    return found if found is not None and choose_backend(SegmenterOptions(model)) != "torch" else None
 
 
 def _export(folder: Path) -> Iterator[str]:

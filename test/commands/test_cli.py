@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -196,6 +197,20 @@ def test_info_of_an_export_tells_what_is_in_it_and_what_computes_it(demo_export,
     told = capsys.readouterr().out
     assert "demo exported as fp32 for 192 px, opset 20" in told and "at most 16 phrases at once" in told
     assert "features float32 nxlx64" in told and "here it computes on cpu, fp32, ONNX Runtime" in told
+
+
+def test_info_of_a_model_tells_of_the_export_that_computes_it(demo_export, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = tmp_path / "samlite_ros" / "exports" / "demo"
+    shutil.copytree(demo_export, folder)
+    assert cli.main(["info", "demo"]) == 0
+    told = capsys.readouterr().out
+    assert "text encoder" in told and told.endswith(
+        f"here its export computes: `samlite info {folder}` tells what it is\n"
+    )
+    monkeypatch.setattr("samlite_ros.commands.info.find_spec", lambda name: None)  # no torch
+    assert cli.main(["info", "demo"]) == 0
+    assert "demo exported as fp32 for 192 px" in capsys.readouterr().out
 
 
 CONFIGS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -33,6 +34,7 @@ from samlite_ros.segmenter.exported.manifest import (
     UNFINISHED,
     Graph,
     Manifest,
+    is_export,
     sha256_of,
     to_graph,
     write_manifest,
@@ -47,8 +49,8 @@ _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float32}
 _VERSIONS = ("torch", "transformers", *LIBRARIES)
 _BASE_GB = 1.0
 """Of the libraries."""
-_FORM = 2
-"""Of the graphs and of what passes between them; raised where it changes: those of two forms are no network."""
+_SOURCES = ("export", "pytorch")
+"""What makes the graphs and what passes between them: those that two versions of it make are no network."""
 
 
 def load_checkpoint(options: ExportOptions) -> TorchBackend:
@@ -113,15 +115,20 @@ class Exporter:
     def _export(self) -> Manifest:
         folder = self._folder
         make_folder(folder)
+        was_there = is_export(folder)
         (folder / MANIFEST).unlink(missing_ok=True)  # until all of it is there and agrees
         manifest = self._describe()
         manifest = replace(manifest, graphs=tuple(self._graphs(manifest)))
         if self._reference is not None:
             manifest = replace(manifest, parity=self._measure(manifest, self._reference))
         if self._calibration is not None:
-            manifest = in_int8(folder, manifest, self._calibration, self._tell)
-        write_manifest(folder, manifest)
-        (folder / UNFINISHED).unlink(missing_ok=True)
+            try:
+                manifest = in_int8(folder, manifest, self._calibration, self._tell)
+            except ExportError:
+                if was_there:  # else the float32 graphs are kept for another try
+                    _finish(folder, replace(manifest, precision="fp32"))
+                raise
+        _finish(folder, manifest)
         return manifest
 
     def _checkpoint(self) -> TorchBackend:
@@ -174,6 +181,11 @@ class Exporter:
         return found
 
 
+def _finish(folder: Path, manifest: Manifest) -> None:
+    write_manifest(folder, manifest)
+    (folder / UNFINISHED).unlink(missing_ok=True)
+
+
 def _unwritten(folder: Path, error: OSError) -> str:
     there = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
     free = shutil.disk_usage(there).free / 1e6
@@ -197,7 +209,9 @@ def _onnx_backend(folder: Path, manifest: Manifest) -> ExportedBackend:
 def _key(manifest: Manifest) -> dict[str, Any]:
     """What a graph depends on."""
     about = {name: value for name, value in asdict(manifest).items() if name not in ("graphs", "parity")}
-    return {"form": _FORM, **about}
+    folder = Path(__file__).parent.parent
+    sources = [path for name in _SOURCES for path in sorted((folder / name).glob("*.py"))]
+    return {"made by": hashlib.sha256("".join(map(sha256_of, sources)).encode()).hexdigest(), **about}
 
 
 def _write_record(folder: Path, manifest: Manifest, done: dict[str, Graph]) -> None:

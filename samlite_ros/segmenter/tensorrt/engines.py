@@ -134,7 +134,11 @@ class EngineStore:
             return b""
 
     def _keep(self, name: str, key: dict[str, Any], data: bytes) -> None:
-        """An engine that cannot be kept is used all the same."""
+        """An engine that cannot be kept is used all the same; what describes the one before goes first."""
+        try:
+            (self._place.cache / f"{name}.json").unlink(missing_ok=True)
+        except OSError:
+            return  # it is told of the engine that is there, which stays
         if self._write(f"{name}.engine", data):
             self._write(f"{name}.json", json.dumps(key).encode())
 

@@ -136,12 +136,12 @@ def test_what_another_export_has_left_is_not_taken(tmp_path, monkeypatch):
     assert json.loads((tmp_path / MANIFEST).read_text())["precision"] == "fp16"
 
 
-def test_graphs_of_another_form_are_not_taken(tmp_path, monkeypatch):
+def test_graphs_that_another_version_made_are_not_taken(tmp_path, monkeypatch):
     writer = Writer("text")
     monkeypatch.setattr(export, "write_graph", writer)
     with pytest.raises(KeyboardInterrupt):
         exporter(tmp_path)[0].export()
-    monkeypatch.setattr(export, "_FORM", 0)
+    monkeypatch.setattr(export, "_SOURCES", ("onnx",))
     again, lines = exporter(tmp_path)
     again.export()
     assert not any("there already" in line for line in lines)

@@ -9,17 +9,22 @@ from types import SimpleNamespace
 import numpy as np
 import onnx
 import pytest
+from exports import export_small
+from small_networks import Shape, make_checkpoint
 
 from samlite_ros.errors import ExportError
 from samlite_ros.pixels.masks import mask_from_array
 from samlite_ros.scenes import render_scene
 from samlite_ros.scenes.vocabulary import COLOURS, SHAPES
 from samlite_ros.segmenter.export import int8
+from samlite_ros.segmenter.export.export import Exporter
 from samlite_ros.segmenter.export.findings import Findings, check_findings, compare_findings, summary
 from samlite_ros.segmenter.export.int8 import Calibration, in_int8
 from samlite_ros.segmenter.export.operators import check_operators
+from samlite_ros.segmenter.export.options import ExportOptions
 from samlite_ros.segmenter.export.quantise import quantise_stages
-from samlite_ros.segmenter.exported.manifest import check_files, read_manifest
+from samlite_ros.segmenter.exported.manifest import UNFINISHED, check_files, read_manifest
+from samlite_ros.segmenter.pytorch.backend import TorchBackend
 
 PHRASES = ("object", *(f"{colour} {shape}" for shape in SHAPES for colour in COLOURS))[:9]
 
@@ -103,6 +108,19 @@ def test_what_is_refused_leaves_the_folder_as_it_was(folder, name):
     with pytest.raises(ExportError, match=words):
         in_int8(folder, read_manifest(folder), calibration, lambda _: None)
     assert files(folder) == before
+
+
+def test_an_export_that_was_there_is_there_in_float32_after_a_refusal(tmp_path):
+    export_small(Shape(), tmp_path, parity=False)
+    options = ExportOptions("small", precision="int8")
+    calibration = Calibration(DARK, DARK, PHRASES)
+    exporter = Exporter(TorchBackend(make_checkpoint(Shape())), tmp_path, options, lambda _: None, calibration)
+    with pytest.raises(ExportError, match="float32 finds none"):
+        exporter.export()
+    manifest = read_manifest(tmp_path)
+    check_files(tmp_path, manifest)
+    assert manifest.precision == "fp32" and not list(tmp_path.glob("*_int8.onnx"))
+    assert not (tmp_path / UNFINISHED).exists()
 
 
 @pytest.mark.parametrize("within", ["compare_findings", "replace"])

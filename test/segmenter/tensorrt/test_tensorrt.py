@@ -134,6 +134,18 @@ def test_a_full_disk_costs_the_next_start_its_time_not_this_one_its_answer(demo_
     assert trt.built == ["masks"]
 
 
+def test_an_engine_is_not_taken_for_the_one_that_its_description_is_of(demo_export, tmp_path, monkeypatch):
+    start(demo_export, tmp_path)
+    kept = engines.EngineStore._write
+    monkeypatch.setattr(
+        engines.EngineStore, "_write", lambda s, name, data: ".json" not in name and kept(s, name, data)
+    )
+    start(demo_export, tmp_path, make_tensorrt("10.3.0"))  # the disk is full between the two files
+    monkeypatch.undo()
+    _, trt = start(demo_export, tmp_path)
+    assert trt.built == ALL
+
+
 @pytest.mark.parametrize(
     ("failure", "words"),
     [
