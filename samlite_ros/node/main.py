@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from samlite_ros.live.blas import load_with_one_thread
 from samlite_ros.node.signals import EarlySignals
 
 _HELP = """usage: samlite_node [--ros-args -p model:=demo -r image:=/camera/image --params-file my.yaml ...]
@@ -22,6 +23,7 @@ def main(args: list[str] | None = None, segmenter_factory: Callable[..., Any] | 
     Returns:
         0 after help; 1 where a parameter is wrong.
     """
+    load_with_one_thread()
     words = sys.argv if args is None else args
     if {"-h", "--help"} & set(words):
         from samlite_ros.parameters.render import render_yaml  # which takes a while, and the node starts without
