@@ -39,12 +39,12 @@ from samlite_ros.bench.process_tree import tree_cpu_s, tree_peak_mib
 from samlite_ros.errors import SamliteError
 from samlite_ros.messages.fill import RCLPY, compressed_image_message, image_message
 from samlite_ros.node.processes import private_graph, running
+from samlite_ros.pixels.host_memory import keep_freed_memory
 from samlite_ros.scenes.clips import pendulum
 from samlite_ros.scenes.hard_sequences import DEVELOPMENT, StreamSequence
 from samlite_ros.scenes.sequence import OneMoves, SequenceOptions
 from samlite_ros.scenes.sequence import Sequence as SceneSequence
 from samlite_ros.scenes.vocabulary import COLOURS, SHAPES
-from samlite_ros.segmenter.host_memory import keep_freed_memory
 from samlite_ros.virtual.latency import LatencyProfile
 
 KEYFRAME_RATE_HZ = 15.0

@@ -157,7 +157,7 @@ def echo() -> int:
     from samlite_ros.msg import Segmentation
     from samlite_ros.node.ending import quiet_after_shutdown
     from samlite_ros.node.qos import profile_of
-    from samlite_ros.segmenter.host_memory import keep_freed_memory
+    from samlite_ros.pixels.host_memory import keep_freed_memory
 
     keep_freed_memory()
     signal.signal(signal.SIGINT, lambda *_: None)  # rclpy ends the spinning

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from samlite_ros import __version__
 from samlite_ros.errors import SamliteError
 from samlite_ros.foreign.words import printable, reason
-from samlite_ros.segmenter.host_memory import keep_freed_memory
+from samlite_ros.pixels.host_memory import keep_freed_memory
 
 INTERRUPTED = 130
 

@@ -18,7 +18,7 @@ from samlite_ros.node.node import SamliteNode
 from samlite_ros.node.signals import EarlySignals
 from samlite_ros.node.spinning import spin_guarded
 from samlite_ros.parameters.file import check_parameter_file
-from samlite_ros.segmenter.host_memory import keep_freed_memory
+from samlite_ros.pixels.host_memory import keep_freed_memory
 from samlite_ros.segmenter.load import SegmenterFactory
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from samlite_ros.segmenter.host_memory import keep_freed_memory
+from samlite_ros.pixels.host_memory import keep_freed_memory
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.segmenter.pytorch.dependencies import check_dependencies
 

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from samlite_ros.segmenter.host_memory import keep_freed_memory
+from samlite_ros.pixels.host_memory import keep_freed_memory
 
 PROGRAM = """
 import resource, sys
 import numpy as np
-from samlite_ros.segmenter.host_memory import keep_freed_memory
+from samlite_ros.pixels.host_memory import keep_freed_memory
 
 if sys.argv[1] == "kept" and not keep_freed_memory():
     sys.exit("the C library could not be told")
