@@ -16,6 +16,7 @@ from typing import NamedTuple
 from samlite_ros import __version__
 from samlite_ros.errors import SamliteError
 from samlite_ros.foreign.words import printable, reason
+from samlite_ros.live.blas import load_with_one_thread
 from samlite_ros.pixels.host_memory import keep_freed_memory
 
 INTERRUPTED = 130
@@ -131,6 +132,7 @@ def _build_parser(chosen: str) -> tuple[argparse.ArgumentParser, argparse.Argume
     for name, command in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=command.help)
         if name == chosen:
+            load_with_one_thread()  # before the command loads numpy
             module = importlib.import_module(command.module)
             module.add_parser(subparser)
             of_chosen = subparser

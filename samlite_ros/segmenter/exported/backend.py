@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,15 +16,13 @@ from safetensors.numpy import save_file
 
 from samlite_ros.segmenter.backend import Callback, Proposals, Reuse
 from samlite_ros.segmenter.exported.manifest import TOKENIZER, Manifest
+from samlite_ros.segmenter.exported.profiles import USUAL_TOKENS
 from samlite_ros.segmenter.exported.runtime import DeviceMemoryError, Runtime, Value
 from samlite_ros.segmenter.exported.square import to_square
 from samlite_ros.segmenter.exported.tokenizer import PhraseTokenizer
 from samlite_ros.segmenter.options import SegmenterOptions
 from samlite_ros.segmenter.upsample import resample
 from samlite_ros.types import Prompt
-
-_TOKENS_STEP = 16
-"""So that a runtime sees few shapes; softmax over fewer takes longer in ONNX Runtime."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,14 +128,15 @@ class ExportedBackend:
         return Proposals(found["scores"], found["presence"], found["boxes"], rest)
 
     def _text(self, prompts: Sequence[TextFeatures]) -> dict[str, NDArray[Any]]:
-        """Features (N, l, C) and mask (N, l), where l leaves out what is padding of all N."""
+        """Features (N, l, C) and mask (N, l), where l leaves out what is padding of all N.
+
+        It is a multiple of the usual number: runtimes see few shapes, and ONNX Runtime's softmax over fewer is slower.
+        """
         mask = np.concatenate([prompt.mask for prompt in prompts])
-        last = int(np.flatnonzero(mask.any(0))[-1]) if self._cuts_padding else mask.shape[1]
-        tokens = slice(0, (last // _TOKENS_STEP + 1) * _TOKENS_STEP)
-        return {
-            "features": np.concatenate([prompt.features[:, tokens] for prompt in prompts]),
-            "mask": mask[:, tokens],
-        }
+        used = 1 + int(np.flatnonzero(mask.any(0))[-1]) if self._cuts_padding else mask.shape[1]
+        length = math.ceil(used / USUAL_TOKENS) * USUAL_TOKENS
+        features = np.concatenate([prompt.features[:, :length] for prompt in prompts])
+        return {"features": features, "mask": mask[:, :length]}
 
     def draw_masks(
         self,

@@ -12,10 +12,10 @@ Shapes = dict[str, tuple[int, ...]]
 """Of each input."""
 
 USUAL_PROMPTS = 4
-"""As many as the node decodes at once by default."""
+"""As many as the node decodes at once by default, of a large network."""
 USUAL_KEPT = 4
-TOKENS = (1, 16, CONTEXT_TOKENS)
-"""Of a phrase: the least, the usual and the largest number."""
+USUAL_TOKENS = 16
+"""Short phrases are filled up to so many."""
 
 
 class Profile(NamedTuple):
@@ -34,11 +34,10 @@ def profile(graph: Graph, manifest: Manifest) -> Profile:
         return {name: _fill(shape, prompts, {"k": kept, "l": tokens}) for name, shape in free.items()}
 
     most = manifest.max_prompts
-    least, usual, largest = TOKENS
     return Profile(
-        filled(1, 1, least),
-        filled(min(USUAL_PROMPTS, most), min(USUAL_KEPT, manifest.queries), usual),
-        filled(most, manifest.queries, largest),
+        filled(1, 1, 1),
+        filled(min(USUAL_PROMPTS, most), min(USUAL_KEPT, manifest.queries), USUAL_TOKENS),
+        filled(most, manifest.queries, CONTEXT_TOKENS),
     )
 
 

@@ -135,12 +135,14 @@ class EngineStore:
 
     def _keep(self, name: str, key: dict[str, Any], data: bytes) -> None:
         """An engine that cannot be kept is used all the same; what describes the one before goes first."""
+        description = self._place.cache / f"{name}.json"
         try:
-            (self._place.cache / f"{name}.json").unlink(missing_ok=True)
-        except OSError:
-            return  # it is told of the engine that is there, which stays
+            description.unlink(missing_ok=True)
+        except OSError as error:
+            _warn(description, error)
+            return
         if self._write(f"{name}.engine", data):
-            self._write(f"{name}.json", json.dumps(key).encode())
+            self._write(description.name, json.dumps(key).encode())
 
     def _write(self, name: str, data: bytes) -> bool:
         """Whole or not at all; says why not."""
@@ -152,11 +154,15 @@ class EngineStore:
             return True
         except OSError as error:
             partial.unlink(missing_ok=True)
-            _LOG.warning("%s cannot be kept (%s): it is built again at the next start", path, error)
+            _warn(path, error)
             return False
 
     def _told(self) -> str:
         return self._logger.last or "it does not say why"
+
+
+def _warn(path: Path, error: OSError) -> None:
+    _LOG.warning("%s cannot be kept (%s): it is built again at the next start", path, error)
 
 
 def _flags(trt: Any) -> int:

@@ -134,6 +134,18 @@ def test_a_full_disk_costs_the_next_start_its_time_not_this_one_its_answer(demo_
     assert trt.built == ["masks"]
 
 
+def test_a_cache_where_nothing_can_be_changed_is_told(demo_export, tmp_path, monkeypatch, caplog):
+    start(demo_export, tmp_path)
+
+    def refuse(path, missing_ok=False):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(engines.Path, "unlink", refuse)
+    segmenter, trt = start(demo_export, tmp_path, make_tensorrt("10.3.0"))
+    assert find(segmenter, "object") and trt.built == ALL
+    assert "masks.json cannot be kept ([Errno 13] Permission denied): it is built again" in caplog.text
+
+
 def test_an_engine_is_not_taken_for_the_one_that_its_description_is_of(demo_export, tmp_path, monkeypatch):
     start(demo_export, tmp_path)
     kept = engines.EngineStore._write
